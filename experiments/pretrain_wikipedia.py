@@ -1,0 +1,128 @@
+"""Pretrain a language model on English Wikipedia and measure it on WikiText-103.
+
+Command of the shipped model (resumable: give it again after an interruption):
+
+    python experiments/pretrain_wikipedia.py --data-dir DATA --work-dir WORK --out checkpoints/wikipedia-small
+
+DATA holds `wikipedia-en/part-*-of-8.txt.xz` (documents separated by blank lines) and `wikitext-103/wiki.valid.tokens`.
+Hardware, time and figures: experiments/README.md.
+
+Perplexity per word: the validation text is put back into running text, the model's negative log likelihood is summed
+over all pieces and divided by the number of tokens of the original file (its `<eos>` per line included). The file's
+`<unk>` tokens (a word that the original authors blanked out) are read by the model but neither scored nor counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+
+from ulmfit_jax.data.corpus import Corpus, build_corpus, open_corpus
+from ulmfit_jax.data.dataset import iter_texts
+from ulmfit_jax.nn.architecture import PRESETS, preset
+from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
+from ulmfit_jax.text.tokenizer import load_tokenizer
+from ulmfit_jax.training.loop import LoopOptions
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.recipes import LanguageModelSettings, RunContext, pretrain_stages, train_language_model
+from ulmfit_jax.training.run_folder import RunFolder
+
+N_PARTS = 8
+VALID_DOCUMENTS = 60
+TOKENIZER_DOCUMENTS = 4_000
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument(
+        "--work-dir", type=Path, required=True, help="tokens and training state; large, can be deleted after"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--preset", default="small", choices=sorted(PRESETS))
+    parser.add_argument(
+        "--parts", type=int, default=2, help="parts of the corpus to train on, 1 to 7 (the 8th validates)"
+    )
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--bptt", type=int, default=72)
+    parser.add_argument("--learning-rate", type=float, default=5e-3)
+    parser.add_argument(
+        "--drop-mult", type=float, default=0.0, help="less than one pass over the text: nothing to regularise"
+    )
+    parser.add_argument("--penalties", type=float, default=0.0, help="times fastai's AR of 2 and TAR of 1")
+    parser.add_argument("--backwards", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def part(options: argparse.Namespace, number: int) -> str:
+    """Location of a part of the corpus."""
+    return str(options.data_dir / "wikipedia-en" / f"part-{number}-of-{N_PARTS}.txt.xz")
+
+
+def tokenizer_for(options: argparse.Namespace) -> SentencePieceTokenizer:
+    """The tokeniser of the work folder, trained on the first documents if it is not there yet."""
+    folder = options.work_dir / "tokenizer"
+    if not folder.exists():
+        texts = itertools.islice(iter_texts(part(options, 0)), TOKENIZER_DOCUMENTS)
+        tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=PRESETS[options.preset]["vocabulary_size"])
+        tokenizer.save(folder)
+    return load_tokenizer(folder)
+
+
+def corpora(options: argparse.Namespace, tokenizer: SentencePieceTokenizer) -> tuple[Corpus, Corpus]:
+    """Token arrays of the training parts and of the first documents of the last part."""
+    train, valid = options.work_dir / f"train-{options.parts}", options.work_dir / "valid"
+    if not train.exists():
+        texts = itertools.chain.from_iterable(iter_texts(part(options, number)) for number in range(options.parts))
+        build_corpus(texts, tokenizer, train, workers=2)
+    if not valid.exists():
+        build_corpus(itertools.islice(iter_texts(part(options, N_PARTS - 1)), VALID_DOCUMENTS), tokenizer, valid)
+    return open_corpus(train), open_corpus(valid)
+
+
+def main() -> None:
+    """Tokenise, train, measure, save."""
+    options = arguments()
+    started = time.time()
+    tokenizer = tokenizer_for(options)
+    train, valid = corpora(options, tokenizer)
+    architecture = preset(options.preset, len(tokenizer.vocabulary))
+    print(
+        f"{train.n_tokens:,} tokens to train on, {valid.n_tokens:,} to validate, "
+        f"{architecture.parameter_count():,} parameters"
+    )
+    settings = LanguageModelSettings(
+        options.batch_size,
+        options.bptt,
+        options.drop_mult,
+        2 * options.penalties,
+        options.penalties,
+        backwards=options.backwards,
+    )
+    stages = pretrain_stages(options.epochs, options.learning_rate)
+    config = {
+        name: str(value) for name, value in vars(options).items() if name not in ("data_dir", "work_dir", "out")
+    } | {
+        "tokenizer": tokenizer.fingerprint(),
+        "tokens": train.n_tokens,
+        "stages": [stage.to_dict() for stage in stages],
+    }
+    devices = Devices(1)
+    context = RunContext(
+        devices,
+        RunFolder(options.work_dir / f"run-{options.seed}", config),
+        LoopOptions(save_seconds=180),
+        ConsoleProgress(),
+    )
+    result = train_language_model(architecture, None, train, valid, stages, settings, options.seed, context)
+    print(result.history[-1], f"{time.time() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Shared test set-up: four fake CPU devices, strict JAX promotion rules, and where the real data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+
+import jax
+import pytest
+from hypothesis import HealthCheck, settings
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets (its layout is described in tests/README.md); skips where it is absent."""
+    folder = Path(os.environ.get("ULMFIT_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real data not found at {folder}; set ULMFIT_DATA_DIR to run this test")
+    return folder

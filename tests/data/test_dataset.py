@@ -1,0 +1,241 @@
+"""Reading tables, plain text and data frames: what comes out, and every error with its place."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_texts, read_dataset
+from ulmfit_jax.errors import DataError, UlmfitError
+
+TEXTS = ["It was, so to speak, good", 'He said "no"\nand left', "größte Güte"]
+LABELS = ["pos", "neg", "pos"]
+CSV = 'text,label\n"It was, so to speak, good",pos\n"He said ""no""\nand left",neg\ngrößte Güte,pos\n'
+
+
+def write(path: Path, content: str | bytes) -> str:
+    data = content.encode() if isinstance(content, str) else content
+    match path.suffix:
+        case ".gz":
+            data = gzip.compress(data)
+        case ".xz":
+            data = lzma.compress(data)
+    path.write_bytes(data)
+    return str(path)
+
+
+def jsonl(rows: list[dict]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+FORMS = {
+    "a.csv": CSV,
+    "windows.csv": "\ufeff" + CSV.replace("\n", "\r\n").replace('no""\r\n', 'no""\n'),
+    "CAPITALS.CSV": CSV,
+    "a.csv.gz": CSV,
+    "a.csv.xz": CSV,
+    "blank_rows.csv": CSV + "\n\n",
+    "a.tsv": CSV.replace("text,label", "text\tlabel").replace(",pos", "\tpos").replace(",neg", "\tneg"),
+    "other_columns.csv": 'id,Sentiment,REVIEW\n1,pos,"It was, so to speak, good"\n'
+    '2,neg,"He said ""no""\nand left"\n3,pos,größte Güte\n',
+    "a.jsonl": jsonl([{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]),
+    "a.ndjson": "\n" + jsonl([{"sentence": t, "category": c} for t, c in zip(TEXTS, LABELS, strict=True)]) + "\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_gives_the_same(tmp_path, name):
+    location = write(tmp_path / name, FORMS[name])
+    dataset = read_dataset(location)
+    assert dataset == TextDataset(TEXTS, LABELS, location)
+    assert list(iter_texts(location)) == TEXTS
+
+
+def test_parquet_and_data_frames_give_the_same(tmp_path):
+    frame = pandas.DataFrame({"n": [1, 2, 3], "text": TEXTS, "label": LABELS})
+    location = str(tmp_path / "a.parquet")
+    frame.to_parquet(location)
+    assert read_dataset(location) == TextDataset(TEXTS, LABELS, location)
+    assert list(iter_texts(location)) == TEXTS
+    assert from_frame(frame) == TextDataset(TEXTS, LABELS, "the data frame")
+    assert from_frame(frame[["text"]]).labels is None
+
+
+# pandas leaves a lone CR without quotation marks, and nobody can tell it from a line break then.
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r"))
+rows = st.lists(st.tuples(texts, st.sampled_from(["a", "b"])), min_size=1)
+
+
+@given(rows)
+def test_tables_written_by_others_are_read_back(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("tables")
+    frame = pandas.DataFrame(rows, columns=["text", "label"])
+    texts, labels = frame.text.tolist(), frame.label.tolist()
+    frame.to_csv(folder / "a.csv", index=False)
+    frame.to_json(folder / "a.jsonl", orient="records", lines=True, force_ascii=False)
+    frame.to_parquet(folder / "a.parquet", index=False)
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        dataset = read_dataset(str(folder / name))
+        assert (dataset.texts, dataset.labels) == (texts, labels)
+
+
+def test_numbers_become_their_decimal_strings(tmp_path):
+    location = write(
+        tmp_path / "a.jsonl", jsonl([{"text": "x", "label": i} for i in (3, 4.0, -1, 0.5, True, " five ")])
+    )
+    assert read_dataset(location).labels == ["3", "4", "-1", "0.5", "True", "five"]
+    frame = pandas.DataFrame({"text": ["x", "y"], "label": np.array([1, 2], dtype=np.int8)})
+    assert from_frame(frame).labels == ["1", "2"]
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert read_dataset(str(tmp_path / "a.parquet")).labels == ["1", "2"]
+    assert from_frame(frame.astype({"label": "category"})).labels == ["1", "2"]
+
+
+def test_columns_can_be_named_and_joined(tmp_path):
+    location = write(tmp_path / "a.csv", "title,body,stars,label\nOn cats,They purr,5,x\n")
+    assert read_dataset(location, text_column="title", label_column="stars") == TextDataset(
+        ["On cats"], ["5"], location
+    )
+    joined = read_dataset(location, text_column=["title", "body"])
+    assert joined.texts == ["xxfld 1 On cats xxfld 2 They purr"]
+    assert list(iter_texts(location, text_column=["title", "body"])) == joined.texts
+    frame = pandas.DataFrame({0: ["x"], 1: ["y"]})
+    assert from_frame(frame, "0", "1") == TextDataset(["x"], ["y"], "the data frame")
+
+
+def test_labels_are_optional_where_they_are_not_required(tmp_path):
+    without = write(tmp_path / "without.csv", "text\nx\n")
+    assert read_dataset(without, require_labels=False).labels is None
+    gaps = write(tmp_path / "gaps.csv", "text,label\nx,a\ny,\n")
+    assert read_dataset(gaps, require_labels=False).labels is None
+    lists = write(tmp_path / "lists.jsonl", jsonl([{"text": "x", "label": ["a", "b"]}]))
+    assert read_dataset(lists, require_labels=False).labels is None
+    whole = write(tmp_path / "whole.csv", "text,label\nx,a\ny,b\n")
+    assert read_dataset(whole, require_labels=False).labels == ["a", "b"]
+
+
+def test_plain_text_has_one_document_a_line(tmp_path):
+    location = write(tmp_path / "a.txt", "\ufeffone\r\n\r\nthree \u2028 3\r\nfour")
+    assert read_dataset(location, require_labels=False).texts == ["one", "", "three \u2028 3", "four"]
+
+
+def test_empty_texts_are_kept_and_counted(tmp_path, caplog):
+    location = write(tmp_path / "a.jsonl", jsonl([{"text": text, "label": "a"} for text in ("x", "", None, " ")]))
+    with caplog.at_level(logging.WARNING):
+        assert read_dataset(location).texts == ["x", "", "", " "]
+    assert "3 of 4 texts are empty" in caplog.text
+    frame = pandas.DataFrame({"text": ["x", None, float("nan"), pandas.NA, pandas.NaT]}, dtype=object)
+    assert from_frame(frame).texts == ["x", "", "", "", ""]
+
+
+def test_long_fields_are_read(tmp_path):
+    text = "long " * 100_000
+    assert read_dataset(write(tmp_path / "a.csv", f"text,label\n{text},a\n")).texts == [text]
+
+
+def test_select():
+    dataset = TextDataset(["x", "y", "z"], ["a", "b", "c"], "s")
+    assert dataset.select(np.array([2, 0])) == TextDataset(["z", "x"], ["c", "a"], "s")
+    assert TextDataset(["x", "y"], None, "s").select([1]) == TextDataset(["y"], None, "s")
+    with pytest.raises(DataError, match="3 texts and 1 labels"):
+        TextDataset(["x", "y", "z"], ["a"], "s")
+
+
+def test_a_stream_can_be_read_twice(tmp_path):
+    stream = TextStream(write(tmp_path / "a.csv", CSV))
+    assert list(stream) == list(stream) == TEXTS
+
+
+# name, content, options, what the message has to say
+ERRORS = [
+    ("a.csv", None, {}, "a.csv does not exist"),
+    ("a.jsonl", "", {}, "a.jsonl is empty"),
+    ("a.csv", "", {}, "a.csv is empty"),
+    ("a.csv", "text,label\n", {}, "holds no documents"),
+    ("a.jsonl", "\n \n", {}, "holds no documents"),
+    ("a.csv", "\ntext,label\n", {}, "blank first row"),
+    ("a.csv", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19 of the file\)"),
+    ("a.csv.gz", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19"),
+    ("a.csv", "text,label\n".encode("utf-16"), {}, "looks like UTF-16"),
+    ("a.csv", "a,b\n1,2\n", {}, "no column with a usual name for the text; .* there are a, b"),
+    ("a.csv", "text,b\n1,2\n", {}, "no column with a usual name for the label; .* there are text, b"),
+    ("a.csv", "text,label\n1,2\n", {"text_column": "Text"}, "no column 'Text'; .* there are text, label"),
+    ("a.csv", "text,label\n1,2\n", {"label_column": "y"}, "no column 'y'; .* there are text, label"),
+    ("a.csv", "text,label\n1,2\n", {"label_column": "y", "require_labels": False}, "no column 'y'"),
+    ("a.csv", "text,label\n1,2\n", {"text_column": "label"}, "named twice"),
+    ("a.csv", "text,text,label\n1,2,3\n", {}, "'text' more than once"),
+    ("a.csv", "text,label\nx,a\n\ny,a,b\n", {}, r"row 4 \(line 4\) has 3 fields and the header has 2"),
+    ("a.csv", 'text,label\n"x\ny",a\nz\n', {}, r"row 3 \(line 4\) has 1 fields"),
+    ("a.csv", 'text,label\nx,a\n"y,a\nz,b\n', {}, r"row 3 \(line 3\) cannot be read"),
+    ("a.csv", 'text,label\n"x" y,a\n', {}, r"row 2 \(line 2\) cannot be read"),
+    ("a.csv", "text,label\nx,a\ny, \n", {}, r"row 3 \(line 3\) has no label"),
+    ("a.jsonl", '{"text": "x", "label": 1}\n{"text": \n', {}, "line 2, column 9 is not JSON"),
+    ("a.jsonl", '[{"text": "x", "label": 1}]\n', {}, "line 1 is a list"),
+    ("a.jsonl", "[" * 100_000, {}, "line 1 is nested too deeply"),
+    ("a.jsonl", '{"text": "x", "label": 1}\n{"txt": "x", "label": 1}\n', {}, "line 2 has no 'text'"),
+    ("a.jsonl", '{"text": "x", "label": 1}\n{"text": "x"}\n', {}, "line 2 has no label"),
+    ("a.jsonl", '{"text": 3, "label": 1}\n', {}, "line 1: the text is 3, not a string"),
+    ("a.jsonl", '{"text": "x", "label": ["a"]}\n', {}, r"line 1: the label is \['a'\]"),
+    ("a.parquet", None, {}, "a.parquet does not exist"),
+    ("a.parquet", "text,label\n", {}, "cannot be read as Parquet"),
+    ("a.txt", "x\n", {}, "plain text and has no labels"),
+    ("a.txt", None, {"require_labels": False}, "does not exist"),
+    ("a.docx", "x\n", {}, "of no known kind"),
+    ("a.docx", None, {}, "does not exist"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "options", "message"), ERRORS)
+def test_errors_are_one_sentence_with_the_place(tmp_path, name, content, options, message):
+    location = str(tmp_path / name) if content is None else write(tmp_path / name, content)
+    with pytest.raises(UlmfitError, match=message) as error:
+        read_dataset(location, **options)
+    assert str(tmp_path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_cut_off_archive_is_said(tmp_path):
+    for suffix, compress in ((".gz", gzip.compress), (".xz", lzma.compress)):
+        path = tmp_path / f"a.csv{suffix}"
+        path.write_bytes(compress(CSV.encode() * 1000)[:-40])
+        with pytest.raises(DataError, match="damaged or cut off"):
+            read_dataset(str(path))
+        path.write_bytes(CSV.encode())
+        with pytest.raises(DataError, match="damaged or cut off"):
+            read_dataset(str(path))
+
+
+def test_errors_of_parquet_and_data_frames(tmp_path):
+    frame = pandas.DataFrame({"a": ["x"], "label": ["b"]})
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    with pytest.raises(DataError, match="there are a, label"):
+        read_dataset(str(tmp_path / "a.parquet"))
+    with pytest.raises(DataError, match="the data frame has no column with a usual name for the text"):
+        from_frame(frame)
+    numbers = pandas.DataFrame({"text": [3], "label": ["b"]})
+    numbers.to_parquet(tmp_path / "b.parquet", index=False)
+    for read in (lambda: from_frame(numbers), lambda: read_dataset(str(tmp_path / "b.parquet"))):
+        with pytest.raises(DataError, match="row 1: the text is 3, not a string"):
+            read()
+    gaps = pandas.DataFrame({"text": ["x", "y"], "label": ["b", None]})
+    with pytest.raises(DataError, match="row 2 has no label"):
+        from_frame(gaps, label_column="label")
+    assert from_frame(gaps).labels is None
+
+
+def test_real_files(data_dir):
+    trec = read_dataset(str(data_dir / "trec6" / "train.jsonl"))
+    assert len(trec) == 5452
+    assert trec.texts[0] == "How did serfdom develop in and then leave Russia ?"
+    assert set(trec.labels) == {"ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"}
+    books = read_dataset(str(data_dir / "cls-de-books" / "test.jsonl"))
+    assert sorted(map(books.labels.count, ("neg", "pos"))) == [1000, 1000]

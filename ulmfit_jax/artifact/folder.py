@@ -1,0 +1,221 @@
+"""A model as one folder: configuration, tokeniser, parameters, card. No pickles.
+
+config.json       format version, kind, architecture, labels, direction, provenance
+tokenizer.json    and the tokeniser's own file
+parameters/       Orbax, NumPy arrays: they restore on any device count
+README.md         the model card
+manifest.json     size and SHA-256 of each file
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+import ulmfit_jax
+from ulmfit_jax.artifact.card import model_card
+from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
+from ulmfit_jax.errors import ArtifactError
+from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
+from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
+from ulmfit_jax.training.classifier import classifier_definition
+from ulmfit_jax.training.language_model import language_model_definition
+
+FORMAT_VERSION = 1
+KINDS = ("language_model", "classifier", "encoder")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model and everything that is needed to use it.
+
+    Attributes:
+        kind: `language_model`, `classifier` or `encoder` (a language model without its decoder).
+        architecture: sizes of the encoder.
+        tokenizer: makes the ids that the model was trained on.
+        parameters: nested dictionary of NumPy arrays.
+        statistics: running means of batch normalisation; empty but for a classifier.
+        labels: names of the classes in the order of the outputs; empty but for a classifier.
+        head: sizes of a classifier's head.
+        backwards: the model reads documents from their end.
+        settings: what else using it depends on (`bptt`, `max_length`).
+        provenance: how it came about: recipe, data, metrics, time; plain values for the card.
+    """
+
+    kind: str
+    architecture: Architecture
+    tokenizer: Tokenizer
+    parameters: Tree
+    statistics: Tree = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    head: Head | None = None
+    backwards: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def config(self) -> dict[str, Any]:
+        """What `config.json` says."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "kind": self.kind,
+            "architecture": self.architecture.to_dict(),
+            "head": self.head.to_dict() if self.head else None,
+            "labels": list(self.labels),
+            "backwards": self.backwards,
+            "tokenizer": {"kind": self.tokenizer.kind, "fingerprint": self.tokenizer.fingerprint()},
+            "settings": self.settings,
+            "provenance": {"ulmfit_jax": ulmfit_jax.__version__, **self.provenance},
+        }
+
+
+def save_artifact(artifact: Artifact, folder: Path, half_precision: bool = False) -> None:
+    """Write a model folder: built beside its place and then renamed, so that a failure leaves what was there.
+
+    Args:
+        artifact: the model.
+        folder: its place; an existing model folder there is replaced, anything else is not touched.
+        half_precision: store float16 instead of float32, half the size.
+
+    Raises:
+        ArtifactError: the place holds something that is not a model folder, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
+        raise ArtifactError(f"{folder} exists and is not a model folder: choose another place, nothing was overwritten")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ArtifactError(f"{folder} cannot be written ({error.strerror}): choose another place") from error
+    try:
+        _write(artifact, folder.name, temporary, np.float16 if half_precision else np.float32)
+        _replace(temporary, folder)
+    except OSError as error:
+        raise ArtifactError(f"{folder} could not be written ({error}): nothing there was changed") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
+    arrays = {"parameters": artifact.parameters, "statistics": artifact.statistics}
+    arrays = {name: tree for name, tree in arrays.items() if tree}
+    arrays = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), arrays)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save((folder / "parameters").absolute(), arrays)
+    artifact.tokenizer.save(folder)
+    config = artifact.config()
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    (folder / "README.md").write_text(model_card(name, config), "utf-8")
+    write_manifest(folder)
+    folder.chmod(0o755)
+
+
+def _replace(new: Path, place: Path) -> None:
+    if not place.exists():
+        new.rename(place)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.", dir=place.parent))
+    place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
+    """Read a model folder: sizes and hashes are checked first, then names and shapes; nothing in it is executed.
+
+    Args:
+        folder: the model folder.
+        kind: the kind it has to be of; None takes any.
+
+    Raises:
+        ArtifactError: missing, damaged, of another kind or format version, or arrays that do not fit; says what to do.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ArtifactError(f"there is no model folder {folder}: give the folder that a training run wrote")
+    check_manifest(folder)
+    config = _read_config(folder, kind)
+    tokenizer = load_tokenizer(folder)
+    if tokenizer.fingerprint() != config["tokenizer"]["fingerprint"]:
+        raise ArtifactError(
+            f"{folder}: the tokeniser is not the one that the model was trained with: copy the folder again"
+        )
+    arrays = _read_arrays(folder)
+    head = Head.from_dict(config["head"]) if config["head"] else None
+    artifact = Artifact(
+        kind=config["kind"],
+        architecture=Architecture(**config["architecture"]),
+        tokenizer=tokenizer,
+        parameters=arrays["parameters"],
+        statistics=arrays.get("statistics", {}),
+        labels=tuple(config["labels"]),
+        head=head,
+        backwards=config["backwards"],
+        settings=config["settings"],
+        provenance=config["provenance"],
+    )
+    _check_fit(artifact, folder)
+    return artifact
+
+
+def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"{folder / 'config.json'} cannot be read ({error}): copy the model folder again"
+        ) from error
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{folder} has the format version {version}, this version of ulmfit-jax reads {FORMAT_VERSION}: "
+            "install the version of ulmfit-jax that wrote it"
+        )
+    if config.get("kind") not in KINDS:
+        raise ArtifactError(f"{folder} holds a {config.get('kind')!r}, which is not a model of ulmfit-jax")
+    if kind is not None and config["kind"] != kind:
+        raise ArtifactError(f"{folder} holds a {_spoken(config['kind'])}, but a {_spoken(kind)} is needed here")
+    return config
+
+
+def _spoken(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _read_arrays(folder: Path) -> Tree:
+    """The arrays in float32, whatever they are stored in."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        arrays = checkpointer.restore((folder / "parameters").absolute())
+    return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), arrays)
+
+
+def _check_fit(artifact: Artifact, folder: Path) -> None:
+    definition: ModuleDefinition
+    parameters = artifact.parameters
+    if artifact.kind == "classifier":
+        if artifact.head is None or len(artifact.labels) != artifact.head.n_classes:
+            raise ArtifactError(
+                f"{folder}: the number of labels is not that of the head's outputs: copy the folder again"
+            )
+        definition = classifier_definition(artifact.architecture, artifact.head)
+    else:
+        definition = language_model_definition(artifact.architecture)
+        if artifact.kind == "encoder":
+            bias = np.zeros((artifact.architecture.vocabulary_size,), np.float32)
+            parameters = {**parameters, "decoder": {"bias": bias}}
+    definition.check(parameters, artifact.statistics, str(folder))
+    if len(artifact.tokenizer.vocabulary) != artifact.architecture.vocabulary_size:
+        raise ArtifactError(
+            f"{folder}: the tokeniser has {len(artifact.tokenizer.vocabulary)} entries and the embedding "
+            f"{artifact.architecture.vocabulary_size} rows; they do not belong together"
+        )

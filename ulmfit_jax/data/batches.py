@@ -1,0 +1,173 @@
+"""Documents in batches of few static shapes, for the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.errors import ConfigError, DataError
+from ulmfit_jax.text.rules import BOS_ID, PAD_ID
+
+# fastai's SortedDL sorts by length within pieces of this many batches.
+SORTED_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class DocumentBatch:
+    """A batch of documents cut into chunks of bptt tokens, every document ending in the last chunk.
+
+    A document of n tokens has c = ceil(n / bptt) chunks; its j-th holds its tokens [j·bptt, (j+1)·bptt) and stands at
+    chunk `chunks - c + j`. So padding is whole chunks before the document and fewer than bptt tokens after it
+    (fastai's `Pad_Chunk`). Rows are sorted by length, longest first; filler rows come last.
+
+    Attributes:
+        tokens: int32 [chunks, bptt, batch], PAD_ID where there is no token.
+        lengths: int32 [batch], tokens of each document, 0 for a filler row.
+        labels: int32 [batch], -1 where there is none.
+        documents: int64 [batch], index in the corpus, -1 for a filler row.
+    """
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+    documents: np.ndarray
+
+    def read(self, row: int) -> np.ndarray:
+        """The tokens of one row without the padding, [length] int32: the inverse of the layout."""
+        chunks, bptt, _ = self.tokens.shape
+        length = int(self.lengths[row])
+        start = (chunks - -(-length // bptt)) * bptt
+        return self.tokens[:, :, row].reshape(-1)[start : start + length]
+
+
+def chunk_buckets(max_chunks: int) -> tuple[int, ...]:
+    """The chunk counts to which batches are rounded up, rising, the last at least `max_chunks`.
+
+    1, 2, 3, 4, 6, 8, 12, 16, 20, 24, then twice the last but one: a run compiles one program for each. The next
+    count is at most 1.5 times the one before, so less than a third of a batch's longest row is padding. 20 is fastai's
+    max_len of 1,440 tokens at bptt 72. The counts do not depend on the data, so that programs are shared among data
+    sets.
+
+    Raises:
+        ConfigError: `max_chunks` is less than 1.
+    """
+    if max_chunks < 1:
+        raise ConfigError(f"A batch has at least 1 chunk, not {max_chunks}.")
+    buckets = [1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 32]
+    while buckets[-1] < max_chunks:
+        buckets.append(buckets[-2] * 2)
+    count = next(i for i, bucket in enumerate(buckets) if bucket >= max_chunks)
+    return tuple(buckets[: count + 1])
+
+
+class DocumentBatches:
+    """Batches of documents of like length, for training and for evaluation.
+
+    Args:
+        corpus: the documents; an empty one is read as the single token BOS_ID.
+        labels: one class index per document, -1 for none; None: no document has one.
+        batch_size: rows of every batch.
+        bptt: tokens of a chunk; default 72 as fastai's `seq_len`.
+        backwards: each document from its last token to its first.
+        seed: of the order of training, not negative.
+
+    Raises:
+        DataError: no documents, or not one label for each.
+        ConfigError: a size that is not positive, or a negative seed.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        labels: Sequence[int] | np.ndarray | None,
+        batch_size: int,
+        bptt: int = 72,
+        backwards: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if batch_size < 1 or bptt < 1 or seed < 0:
+            raise ConfigError(
+                f"batch_size and bptt must be at least 1 and seed at least 0, not {batch_size}, {bptt} and {seed}."
+            )
+        if len(corpus) == 0:
+            raise DataError("There are no documents to make batches of; give at least one.")
+        if labels is not None and len(labels) != len(corpus):
+            raise DataError(f"There are {len(corpus)} documents and {len(labels)} labels; give one label for each.")
+        self.corpus = corpus
+        self.labels = np.full(len(corpus), -1, np.int32) if labels is None else np.asarray(labels, np.int32)
+        self.batch_size = batch_size
+        self.bptt = bptt
+        self.backwards = backwards
+        self.seed = seed
+        self._lengths = np.maximum(corpus.lengths, 1)
+        self.buckets = chunk_buckets(-(-int(self._lengths.max()) // bptt))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of a training epoch: the partial one is dropped, as fastai does, unless it is the only one."""
+        return max(len(self.corpus) // self.batch_size, 1)
+
+    @property
+    def evaluation_batches(self) -> int:
+        """Batches of an evaluation, the filled-up last one included."""
+        return -(-len(self.corpus) // self.batch_size)
+
+    def training_epoch(self, epoch: int = 0, start_batch: int = 0) -> Iterator[DocumentBatch]:
+        """Yields the full batches of one epoch in the order of fastai's `SortedDL`, a function of (seed, epoch).
+
+        The documents are permuted, the longest is put first, pieces of 50 batches are sorted by length, and all
+        batches but the first and the last are permuted. So the first batch holds the longest document: a program
+        that fits the memory then fits it for the whole epoch.
+
+        Args:
+            epoch: its number, not negative.
+            start_batch: the first batch to yield; those before it are not read.
+
+        Raises:
+            ConfigError: a negative epoch, or a start outside the epoch.
+        """
+        if epoch < 0 or not 0 <= start_batch <= self.batches_per_epoch:
+            raise ConfigError(
+                f"Epoch {epoch} cannot start at batch {start_batch}; "
+                f"epochs begin at 0 and have {self.batches_per_epoch} batches."
+            )
+        order = self._training_order(np.random.default_rng([self.seed, epoch]))
+        return (self._assemble(rows) for rows in order[start_batch : self.batches_per_epoch])
+
+    def evaluation(self) -> Iterator[DocumentBatch]:
+        """Yields every document exactly once, longest first (fastai's validation order), the last batch filled up."""
+        return (self._assemble(rows) for rows in self._batched(self._longest_first(np.arange(len(self.corpus)))))
+
+    def _training_order(self, generator: np.random.Generator) -> list[np.ndarray]:
+        order = generator.permutation(len(self.corpus))
+        longest = int(np.flatnonzero(order == np.argmax(self._lengths))[0])
+        order[[0, longest]] = order[[longest, 0]]
+        piece = SORTED_BATCHES * self.batch_size
+        pieces = [self._longest_first(order[i : i + piece]) for i in range(0, len(order), piece)]
+        batches = self._batched(np.concatenate(pieces))
+        middle = generator.permutation(max(len(batches) - 2, 0)) + 1
+        return [batches[0], *(batches[i] for i in middle), *batches[1:][-1:]]
+
+    def _longest_first(self, documents: np.ndarray) -> np.ndarray:
+        return documents[np.argsort(-self._lengths[documents], kind="stable")]
+
+    def _batched(self, documents: np.ndarray) -> list[np.ndarray]:
+        return [documents[i : i + self.batch_size] for i in range(0, len(documents), self.batch_size)]
+
+    def _assemble(self, rows: np.ndarray) -> DocumentBatch:
+        """Lays the documents `rows`, sorted longest first, into one batch of `batch_size` rows."""
+        lengths, labels, documents = (np.full(self.batch_size, fill, np.int64) for fill in (0, -1, -1))
+        lengths[: len(rows)], labels[: len(rows)], documents[: len(rows)] = self._lengths[rows], self.labels[rows], rows
+        needed = -(-int(lengths[0]) // self.bptt)
+        chunks = next(bucket for bucket in self.buckets if bucket >= needed)
+        padded = np.full((self.batch_size, chunks * self.bptt), PAD_ID, np.int32)
+        for row, document in enumerate(rows):
+            ids = self.corpus[document]
+            ids = ids if len(ids) else np.array([BOS_ID])
+            start = (chunks - -(-len(ids) // self.bptt)) * self.bptt
+            padded[row, start : start + len(ids)] = ids[::-1] if self.backwards else ids
+        tokens = np.ascontiguousarray(padded.reshape(self.batch_size, chunks, self.bptt).transpose(1, 2, 0))
+        return DocumentBatch(tokens, lengths.astype(np.int32), labels.astype(np.int32), documents)

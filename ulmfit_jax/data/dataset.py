@@ -1,0 +1,212 @@
+"""Texts and their labels, read from wherever they are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmfit_jax.data.folders import folder_records
+from ulmfit_jax.data.lines import data_suffix, read_lines
+from ulmfit_jax.data.parquet import parquet_records
+from ulmfit_jax.data.plain_text import Documents, plain_texts
+from ulmfit_jax.data.records import Record, TextColumn, choose_columns, clean_label, clean_text
+from ulmfit_jax.data.tables import csv_records, jsonl_records
+from ulmfit_jax.data.tfds_source import TFDS_PREFIX, tfds_records
+from ulmfit_jax.errors import DataError
+
+_TABLES = {
+    ".csv": csv_records,
+    ".tsv": csv_records,
+    ".jsonl": jsonl_records,
+    ".ndjson": jsonl_records,
+    ".parquet": parquet_records,
+}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TextDataset:
+    """Texts and, where there are any, one label for each.
+
+    Attributes:
+        texts: the documents, raw.
+        labels: one string for each text, or None.
+        source: where they come from, for messages.
+    """
+
+    texts: Sequence[str]
+    labels: Sequence[str] | None
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.labels is not None and len(self.labels) != len(self.texts):
+            raise DataError(
+                f"{self.source} has {len(self.texts)} texts and {len(self.labels)} labels; give one label for each."
+            )
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def select(self, indices: Iterable[int] | np.ndarray) -> TextDataset:
+        """The examples at `indices`, in that order."""
+        chosen = [int(i) for i in indices]
+        labels = None if self.labels is None else [self.labels[i] for i in chosen]
+        return TextDataset([self.texts[i] for i in chosen], labels, self.source)
+
+
+def read_dataset(
+    location: str,
+    *,
+    text_column: TextColumn = None,
+    label_column: str | None = None,
+    data_dir: str | None = None,
+    require_labels: bool = True,
+    download: bool = False,
+) -> TextDataset:
+    """Reads texts and labels into memory, in the order of the source.
+
+    Args:
+        location: what to read:
+            a file .csv, .tsv, .jsonl or .parquet with named columns (all but Parquet also with .gz or .xz after it);
+            a file .txt, one document a line, without labels;
+            a folder with one sub-folder of .txt files for each label, or .txt files without labels;
+            `tfds:NAME[/CONFIG]:SPLIT`, a TensorFlow data set, such as `tfds:imdb_reviews:train[:2500]`.
+        text_column: the column of the text, or several whose texts are joined as fields; by default the first of
+            `records.TEXT_COLUMNS` that exists.
+        label_column: the column of the label; by default the first of `records.LABEL_COLUMNS` that exists.
+        data_dir: the folder of prepared TensorFlow data sets; TFDS's default where None.
+        require_labels: whether every example must have a label. If not, the labels are read where all have one and are
+            None otherwise.
+        download: whether a TensorFlow data set that is not in `data_dir` may be downloaded and prepared there.
+
+    Raises:
+        DataError: whatever is wrong with the data, and where.
+    """
+    columns = (text_column, label_column, require_labels)
+    return _collect(_records(location, columns, data_dir, download), location, require_labels)
+
+
+def from_frame(frame: Any, text_column: TextColumn = None, label_column: str | None = None) -> TextDataset:
+    """Texts and labels of two or more columns of a pandas data frame; a missing text is "".
+
+    Raises:
+        DataError: a column is missing, a text is not a string, or some but not all labels are missing.
+    """
+    source = "the data frame"
+    existing = {str(name): name for name in frame.columns}  # names may be numbers
+    columns = choose_columns(list(existing), text_column, label_column, False, source)
+    values = [frame[existing[name]].tolist() for name in columns.texts]
+    labels = [None] * len(frame) if columns.label is None else frame[existing[columns.label]].tolist()
+    rows = enumerate(zip(*values, labels, strict=True), 1)
+    records = (Record(f"row {number}", row[:-1], row[-1]) for number, row in rows)
+    return _collect(records, source, require_labels=label_column is not None)
+
+
+def iter_texts(
+    location: str,
+    *,
+    documents: Documents = "blocks",
+    text_column: TextColumn = None,
+    data_dir: str | None = None,
+    download: bool = False,
+) -> Iterator[str]:
+    """Yields documents without labels, one at a time, for language models; streams whatever the size.
+
+    Args:
+        location: a table or `tfds:…` as in `read_dataset`; or a text file, also .gz or .xz, a folder of them at any
+            depth, or a glob pattern, read in the order of the names.
+        documents: what a document is in a text file: "blocks" that blank lines separate, "lines" or "files".
+        text_column: as in `read_dataset`.
+        data_dir: as in `read_dataset`.
+        download: as in `read_dataset`.
+
+    Raises:
+        DataError: whatever is wrong with the data, and where.
+        ConfigError: `documents` is something else.
+    """
+    if location.startswith(TFDS_PREFIX) or data_suffix(Path(location)) in _TABLES:
+        records = _records(location, (text_column, None, False), data_dir, download)
+        return (clean_text(record, location) for record in records)
+    return plain_texts(location, documents)
+
+
+@dataclass(frozen=True)
+class TextStream:
+    """The documents of `iter_texts` as a collection that can be read more than once without being held in memory.
+
+    Attributes:
+        location, documents, text_column, data_dir, download: as in `iter_texts`.
+    """
+
+    location: str
+    documents: Documents = "blocks"
+    text_column: TextColumn = None
+    data_dir: str | None = None
+    download: bool = False
+
+    def __iter__(self) -> Iterator[str]:
+        return iter_texts(
+            self.location,
+            documents=self.documents,
+            text_column=self.text_column,
+            data_dir=self.data_dir,
+            download=self.download,
+        )
+
+
+def _records(
+    location: str, columns: tuple[TextColumn, str | None, bool], data_dir: str | None, download: bool
+) -> Iterator[Record]:
+    if location.startswith(TFDS_PREFIX):
+        return tfds_records(location, *columns, data_dir=data_dir, download=download)
+    path = Path(location)
+    suffix = data_suffix(path)
+    if path.is_dir():
+        return folder_records(path, require_labels=columns[2])
+    if suffix in _TABLES:
+        return _TABLES[suffix](path, *columns)
+    if suffix == ".txt":
+        if columns[2]:
+            raise DataError(f"{path} is plain text and has no labels; give a table with a column of labels.")
+        return _line_records(path)
+    if not path.exists():
+        raise DataError(f"{location} does not exist; give a file, a folder or tfds:NAME:SPLIT.")
+    raise DataError(f"{location} is of no known kind; give a file {', '.join(_TABLES)} or .txt, or a folder.")
+
+
+def _line_records(path: Path) -> Iterator[Record]:
+    return (Record(f"line {n}", (line.rstrip("\r\n"),), None) for n, line in enumerate(read_lines(path), 1))
+
+
+def _collect(records: Iterable[Record], source: str, require_labels: bool) -> TextDataset:
+    texts: list[str] = []
+    labels: list[str] = []
+    for record in records:
+        texts.append(clean_text(record, source))
+        label = _label(record, source, require_labels)
+        if label is not None:
+            labels.append(label)
+    if not texts:
+        raise DataError(f"{source} holds no documents; give at least one.")
+    empty = sum(not text.strip() for text in texts)
+    if empty:
+        logger.warning("%s: %d of %d texts are empty.", source, empty, len(texts))
+    return TextDataset(texts, labels if len(labels) == len(texts) else None, source)
+
+
+def _label(record: Record, source: str, required: bool) -> str | None:
+    try:
+        label = clean_label(record, source)
+    except DataError:
+        if required:
+            raise
+        return None
+    if label is None and required:
+        raise DataError(f"{source}, {record.place} has no label; give every text one, or leave the row out.")
+    return label

@@ -1,0 +1,62 @@
+"""Labels: which classes there are, and their indices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.errors import DataError
+
+
+def check_labels(dataset: TextDataset, classes: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Checks that the labels can be trained on, or that a model knows them.
+
+    Args:
+        dataset: what to check.
+        classes: the classes that a model knows, in its order; None for training, where the labels make the classes.
+
+    Returns:
+        The classes: those given, or those found, sorted (numbers by their value).
+
+    Raises:
+        DataError: no labels, a single class in training, or a label that is none of the classes.
+    """
+    if dataset.labels is None:
+        raise DataError(f"{dataset.source} has no labels; give a label for every text.")
+    if classes is None:
+        counts = Counter(dataset.labels)
+        if len(counts) < 2:
+            raise DataError(
+                f"{dataset.source} has only the class {', '.join(map(repr, counts))} ({len(dataset)} examples); "
+                "give examples of at least two classes."
+            )
+        return tuple(sorted(counts, key=_numbers_by_value(counts)))
+    known = set(classes)
+    place = next((i for i, label in enumerate(dataset.labels) if label not in known), None)
+    if place is not None:
+        raise DataError(
+            f"{dataset.source}, example {place + 1} has the label {dataset.labels[place]!r}, which the model does not "
+            f"know; the labels it knows are {', '.join(map(repr, classes))}."
+        )
+    return tuple(classes)
+
+
+def label_indices(dataset: TextDataset, classes: Sequence[str]) -> np.ndarray:
+    """The index of each example's label among the classes, [examples] int32.
+
+    Raises:
+        DataError: no labels, or a label that is none of the classes.
+    """
+    check_labels(dataset, classes)
+    index = {name: i for i, name in enumerate(classes)}
+    return np.array([index[label] for label in dataset.labels or ()], dtype=np.int32)
+
+
+def _numbers_by_value(labels: Counter[str]) -> Callable[[str], tuple[int, str]]:
+    """A sorting key: "10" after "9" if all labels are whole numbers, else by the characters."""
+    if all(label.removeprefix("-").isdecimal() for label in labels):
+        return lambda label: (int(label), label)
+    return lambda label: (0, label)

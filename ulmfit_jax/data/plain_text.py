@@ -1,0 +1,92 @@
+"""Documents of plain text files, one after the other, for language models."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+from ulmfit_jax.data.lines import COMPRESSIONS, data_suffix, read_lines, read_text
+from ulmfit_jax.errors import ConfigError, DataError
+
+Documents = Literal["blocks", "lines", "files"]
+"""What a document is: lines up to a blank line, one line, or a whole file."""
+
+# Far more than any book. A file with a document a line and no blank line would else be taken for one document.
+_LONGEST_BLOCK = 50_000_000
+
+
+def plain_text_files(location: str) -> list[Path]:
+    """The files that a location stands for, sorted by name.
+
+    Args:
+        location: a file of any name, a glob pattern (`**` for any depth), or a folder: its files that end in .txt,
+            .txt.gz or .txt.xz, at any depth, names that begin with a dot left out.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(location)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        inside = (file for file in path.rglob("*") if not any(p.startswith(".") for p in file.relative_to(path).parts))
+        files = [file for file in inside if data_suffix(file) == ".txt" and file.is_file()]
+        kinds = ", ".join([".txt", *(f".txt{suffix}" for suffix in COMPRESSIONS)])
+        problem = f"The folder {location} holds no text files ({kinds}); give a folder or a pattern of them."
+    else:
+        files = [file for name in glob.glob(location, recursive=True) if (file := Path(name)).is_file()]
+        problem = (
+            f"{location} does not exist; give a text file, a folder of text files or a pattern such as 'wiki/*.txt.xz'."
+        )
+    if not files:
+        raise DataError(problem)
+    return sorted(files)
+
+
+def plain_texts(location: str, documents: Documents = "blocks") -> Iterator[str]:
+    """Yields the documents of plain text files, file after file; streams (but for "files").
+
+    Args:
+        location: as in `plain_text_files`.
+        documents: "blocks": separated by one or more blank lines, the lines of a document joined by LF; "lines": each
+            line that is not blank; "files": each file.
+
+    Raises:
+        DataError: no such files, or one is empty, damaged or not UTF-8.
+        ConfigError: `documents` is something else.
+    """
+    if documents not in get_args(Documents):
+        raise ConfigError(f"documents is {documents!r}; it must be one of {', '.join(get_args(Documents))}.")
+    return _documents(plain_text_files(location), documents)
+
+
+def _documents(files: list[Path], documents: Documents) -> Iterator[str]:
+    for path in files:
+        match documents:
+            case "blocks":
+                yield from _blocks(path)
+            case "lines":
+                yield from (line.rstrip("\r\n") for line in read_lines(path) if line.strip())
+            case "files":
+                yield read_text(path)
+
+
+def _blocks(path: Path) -> Iterator[str]:
+    block: list[str] = []
+    size = 0
+    for number, line in enumerate(read_lines(path), 1):
+        if line.strip():
+            block.append(line.rstrip("\r\n"))
+            size += len(line)
+            if size > _LONGEST_BLOCK:
+                raise DataError(
+                    f"{path} has more than {_LONGEST_BLOCK:,} characters without a blank line up to line {number}; "
+                    "if it holds one document a line, say documents='lines'."
+                )
+        elif block:
+            yield "\n".join(block)
+            block, size = [], 0
+    if block:
+        yield "\n".join(block)

@@ -1,0 +1,136 @@
+"""Records: what every kind of source yields, and which of its columns hold the text and the label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ulmfit_jax.errors import DataError
+from ulmfit_jax.text.rules import join_fields
+
+TEXT_COLUMNS = ("text", "review", "sentence", "content", "comment", "document", "body", "message")
+LABEL_COLUMNS = ("label", "sentiment", "class", "category")
+
+TextColumn = str | Sequence[str] | None
+"""The name of the column that holds the text; several names: their texts are joined as fields; None: find it."""
+
+
+class Record(NamedTuple):
+    """One example as it stands in its source.
+
+    Attributes:
+        place: where it stands, for messages: "row 7", "line 3".
+        texts: the value of each text column.
+        label: the value of the label column, None where there is none.
+    """
+
+    place: str
+    texts: tuple[Any, ...]
+    label: Any
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns to read: one or more of text, and the label's, None where no label is read."""
+
+    texts: tuple[str, ...]
+    label: str | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns to read."""
+        return self.texts if self.label is None else (*self.texts, self.label)
+
+
+def choose_columns(
+    existing: Sequence[str], text_column: TextColumn, label_column: str | None, require_labels: bool, source: str
+) -> Columns:
+    """Finds the columns of text and label among those that exist.
+
+    A column that is not named is looked for among TEXT_COLUMNS and LABEL_COLUMNS, in their order and in any case.
+
+    Raises:
+        DataError: a named column does not exist, or none is named and no usual name is there, or one column is to be
+            both.
+    """
+    texts: tuple[str | None, ...] = text_columns(text_column) or (_usual(existing, TEXT_COLUMNS),)
+    label = _usual(existing, LABEL_COLUMNS) if label_column is None else label_column
+    for kind, name in [*(("text", name) for name in texts), ("label", label)]:
+        if name is None and (kind == "text" or require_labels):
+            raise DataError(f"{source} has no column with a usual name for the {kind}; {_advice(existing, kind)}")
+        if name is not None and name not in existing:
+            raise DataError(f"{source} has no column {name!r}; {_advice(existing, kind)}")
+    chosen = Columns(tuple(name for name in texts if name is not None), label)
+    if len(set(chosen.names)) < len(chosen.names):
+        raise DataError(f"{source}: one column is named twice among {', '.join(chosen.names)}; name different columns.")
+    return chosen
+
+
+def text_columns(text_column: TextColumn) -> tuple[str, ...]:
+    """The names in a TextColumn, none for None."""
+    if text_column is None:
+        return ()
+    return (text_column,) if isinstance(text_column, str) else tuple(text_column)
+
+
+def clean_text(record: Record, source: str) -> str:
+    """The text of a record; a missing value is "", several texts are joined as fields (`xxfld 1 … xxfld 2 …`).
+
+    Raises:
+        DataError: a value is not text.
+    """
+    texts = ["" if _is_missing(text) else text for text in record.texts]
+    for text in texts:
+        if not isinstance(text, str):
+            raise DataError(
+                f"{source}, {record.place}: the text is {_shorten(repr(text))}, not a string; choose a column of text."
+            )
+    return texts[0] if len(texts) == 1 else join_fields(texts)
+
+
+def clean_label(record: Record, source: str) -> str | None:
+    """The label of a record as a string, None where it is missing or blank.
+
+    Space around a label is dropped. A whole number becomes its decimal string, also where it is stored as a float (as
+    pandas does in a column with gaps).
+
+    Raises:
+        DataError: the label is neither text nor a number nor a truth value.
+    """
+    label = record.label
+    if _is_missing(label):
+        return None
+    if hasattr(label, "item"):  # a NumPy scalar
+        label = label.item()
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    if not isinstance(label, str | int | float):
+        raise DataError(
+            f"{source}, {record.place}: the label is {_shorten(repr(label))}; give one string or number for each text."
+        )
+    return str(label).strip() or None
+
+
+def _usual(existing: Sequence[str], usual: Sequence[str]) -> str | None:
+    by_lower_case = {name.lower(): name for name in reversed(existing)}
+    return next((by_lower_case[name] for name in usual if name in by_lower_case), None)
+
+
+def _advice(existing: Sequence[str], kind: str) -> str:
+    names = ", ".join(_shorten(name) for name in existing[:20]) + (", …" if len(existing) > 20 else "")
+    return f"name the {kind}'s column with {kind}_column: there are {names}."
+
+
+def _is_missing(value: Any) -> bool:
+    # pandas' NA is no float and has no truth value; it is known by its type's name so that pandas need not be here.
+    return (
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
+def _shorten(text: str, width: int = 40) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

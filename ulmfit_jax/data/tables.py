@@ -1,0 +1,105 @@
+"""Records of CSV, TSV and JSON lines files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ulmfit_jax.data.lines import data_suffix, read_lines
+from ulmfit_jax.data.records import Columns, Record, TextColumn, choose_columns
+from ulmfit_jax.errors import DataError
+
+_LONGEST_FIELD = 2**31 - 1
+
+
+def csv_records(
+    path: Path, text_column: TextColumn = None, label_column: str | None = None, require_labels: bool = True
+) -> Iterator[Record]:
+    """Yields the rows of a CSV file, or of a TSV file by its suffix; the first row is the header.
+
+    Blank rows are skipped but counted; rows are counted as a spreadsheet does, the header being row 1.
+
+    Raises:
+        DataError: the file is missing, empty, not UTF-8 or no CSV, has a column name twice, lacks a column, or has a
+            row with more or fewer fields than the header.
+    """
+    rows = _csv_rows(path)
+    _, header = next(rows)
+    twice = [name for name, count in Counter(header).items() if count > 1 and name]
+    if twice:
+        raise DataError(f"{path} has the column {twice[0]!r} more than once in its first row; rename one of them.")
+    columns = choose_columns(header, text_column, label_column, require_labels, str(path))
+    texts = [header.index(name) for name in columns.texts]
+    label = None if columns.label is None else header.index(columns.label)
+    for place, row in rows:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, {place} has {len(row)} fields and the header has {len(header)}; put quotation marks around "
+                "a field that holds a separator or a line break."
+            )
+        yield Record(place, tuple(row[i] for i in texts), None if label is None else row[label])
+
+
+def jsonl_records(
+    path: Path, text_column: TextColumn = None, label_column: str | None = None, require_labels: bool = True
+) -> Iterator[Record]:
+    """Yields the objects of a JSON lines file; blank lines are skipped. The first object says which columns there are.
+
+    Raises:
+        DataError: the file is missing, empty or not UTF-8, a line is not a JSON object, or an object lacks a column.
+    """
+    columns: Columns | None = None
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        row = _json_object(path, number, line)
+        if columns is None:
+            columns = choose_columns(list(row), text_column, label_column, require_labels, f"{path}, line {number}")
+        missing = next((name for name in columns.texts if name not in row), None)
+        if missing is not None:
+            raise DataError(f"{path}, line {number} has no {missing!r}; add it or name another column.")
+        texts = tuple(row[name] for name in columns.texts)
+        yield Record(f"line {number}", texts, None if columns.label is None else row.get(columns.label))
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
+    # The limit belongs to the csv module as a whole. It is raised and left so: to put it back would break a reader
+    # that is at work at the same time.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+    # `strict` makes an error of a quotation mark without its partner, which else swallows the rest of the file.
+    reader = csv.reader(read_lines(path), delimiter="\t" if data_suffix(path) == ".tsv" else ",", strict=True)
+    number = 0
+    while True:
+        number += 1
+        place = f"row {number} (line {reader.line_num + 1})"
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, {place} cannot be read ({error}); put quotation marks around a field that holds a line "
+                "break, and double those that are part of it."
+            ) from error
+        if row:
+            yield place, row
+        elif number == 1:
+            raise DataError(f"{path} has a blank first row; give the names of the columns there.")
+
+
+def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line.rstrip())
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}, line {number}, column {error.colno} is not JSON ({error.msg}); give one JSON object a line."
+        ) from error
+    except RecursionError as error:
+        raise DataError(f"{path}, line {number} is nested too deeply; give one flat JSON object a line.") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number} is a {type(row).__name__}; give one JSON object a line.")
+    return row

@@ -1,0 +1,1 @@
+"""Using trained models: class probabilities of documents, probabilities of texts, generated text."""

@@ -1,0 +1,53 @@
+"""Class probabilities of documents, in the order they are given."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.data.batches import DocumentBatches
+from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.errors import ArtifactError
+from ulmfit_jax.nn.documents import MAX_LENGTH
+from ulmfit_jax.training.classifier import classifier_definition, document_log_probabilities, scoring_step
+from ulmfit_jax.training.mapping import Devices
+
+BATCH_SIZE = 64
+"""Documents of a batch in prediction; fewer where there are fewer documents."""
+
+
+class Predictor:
+    """Runs a classifier over documents. A document's probabilities do not depend on what else is predicted with it."""
+
+    def __init__(self, artifact: Artifact, devices: Devices):
+        """Bind a classifier to devices; a program is compiled for each length bucket when it is first needed.
+
+        Raises:
+            ArtifactError: the model is not a classifier.
+        """
+        if artifact.head is None:
+            raise ArtifactError(f"a {artifact.kind.replace('_', ' ')} gives no class probabilities: load a classifier")
+        self._artifact, self._devices = artifact, devices
+        self._bptt = int(artifact.settings.get("bptt", 72))
+        definition = classifier_definition(artifact.architecture, artifact.head)
+        self._step = scoring_step(definition, devices, int(artifact.settings.get("max_length", MAX_LENGTH)))
+        self._parameters = devices.replicate(artifact.parameters)
+        self._statistics = devices.replicate(artifact.statistics)
+
+    def log_probabilities(self, documents: Corpus) -> np.ndarray:
+        """Log probabilities `[documents, classes]` float32."""
+        assert self._artifact.head is not None
+        n_classes = self._artifact.head.n_classes
+        if not len(documents):
+            return np.zeros((0, n_classes), np.float32)
+        batches = DocumentBatches(
+            documents, None, self._batch_size(len(documents)), self._bptt, self._artifact.backwards
+        )
+        return document_log_probabilities(
+            self._step, self._parameters, self._statistics, batches, n_classes, self._devices
+        )
+
+    def _batch_size(self, documents: int) -> int:
+        """A power of two, so that small requests compile few programs; a multiple of the devices."""
+        wanted = min(BATCH_SIZE, 1 << (documents - 1).bit_length())
+        return -(-wanted // len(self._devices)) * len(self._devices)

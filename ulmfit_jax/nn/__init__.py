@@ -1,0 +1,1 @@
+"""The network: pure functions and the Flax NNX modules over them."""

@@ -1,0 +1,198 @@
+"""The AWD-LSTM encoder (Merity et al. 2017) and the language model over it, as Flax NNX modules.
+
+The modules make and hold the parameters; what they compute is in the pure functions of this package. Arrays are
+time-major inside: tokens `[time, batch]`, features `[time, batch, features]`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from ulmfit_jax.nn.architecture import Architecture, Dropouts
+from ulmfit_jax.nn.dropout import embedding_row_mask, keep_mask, locked_mask
+from ulmfit_jax.nn.recurrence import LstmState, recurrence
+from ulmfit_jax.nn.softmax import TokenScores, logits, tied_softmax_loss, tied_softmax_scores
+
+EncoderState = tuple[LstmState, ...]
+"""The carried state of an encoder: one `LstmState` a layer."""
+
+
+class Noise(NamedTuple):
+    """What a forward pass in training draws its dropout masks from; no noise means a deterministic pass.
+
+    Attributes:
+        key: random key of this forward pass.
+        dropouts: the five rates.
+        rows: the rows' numbers in the global batch, `[batch]` int32 (see `ulmfit_jax.nn.dropout`).
+    """
+
+    key: Array
+    dropouts: Dropouts
+    rows: Array
+
+
+def _uniform(rngs: nnx.Rngs, shape: tuple[int, ...], bound: float) -> nnx.Param:
+    return nnx.Param(jax.random.uniform(rngs.params(), shape, jnp.float32, -bound, bound))
+
+
+class LstmLayer(nnx.Module):
+    """One LSTM layer with weight drop on its recurrent matrix.
+
+    Parameters: `input_kernel` `[in, 4 * hidden]`, `recurrent_kernel` `[hidden, 4 * hidden]`, `bias` `[4 * hidden]`;
+        gates in the
+    order i, f, g, o. All are drawn from U(-1/sqrt(hidden), 1/sqrt(hidden)), the bias as the sum of two such draws,
+    since PyTorch's layer, which fastai uses, has two biases. There is no forget-gate bias of 1.
+    """
+
+    def __init__(self, inputs: int, hidden: int, *, rngs: nnx.Rngs):
+        bound = hidden**-0.5
+        self.input_kernel = _uniform(rngs, (inputs, 4 * hidden), bound)
+        self.recurrent_kernel = _uniform(rngs, (hidden, 4 * hidden), bound)
+        self.bias = nnx.Param(_uniform(rngs, (2, 4 * hidden), bound)[...].sum(axis=0))
+
+    def __call__(self, inputs: Array, state: LstmState, weight_mask: Array | None = None) -> tuple[Array, LstmState]:
+        """Run over `inputs` `[time, batch, in]` from `state`; `weight_mask` `[hidden, 4 * hidden]` scales the
+        recurrent matrix.
+
+        Returns:
+            Hidden states `[time, batch, hidden]` and the state after the last step.
+        """
+        kernel = self.recurrent_kernel[...]
+        if weight_mask is not None:
+            kernel = kernel * weight_mask
+        projected = jnp.einsum("tbi,ig->tbg", inputs, self.input_kernel[...]) + self.bias[...][None, None]
+        return recurrence(projected, kernel, state)
+
+
+class AwdLstm(nnx.Module):
+    """Embedding and LSTM layers with fastai's `AWD_LSTM` dropouts.
+
+    Parameters: `embedding` `[vocabulary, embedding]`, drawn from U(-0.1, 0.1), and `lstm_0`, `lstm_1`, ….
+    """
+
+    def __init__(self, architecture: Architecture, *, rngs: nnx.Rngs):
+        self.architecture = architecture
+        self.embedding = _uniform(rngs, (architecture.vocabulary_size, architecture.embedding_size), 0.1)
+        for index, (inputs, hidden) in enumerate(architecture.layer_sizes()):
+            setattr(self, f"lstm_{index}", LstmLayer(inputs, hidden, rngs=rngs))
+
+    def initial_state(self, batch: int) -> EncoderState:
+        """The zero state for `batch` rows."""
+        return initial_state(self.architecture, batch)
+
+    def __call__(self, tokens: Array, state: EncoderState, noise: Noise | None = None) -> tuple[Array, EncoderState]:
+        """Encode `tokens` `[time, batch]` int32 from `state`.
+
+        Dropout, if `noise` is given, acts on rows of the embedding, on the embedded tokens, on the recurrent matrices
+        and between the layers; not on the output, whose dropout belongs to the decoder or the head.
+
+        Returns:
+            Outputs of the last layer `[time, batch, embedding]` and the state after the last step.
+        """
+        features = jnp.take(self.embedding[...], tokens, axis=0)
+        if noise is not None:
+            features = self._drop_embedded(features, tokens, noise)
+        states = []
+        for index in range(self.architecture.n_layers):
+            layer: LstmLayer = getattr(self, f"lstm_{index}")
+            features, layer_state = layer(features, state[index], _weight_mask(layer, index, noise))
+            states.append(layer_state)
+            if noise is not None and noise.dropouts.hidden and index < self.architecture.n_layers - 1:
+                key = jax.random.fold_in(noise.key, 200 + index)
+                features = features * locked_mask(key, noise.dropouts.hidden, noise.rows, features.shape[-1])[None]
+        return features, tuple(states)
+
+    def _drop_embedded(self, features: Array, tokens: Array, noise: Noise) -> Array:
+        if noise.dropouts.embedding:
+            key = jax.random.fold_in(noise.key, 0)
+            mask = embedding_row_mask(key, noise.dropouts.embedding, self.architecture.vocabulary_size)
+            features = features * jnp.take(mask, tokens)[..., None]
+        if noise.dropouts.input:
+            key = jax.random.fold_in(noise.key, 1)
+            features = features * locked_mask(key, noise.dropouts.input, noise.rows, features.shape[-1])[None]
+        return features
+
+
+def initial_state(architecture: Architecture, batch: int) -> EncoderState:
+    """The zero state of an encoder for `batch` rows."""
+    zeros = [jnp.zeros((batch, hidden), jnp.float32) for _, hidden in architecture.layer_sizes()]
+    return tuple(LstmState(zero, zero) for zero in zeros)
+
+
+def _weight_mask(layer: LstmLayer, index: int, noise: Noise | None) -> Array | None:
+    if noise is None or not noise.dropouts.weight:
+        return None
+    return keep_mask(jax.random.fold_in(noise.key, 100 + index), noise.dropouts.weight, layer.recurrent_kernel.shape)
+
+
+class TiedDecoder(nnx.Module):
+    """The softmax layer that shares the encoder's embedding: its only parameter is `bias` `[vocabulary]`, at first
+    0."""
+
+    def __init__(self, vocabulary_size: int):
+        self.bias = nnx.Param(jnp.zeros((vocabulary_size,), jnp.float32))
+
+
+class LanguageModelNetwork(nnx.Module):
+    """Encoder and tied decoder."""
+
+    def __init__(self, architecture: Architecture, *, rngs: nnx.Rngs):
+        self.encoder = AwdLstm(architecture, rngs=rngs)
+        self.decoder = TiedDecoder(architecture.vocabulary_size)
+
+    def loss(
+        self,
+        tokens: Array,
+        targets: Array,
+        state: EncoderState,
+        noise: Noise,
+        activation_penalty: float = 2.0,
+        temporal_penalty: float = 1.0,
+    ) -> tuple[Array, tuple[Array, EncoderState]]:
+        """Training loss of a batch of a token stream.
+
+        Args:
+            tokens: `[time, batch]` int32.
+            targets: the next tokens, `[time, batch]` int32.
+            state: the state carried from the batch before.
+            noise: what dropout draws from.
+            activation_penalty: AR, times the mean square of the dropped outputs; 2 in fastai and the paper.
+            temporal_penalty: TAR, times the mean square change of the undropped outputs between steps; 1 in both.
+
+        Returns:
+            Loss with the penalties (to differentiate) and (cross-entropy without them, state after the batch).
+        """
+        outputs, state = self.encoder(tokens, state, noise)
+        dropped = outputs
+        if noise.dropouts.output:
+            key = jax.random.fold_in(noise.key, 2)
+            dropped = outputs * locked_mask(key, noise.dropouts.output, noise.rows, outputs.shape[-1])[None]
+        flat = dropped.reshape(-1, dropped.shape[-1])
+        cross_entropy = tied_softmax_loss(
+            flat, self.encoder.embedding[...], self.decoder.bias[...], targets.reshape(-1)
+        )
+        loss = cross_entropy
+        if activation_penalty:
+            loss = loss + activation_penalty * jnp.mean(jnp.square(dropped))
+        if temporal_penalty and outputs.shape[0] > 1:
+            loss = loss + temporal_penalty * jnp.mean(jnp.square(outputs[1:] - outputs[:-1]))
+        return loss, (cross_entropy, state)
+
+    def scores(self, tokens: Array, targets: Array, state: EncoderState) -> tuple[TokenScores, EncoderState]:
+        """Evaluate a batch, dropout off: sums over its tokens, and the state after it. Arguments as for `loss`."""
+        outputs, state = self.encoder(tokens, state)
+        flat = outputs.reshape(-1, outputs.shape[-1])
+        return (
+            tied_softmax_scores(flat, self.encoder.embedding[...], self.decoder.bias[...], targets.reshape(-1)),
+            state,
+        )
+
+    def next_token_logits(self, tokens: Array, state: EncoderState) -> tuple[Array, EncoderState]:
+        """Scores `[batch, vocabulary]` of the token that follows `tokens` `[time, batch]`, and the state after them."""
+        outputs, state = self.encoder(tokens, state)
+        return logits(outputs[-1], self.encoder.embedding[...], self.decoder.bias[...]), state

@@ -1,0 +1,184 @@
+"""The document classifier: encoder, concat pooling and fastai's `PoolingLinearClassifier` head, as Flax NNX modules."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array, lax
+
+from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.awd_lstm import AwdLstm, Noise
+from ulmfit_jax.nn.documents import MAX_LENGTH, activation_penalties, concat_pool, encode_documents
+from ulmfit_jax.nn.dropout import locked_mask
+
+DEVICE_AXIS = "devices"
+"""Name of the axis that training steps are mapped over; batch statistics are reduced over it."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Sizes of a classifier's head.
+
+    Attributes:
+        n_classes: outputs.
+        hidden: sizes of the hidden layers; `(50,)` in the paper and fastai (`lin_ftrs`).
+        dropouts: dropout before each hidden layer's successor; 0.1 in fastai (`ps`), not scaled by `drop_mult`.
+    """
+
+    n_classes: int
+    hidden: tuple[int, ...] = (50,)
+    dropouts: tuple[float, ...] = (0.1,)
+
+    def to_dict(self) -> dict[str, object]:
+        """The sizes as a plain dictionary, as written to `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, sizes: dict[str, Any]) -> Head:
+        """The inverse of `to_dict`, from what JSON makes of it."""
+        return cls(int(sizes["n_classes"]), tuple(sizes["hidden"]), tuple(sizes["dropouts"]))
+
+
+class BatchNorm(nnx.Module):
+    """Batch normalisation with torch's conventions over the true rows of a batch spread over devices.
+
+    Parameters `scale` (1) and `bias` (fastai starts it at 1e-3); statistics `mean` and `variance`, running means with
+    momentum 0.1 of the newcomer, the running variance the unbiased one, as in torch; epsilon 1e-5.
+    """
+
+    def __init__(self, features: int):
+        self.scale = nnx.Param(jnp.ones((features,), jnp.float32))
+        self.bias = nnx.Param(jnp.full((features,), 1e-3, jnp.float32))
+        self.mean = nnx.BatchStat(jnp.zeros((features,), jnp.float32))
+        self.variance = nnx.BatchStat(jnp.ones((features,), jnp.float32))
+
+    def __call__(self, features: Array, rows: Array | None = None, axis_name: str | None = None) -> Array:
+        """Normalise `features` `[batch, features]`.
+
+        Args:
+            features: the rows.
+            rows: which rows are true ones, `[batch]` bool: training, with the batch's own statistics, which also update
+                the running ones. None: evaluation, with the running statistics.
+            axis_name: mapped axis over which the batch is spread.
+        """
+        if rows is None:
+            return self._normalise(features, self.mean[...], self.variance[...])
+        mask = rows[:, None].astype(jnp.float32)
+        sums = ((features * mask).sum(axis=0), mask.sum())
+        total, count = lax.psum(sums, axis_name) if axis_name else sums
+        mean = total / count
+        squares = (jnp.square(features - mean[None]) * mask).sum(axis=0)
+        squares = lax.psum(squares, axis_name) if axis_name else squares
+        unbiased = squares / jnp.maximum(count - 1, 1)
+        self.mean[...] = 0.9 * self.mean[...] + 0.1 * lax.stop_gradient(mean)
+        self.variance[...] = 0.9 * self.variance[...] + 0.1 * lax.stop_gradient(unbiased)
+        return self._normalise(features, mean, squares / count)
+
+    def _normalise(self, features: Array, mean: Array, variance: Array) -> Array:
+        inverse = self.scale[...] * lax.rsqrt(variance + 1e-5)
+        return (features - mean[None]) * inverse[None] + self.bias[...][None]
+
+
+class Dense(nnx.Module):
+    """A linear layer without bias: `kernel` `[in, out]` from U(-1/sqrt(in), 1/sqrt(in)), torch's default."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
+        bound = inputs**-0.5
+        self.kernel = nnx.Param(jax.random.uniform(rngs.params(), (inputs, outputs), jnp.float32, -bound, bound))
+
+    def __call__(self, features: Array) -> Array:
+        """`[batch, in]` to `[batch, out]`."""
+        return features @ self.kernel[...]
+
+
+class PoolingHead(nnx.Module):
+    """BatchNorm, dropout, linear and ReLU for each hidden layer, then once more without ReLU to the classes' scores."""
+
+    def __init__(self, features: int, head: Head, *, rngs: nnx.Rngs):
+        self.head = head
+        sizes = [features, *head.hidden, head.n_classes]
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+            setattr(self, f"norm_{index}", BatchNorm(inputs))
+            setattr(self, f"dense_{index}", Dense(inputs, outputs, rngs=rngs))
+
+    def __call__(
+        self, features: Array, rows: Array | None = None, noise: Noise | None = None, axis_name: str | None = None
+    ) -> Array:
+        """Scores `[batch, classes]` of pooled `features` `[batch, 3 * embedding]`; `rows` as for `BatchNorm`."""
+        layers = len(self.head.hidden) + 1
+        for index in range(layers):
+            features = getattr(self, f"norm_{index}")(features, rows, axis_name)
+            if noise is not None:
+                rate = noise.dropouts.output if index == 0 else self.head.dropouts[index - 1]
+                key = jax.random.fold_in(noise.key, 300 + index)
+                features = features * locked_mask(key, rate, noise.rows, features.shape[-1])
+            features = getattr(self, f"dense_{index}")(features)
+            if index < layers - 1:
+                features = jax.nn.relu(features)
+        return features
+
+
+class ClassifierNetwork(nnx.Module):
+    """Encoder and head."""
+
+    def __init__(self, architecture: Architecture, head: Head, *, rngs: nnx.Rngs):
+        self.encoder = AwdLstm(architecture, rngs=rngs)
+        self.head = PoolingHead(3 * architecture.embedding_size, head, rngs=rngs)
+
+    def loss(
+        self,
+        tokens: Array,
+        lengths: Array,
+        labels: Array,
+        noise: Noise,
+        *,
+        max_length: int = MAX_LENGTH,
+        activation_penalty: float = 2.0,
+        temporal_penalty: float = 1.0,
+        label_smoothing: float = 0.0,
+        axis_name: str | None = None,
+    ) -> tuple[Array, Array]:
+        """Training loss of a batch of documents.
+
+        Args:
+            tokens: `[chunks, bptt, batch]` int32 (see `ulmfit_jax.nn.documents`).
+            lengths: `[batch]` int32, 0 for a filler row, which counts in nothing.
+            labels: `[batch]` int32.
+            noise: what dropout draws from.
+            max_length: tokens at a document's end that are pooled.
+            activation_penalty: AR, 2 in fastai; here on the undropped outputs, as there.
+            temporal_penalty: TAR, 1 in fastai.
+            label_smoothing: weight of the uniform distribution in the target; 0 in the paper, 0.1 in MultiFiT.
+            axis_name: mapped axis that the batch is spread over.
+
+        Returns:
+            Loss with the penalties (to differentiate) and the cross-entropy without them, both of this device's rows;
+            their means over equal shares of the devices are those of the global batch.
+        """
+        encoded = encode_documents(self.encoder, tokens, lengths, noise, max_length)
+        rows = lengths > 0
+        scores = self.head(concat_pool(encoded), rows, noise, axis_name)
+        log_probabilities = jax.nn.log_softmax(scores)
+        picked = jnp.take_along_axis(log_probabilities, jnp.maximum(labels, 0)[:, None], axis=1)[:, 0]
+        losses = -(1 - label_smoothing) * picked - label_smoothing * log_probabilities.mean(axis=1)
+        count = rows.sum(dtype=jnp.int32).astype(jnp.float32)
+        if axis_name:
+            count = lax.pmean(count, axis_name)
+        cross_entropy = jnp.where(rows, losses, jnp.float32(0)).sum() / jnp.maximum(count, 1)
+        loss = cross_entropy
+        if activation_penalty or temporal_penalty:
+            loss = loss + activation_penalties(encoded, activation_penalty, temporal_penalty)
+        return loss, cross_entropy
+
+    def scores(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:
+        """Scores before the softmax, `[batch, classes]`, dropout off."""
+        return self.head(self.features(tokens, lengths, max_length))
+
+    def features(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:
+        """Pooled document vectors `[batch, 3 * embedding]`, dropout off."""
+        return concat_pool(encode_documents(self.encoder, tokens, lengths, None, max_length))

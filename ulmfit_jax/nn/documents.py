@@ -1,0 +1,117 @@
+"""Encoding whole documents chunk by chunk, with the state carried on: back-propagation through time for classification.
+
+A document of n tokens is cut into chunks of `bptt` tokens. The state runs through all of them; gradients stay within a
+chunk and only the last `max_chunks` chunks are pooled and give gradients (fastai's `SentenceEncoder`, the paper's
+BPT3C). Earlier chunks run forward only, to warm the state.
+
+The layout, made by `ulmfit_jax.data`: tokens `[chunks, bptt, batch]`, every document ends in the last chunk. Chunks
+before a document's first are padding and leave its state at zero; the padding after its last token is masked by its
+length.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from ulmfit_jax.nn.awd_lstm import AwdLstm, EncoderState, Noise
+
+MAX_LENGTH = 1440
+"""Tokens at a document's end that are pooled and trained on: fastai's `max_len`, 20 chunks of 72."""
+
+
+class EncodedDocuments(NamedTuple):
+    """Encoder outputs of a batch of documents.
+
+    Attributes:
+        outputs: `[time, batch, features]` of the pooled chunks, zero where a document had not started.
+        started: `[time, batch]` bool: chunk belongs to the document (its padding at the end included).
+        valid: `[time, batch]` bool: position holds a token of the document.
+    """
+
+    outputs: Array
+    started: Array
+    valid: Array
+
+
+def encode_documents(
+    encoder: AwdLstm, tokens: Array, lengths: Array, noise: Noise | None = None, max_length: int = MAX_LENGTH
+) -> EncodedDocuments:
+    """Run the encoder over documents of any length.
+
+    Args:
+        encoder: the encoder; each chunk is a forward pass of its own, with new dropout masks.
+        tokens: `[chunks, bptt, batch]` int32, laid out as described above.
+        lengths: tokens of each document, `[batch]` int32; 0 for a filler row.
+        noise: what dropout draws from; None for a deterministic pass.
+        max_length: tokens to pool at the end, cut down to whole chunks (at least one).
+
+    Returns:
+        Outputs and masks of the last chunks, with time `min(chunks, max_length // bptt) * bptt`.
+    """
+    chunks, bptt, batch = tokens.shape
+    warm = max(chunks - max(max_length // bptt, 1), 0)
+    first_chunk = chunks - -(-lengths // bptt)
+
+    def step(state: EncoderState, chunk: tuple[Array, Array]) -> tuple[EncoderState, Array]:
+        index, chunk_tokens = chunk
+        started = (index >= first_chunk)[:, None]
+        chunk_noise = noise and noise._replace(key=jax.random.fold_in(noise.key, index))
+        outputs, new_state = encoder(chunk_tokens, lax.stop_gradient(state), chunk_noise)
+        new_state = jax.tree.map(lambda array: jnp.where(started, array, jnp.float32(0)), new_state)
+        return new_state, jnp.where(started[None], outputs, jnp.float32(0))
+
+    indices = jnp.arange(chunks, dtype=jnp.int32)
+    state = encoder.initial_state(batch)
+    if warm:
+        state, _ = lax.scan(lambda s, c: (step(s, c)[0], None), state, (indices[:warm], tokens[:warm]))
+        state = lax.stop_gradient(state)
+    _, outputs = lax.scan(step, state, (indices[warm:], tokens[warm:]))
+
+    position = jnp.arange(warm * bptt, chunks * bptt, dtype=jnp.int32)[:, None] - (first_chunk * bptt)[None]
+    return EncodedDocuments(
+        outputs=outputs.reshape(-1, batch, outputs.shape[-1]),
+        started=position >= 0,
+        valid=(position >= 0) & (position < lengths[None]),
+    )
+
+
+def concat_pool(documents: EncodedDocuments) -> Array:
+    """Concat pooling over a document's own tokens: `[batch, 3 * features]` = last output, maximum, mean.
+
+    Padding never counts: the last output is that of the last true token. (fastai reads a zero vector there for a text
+    that lies wholly in the last, partial chunk of a wider batch; that is a defect, and it is not reproduced.) A filler
+    row pools to zeros.
+    """
+    outputs, _, valid = documents
+    mask = valid[..., None]
+    count = valid.sum(axis=0, dtype=jnp.int32)
+    last_position = jnp.argmax(
+        jnp.where(valid, jnp.arange(valid.shape[0], dtype=jnp.int32)[:, None], jnp.int32(-1)), axis=0
+    )
+    last = jnp.take_along_axis(outputs, last_position[None, :, None], axis=0)[0]
+    maximum = jnp.max(jnp.where(mask, outputs, jnp.float32(-jnp.inf)), axis=0)
+    mean = jnp.where(mask, outputs, jnp.float32(0)).sum(axis=0) / jnp.maximum(count, 1).astype(jnp.float32)[:, None]
+    pooled = jnp.concatenate([last, maximum, mean], axis=-1)
+    return jnp.where((count > 0)[:, None], pooled, jnp.float32(0))
+
+
+def activation_penalties(documents: EncodedDocuments, activation: float, temporal: float) -> Array:
+    """AR and TAR of a batch of documents, as fastai's `RNNRegularizer` gives them for classifiers.
+
+    Both act on the padded outputs of the whole batch: `activation` times the mean square, `temporal` times the mean
+    square change from step to step. The means run over as many chunks as the longest document of the batch has, so that
+    rounding the batch up to a static number of chunks changes nothing.
+    """
+    outputs, started, _ = documents
+    time, batch, features = outputs.shape
+    in_batch = started.any(axis=1)
+    steps = jnp.maximum(in_batch.sum(dtype=jnp.int32), 1).astype(jnp.float32)
+    total = activation * jnp.square(outputs).sum() / (steps * batch * features)
+    if temporal and time > 1:
+        change = jnp.where(in_batch[:-1, None, None], outputs[1:] - outputs[:-1], jnp.float32(0))
+        total = total + temporal * jnp.square(change).sum() / (jnp.maximum(steps - 1, 1) * batch * features)
+    return total

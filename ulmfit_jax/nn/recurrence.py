@@ -1,0 +1,104 @@
+"""The LSTM recurrence over time: the fast form with its own gradient, and the plain form it is tested against.
+
+Both take the input projection already made (`x @ input_kernel + bias` for all steps in one product: it does not depend
+on the recurrence, and XLA cannot hoist it out of a loop by itself) and do only what is serial:
+
+    gates_t       = projected_t + h_{t-1} @ recurrent_kernel            [batch, 4 * hidden], in the order i, f, g, o
+    c_t           = sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(g)
+    h_t           = sigmoid(o) * tanh(c_t)
+
+The gradient of a `lax.scan` adds a small product per step to a carried weight gradient. `recurrence` instead keeps the
+activated gates, lets the backward loop write the gate gradients, and forms the weight gradient in one product over all
+steps: the same numbers for less time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+
+class LstmState(NamedTuple):
+    """What an LSTM layer carries from one step to the next: `hidden` h and `cell` c, both `[batch, hidden]`."""
+
+    hidden: Array
+    cell: Array
+
+
+def _cell(gates: Array, cell: Array) -> tuple[Array, Array, tuple[Array, Array, Array, Array]]:
+    """One step from the gates' sums `[batch, 4 * hidden]`: hidden, cell, activated gates."""
+    i, f, g, o = jnp.split(gates, 4, axis=-1)
+    i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
+    cell = f * cell + i * g
+    return o * jnp.tanh(cell), cell, (i, f, g, o)
+
+
+def recurrence_reference(projected: Array, recurrent_kernel: Array, state: LstmState) -> tuple[Array, LstmState]:
+    """The recurrence as a plain scan, differentiated by JAX: the readable twin of `recurrence`, with the same
+    arguments."""
+
+    def step(carry: LstmState, projected_t: Array) -> tuple[LstmState, Array]:
+        hidden, cell, _ = _cell(projected_t + carry.hidden @ recurrent_kernel, carry.cell)
+        return LstmState(hidden, cell), hidden
+
+    final, outputs = lax.scan(step, state, projected)
+    return outputs, final
+
+
+@jax.custom_vjp
+def recurrence(projected: Array, recurrent_kernel: Array, state: LstmState) -> tuple[Array, LstmState]:
+    """Run an LSTM layer over time.
+
+    Args:
+        projected: input projection with the bias added, `[time, batch, 4 * hidden]`.
+        recurrent_kernel: `[hidden, 4 * hidden]`, gates in the order i, f, g, o.
+        state: state before the first step, two arrays `[batch, hidden]`.
+
+    Returns:
+        The hidden states `[time, batch, hidden]` and the state after the last step.
+    """
+    return recurrence_reference(projected, recurrent_kernel, state)
+
+
+def _forward(projected: Array, recurrent_kernel: Array, state: LstmState) -> tuple[tuple[Array, LstmState], tuple]:
+    def step(carry: LstmState, projected_t: Array) -> tuple[LstmState, tuple[Array, Array, Array]]:
+        hidden, cell, gates = _cell(projected_t + carry.hidden @ recurrent_kernel, carry.cell)
+        return LstmState(hidden, cell), (hidden, cell, jnp.concatenate(gates, axis=-1))
+
+    final, (outputs, cells, gates) = lax.scan(step, state, projected)
+    return (outputs, final), (outputs, cells, gates, recurrent_kernel, state)
+
+
+def _backward(saved: tuple, gradients: tuple[Array, LstmState]) -> tuple[Array, Array, LstmState]:
+    outputs, cells, gates, recurrent_kernel, state = saved
+    d_outputs, d_final = gradients
+    previous_cells = jnp.concatenate([state.cell[None], cells[:-1]])
+    kernel_transposed = recurrent_kernel.T
+
+    def step(carry: LstmState, inputs: tuple[Array, Array, Array, Array]) -> tuple[LstmState, Array]:
+        d_output, gates_t, cell, previous_cell = inputs
+        i, f, g, o = jnp.split(gates_t, 4, axis=-1)
+        tanh_cell = jnp.tanh(cell)
+        d_hidden = d_output + carry.hidden
+        d_cell = carry.cell + d_hidden * o * (1 - tanh_cell * tanh_cell)
+        d_gates = jnp.concatenate(
+            [
+                d_cell * g * i * (1 - i),
+                d_cell * previous_cell * f * (1 - f),
+                d_cell * i * (1 - g * g),
+                d_hidden * tanh_cell * o * (1 - o),
+            ],
+            axis=-1,
+        )
+        return LstmState(d_gates @ kernel_transposed, d_cell * f), d_gates
+
+    d_state, d_projected = lax.scan(step, d_final, (d_outputs, gates, cells, previous_cells), reverse=True)
+    previous_hidden = jnp.concatenate([state.hidden[None], outputs[:-1]])
+    d_kernel = jnp.einsum("tbh,tbg->hg", previous_hidden, d_projected)
+    return d_projected, d_kernel, d_state
+
+
+recurrence.defvjp(_forward, _backward)

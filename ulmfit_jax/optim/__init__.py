@@ -1,0 +1,1 @@
+"""Optimisation: schedules, layer groups, fastai's Adam with a rate for each group, and NT-ASGD."""

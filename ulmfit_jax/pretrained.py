@@ -1,0 +1,39 @@
+"""Finding models: shipped ones by name, others by folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ulmfit_jax.errors import ArtifactError
+
+_PLACES = (Path(__file__).parents[1] / "checkpoints", Path(__file__).parent / "checkpoints")
+"""Where shipped models lie: beside the package in a checkout, inside it in an installed wheel."""
+
+
+def shipped_models() -> dict[str, Path]:
+    """Folder of each shipped model by name."""
+    folders = [folder for place in reversed(_PLACES) if place.is_dir() for folder in sorted(place.iterdir())]
+    return {folder.name: folder for folder in folders if (folder / "manifest.json").is_file()}
+
+
+def model_folder(name: str | Path) -> Path:
+    """The folder of a model: a shipped one's name, a model folder, or the run folder that a training command wrote.
+
+    Raises:
+        ArtifactError: there is none; lists the shipped models.
+    """
+    folder = Path(name)
+    for candidate in (folder / "model", folder):
+        if (candidate / "manifest.json").is_file():
+            return candidate
+    shipped = shipped_models()
+    if str(name) in shipped:
+        return shipped[str(name)]
+    known = ", ".join(shipped) or "none in this installation"
+    if not folder.exists():
+        raise ArtifactError(f"there is no model {str(name)!r}: give a model folder or a shipped model's name ({known})")
+    if (folder / "config.json").is_file():
+        raise ArtifactError(
+            f"{folder} is a run that has not finished: give the training command again to go on with it"
+        )
+    raise ArtifactError(f"{folder} is not a model folder (it has no manifest.json); shipped models: {known}")

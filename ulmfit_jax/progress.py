@@ -1,0 +1,91 @@
+"""Progress for a person at a console: a bar with time left on a terminal, a table of epochs everywhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, TextIO
+
+from ulmfit_jax.training.stages import Stage
+
+_TITLES = {"train_loss": "train loss", "valid_loss": "valid loss", "error_rate": "error rate"}
+_PLAIN_SECONDS = 60.0
+
+
+class ConsoleProgress:
+    """Prints a table per stage, one row an epoch; on a terminal also a bar that is wiped when the row is printed.
+
+    Off a terminal nothing is rewritten: a line a minute says how far a long epoch is.
+    """
+
+    def __init__(self, stream: TextIO | None = None):
+        """Print to `stream`, standard error by default (standard output is for results)."""
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._stage = ""
+        self._total = self._first = 0
+        self._started = self._last = 0.0
+
+    def stage_started(self, stage: Stage, columns: tuple[str, ...], total_steps: int, done_steps: int) -> None:
+        """Print the head of the stage's table."""
+        self._stage, self._total, self._first = stage.name, total_steps, done_steps
+        self._started = self._last = time.monotonic()
+        self._columns = ("train_loss", *columns)
+        self._print(
+            f"\n{stage.name}: {_plural(stage.epochs, 'epoch')}, {total_steps:,} steps, "
+            f"rate {_rate(stage.learning_rate)}"
+        )
+        titles = [_TITLES.get(column, column) for column in self._columns]
+        self._print("epoch" + "".join(f"{title:>12}" for title in titles) + f"{'time':>10}")
+
+    def step_done(self, done_steps: int, loss: float) -> None:
+        """Redraw the bar, at most ten times a second."""
+        now = time.monotonic()
+        if now - self._last < (0.1 if self._terminal else _PLAIN_SECONDS):
+            return
+        self._last = now
+        per_step = (now - self._started) / max(done_steps - self._first, 1)
+        left = _clock(per_step * (self._total - done_steps))
+        line = f"{self._stage}: {done_steps:,}/{self._total:,} steps, loss {loss:.4f}, {left} left"
+        if self._terminal:
+            filled = round(24 * done_steps / max(self._total, 1))
+            self._stream.write(f"\r\x1b[2K{'━' * filled}{'╌' * (24 - filled)} {line}")
+            self._stream.flush()
+        else:
+            self._print(line)
+
+    def epoch_done(self, row: dict[str, Any]) -> None:
+        """Print the epoch's row."""
+        cells = "".join(f"{_number(column, row.get(column)):>12}" for column in self._columns)
+        self._print(f"{row['epoch']:>5}{cells}{_clock(row['seconds']):>10}")
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        wipe = "\r\x1b[2K" if self._terminal else ""
+        self._stream.write(f"{wipe}{text}\n")
+        self._stream.flush()
+
+
+def _number(column: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if column == "perplexity" else f"{value:.4f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+def _rate(rate: Any) -> str:
+    if isinstance(rate, tuple):
+        return " to ".join(f"{part:.2g}" for part in rate if part is not None)
+    return f"{rate:.2g}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

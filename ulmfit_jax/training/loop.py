@@ -1,0 +1,234 @@
+"""The training loop: stages, epochs, steps; the same for language models and classifiers, resumable at any step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ulmfit_jax.errors import TrainingError
+from ulmfit_jax.nn.parameters import Tree, to_numpy
+from ulmfit_jax.optim.groups import discriminative_rates, freeze_to
+from ulmfit_jax.optim.optimizer import layerwise_adam
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.progress import Progress, SilentProgress
+from ulmfit_jax.training.run_folder import Position, RunFolder, restore_state
+from ulmfit_jax.training.stages import Stage
+from ulmfit_jax.training.task import StepControls, StepResult, Task, TrainState
+
+SMOOTHING = 0.98
+"""Weight of the past in the training loss of the table: fastai's `AvgSmoothLoss`."""
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How a run is kept.
+
+    Attributes:
+        save_seconds: time between saved states, besides the one after each epoch.
+        save_steps: save every so many steps instead; for tests.
+        keep_best: return the parameters of the epoch with the lowest `valid_loss` instead of the last.
+        patience: end a stage after so many epochs without a lower `valid_loss`; None never does.
+    """
+
+    save_seconds: float = 300.0
+    save_steps: int | None = None
+    keep_best: bool = False
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run ends with: NumPy parameters and statistics, and the rows of the table of epochs."""
+
+    parameters: Tree
+    statistics: Tree
+    history: list[dict[str, Any]]
+
+
+class Loop:
+    """Runs the stages of a recipe over a task."""
+
+    def __init__(
+        self,
+        task: Task,
+        stages: Sequence[Stage],
+        devices: Devices,
+        *,
+        seed: int,
+        folder: RunFolder | None = None,
+        options: LoopOptions = LoopOptions(),  # noqa: B008 - frozen
+        progress: Progress | None = None,
+    ):
+        """Prepare a run; nothing is computed yet.
+
+        Args:
+            task: network and data.
+            stages: the fits, in order; the optimiser starts afresh in each, as fastai's does after `freeze_to`.
+            devices: devices to run on.
+            seed: decides dropout and the order of the data.
+            folder: where states are saved and found again; None keeps nothing.
+            options: see `LoopOptions`.
+            progress: is told what happens.
+        """
+        self._task, self._stages, self._devices = task, list(stages), devices
+        self._seed, self._folder, self._options = seed, folder, options
+        self._progress = progress or SilentProgress()
+        self._position = Position()
+        self._best: Tree | None = None
+        self._last_save = time.monotonic()
+
+    def run(self, parameters: Tree, statistics: Tree) -> TrainResult:
+        """Train from these parameters, or go on from the folder's newest state.
+
+        Raises:
+            TrainingError: a loss was not finite.
+        """
+        snapshot = self._folder.load() if self._folder else None
+        state = TrainState(self._devices.replicate(parameters), self._devices.replicate(statistics), None, ())
+        if snapshot:
+            self._position, self._best = snapshot.position, snapshot.arrays.get("best")
+            self._progress.message(f"going on after step {self._position.step}")
+        try:
+            while self._position.stage < len(self._stages):
+                state = self._run_stage(state, snapshot)
+                snapshot = None
+        finally:
+            if self._folder:
+                self._folder.close()
+        return self._result(state, snapshot)
+
+    def _result(self, state: TrainState, snapshot: Any) -> TrainResult:
+        arrays: Tree = {"parameters": to_numpy(state.parameters), "statistics": to_numpy(state.statistics)}
+        if snapshot:
+            arrays = snapshot.arrays
+        if self._options.keep_best and self._best:
+            arrays = self._best
+        return TrainResult(arrays["parameters"], arrays.get("statistics", {}), self._position.history)
+
+    def _run_stage(self, state: TrainState, snapshot: Any) -> TrainState:
+        position, task = self._position, self._task
+        stage = self._stages[position.stage]
+        trainable = freeze_to(task.groups, stage.freeze_to)
+        optimizer = layerwise_adam(
+            state.parameters, task.groups, trainable, weight_decay=stage.weight_decay, max_norm=stage.max_norm
+        )
+        template = state._replace(
+            optimizer=jax.eval_shape(optimizer.init, state.parameters), carry=task.initial_carry()
+        )
+        if snapshot and (position.epoch or position.batch):
+            state = restore_state(snapshot, template, self._devices)
+        else:
+            if snapshot:
+                state = restore_state(snapshot, template._replace(optimizer=(), carry=()), self._devices)
+            state = state._replace(optimizer=self._devices.replicate(optimizer.init(state.parameters)))
+        step = task.step(optimizer, trainable, self._devices)
+        total_steps = stage.epochs * task.batches_per_epoch
+        done = position.epoch * task.batches_per_epoch + position.batch
+        self._progress.stage_started(stage, task.columns, total_steps, done)
+        while position.epoch < stage.epochs and not self._stops_early():
+            state = self._run_epoch(stage, state, step, total_steps)
+        if position.epoch < stage.epochs:
+            self._progress.message(f"stage {stage.name} ended after epoch {position.epoch}: no better valid_loss")
+        position.stage, position.epoch = position.stage + 1, 0
+        position.smoothed, position.smoothed_steps, position.stale_epochs = 0.0, 0, 0
+        self._save(state._replace(optimizer=(), carry=()))
+        return state
+
+    def _run_epoch(self, stage: Stage, state: TrainState, step: Any, total_steps: int) -> TrainState:
+        position, task = self._position, self._task
+        if position.batch == 0:
+            state = state._replace(carry=task.initial_carry())
+        started = time.monotonic() - position.seconds
+        shape, momentum = stage.shape(total_steps), stage.momentum(total_steps)
+        peaks = np.array(discriminative_rates(stage.learning_rate, len(task.groups)))
+        first_step = position.epoch * task.batches_per_epoch
+        pending: StepResult | None = None
+        for batch in task.train_batches(self._epoch_number(), position.batch):
+            stage_step = first_step + position.batch
+            controls = StepControls(
+                jnp.uint32(self._seed),
+                jnp.uint32(position.step),
+                jnp.asarray(peaks * shape(stage_step), jnp.float32),
+                jnp.float32(momentum(stage_step)),
+            )
+            state, result = step(state, batch, controls)
+            position.batch += 1
+            position.step += 1
+            if pending is not None:
+                self._account(pending, stage_step)
+            pending = result
+            if self._save_is_due():
+                self._account(pending, stage_step + 1)
+                pending = None
+                position.seconds = time.monotonic() - started
+                self._save(state)
+        if pending is not None:
+            self._account(pending, first_step + position.batch)
+        self._finish_epoch(stage, state, started)
+        return state
+
+    def _finish_epoch(self, stage: Stage, state: TrainState, started: float) -> None:
+        position = self._position
+        measures = self._task.evaluate(state.parameters, state.statistics)
+        row = {
+            "stage": stage.name,
+            "epoch": position.epoch,
+            "train_loss": position.smoothed / (1 - SMOOTHING**position.smoothed_steps),
+            **measures,
+            "seconds": round(time.monotonic() - started, 3),
+            "step": position.step,
+        }
+        position.history.append(row)
+        position.epoch, position.batch, position.seconds = position.epoch + 1, 0, 0.0
+        loss = measures.get("valid_loss")
+        if loss is not None and (position.best is None or loss < position.best):
+            position.best, position.stale_epochs = loss, 0
+            if self._options.keep_best:
+                arrays = {"parameters": to_numpy(state.parameters), "statistics": to_numpy(state.statistics)}
+                self._best = {name: tree for name, tree in arrays.items() if tree}
+        else:
+            position.stale_epochs += 1
+        self._save(state)
+        if self._folder:
+            self._folder.write_metrics(position.history)
+        self._progress.epoch_done(row)
+
+    def _account(self, result: StepResult, done_steps: int) -> None:
+        """Take a step's loss into the smoothed one; it was dispatched before the newest step, so nothing waits."""
+        position, loss = self._position, float(result.loss)
+        if not math.isfinite(loss):
+            where = f"; the last good state is in {self._folder.path}" if self._folder else ""
+            raise TrainingError(
+                f"the training loss is {loss} at step {done_steps} of stage "
+                f"{self._stages[position.stage].name}: lower the learning rate or clip gradients{where}"
+            )
+        position.smoothed = SMOOTHING * position.smoothed + (1 - SMOOTHING) * loss
+        position.smoothed_steps += 1
+        self._progress.step_done(done_steps, position.smoothed / (1 - SMOOTHING**position.smoothed_steps))
+
+    def _epoch_number(self) -> int:
+        """Number of the epoch in the whole run: another order of the data in every epoch of every stage."""
+        return sum(stage.epochs for stage in self._stages[: self._position.stage]) + self._position.epoch
+
+    def _stops_early(self) -> bool:
+        return self._options.patience is not None and self._position.stale_epochs > self._options.patience
+
+    def _save_is_due(self) -> bool:
+        if self._folder is None:
+            return False
+        if self._options.save_steps is not None:
+            return self._position.step % self._options.save_steps == 0
+        return time.monotonic() - self._last_save > self._options.save_seconds
+
+    def _save(self, state: TrainState) -> None:
+        if self._folder is not None:
+            self._position.saves += 1
+            self._folder.save(state, self._position, self._best)
+            self._last_save = time.monotonic()

@@ -1,0 +1,161 @@
+"""A run folder: the resolved configuration, the table of epochs and the state from which the same command goes on.
+
+    config.json      what the run was asked to do; a second start has to ask for the same
+    metrics.jsonl    one line per finished epoch
+    state/NUMBER/    Orbax: parameters, optimiser, recurrent state (`arrays`), position and history (`progress`)
+
+Arrays are saved as NumPy arrays without a device axis, so a run goes on with another number of devices. The two newest
+states are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.parameters import Tree, to_numpy
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.task import TrainState
+
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Position:
+    """Where a run stands: everything besides arrays that the rest of the run depends on.
+
+    Attributes:
+        stage: index of the current stage.
+        epoch: finished epochs of this stage.
+        batch: finished batches of this epoch.
+        step: finished steps of the whole run.
+        smoothed: training loss as an exponential mean (not yet debiased), and `smoothed_steps` that went into it.
+        seconds: time spent on the current epoch.
+        history: rows of the finished epochs.
+        best: best value of the measure that decides which parameters are kept, None before the first.
+        stale_epochs: epochs of this stage since the best one.
+        saves: states saved so far; the newest one's number.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    smoothed: float = 0.0
+    smoothed_steps: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: float | None = None
+    stale_epochs: int = 0
+    saves: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A saved state: position, host arrays of the training state and, where kept, of the best parameters."""
+
+    position: Position
+    arrays: Tree
+
+
+class RunFolder:
+    """The folder of one run."""
+
+    def __init__(self, path: Path, config: dict[str, Any]):
+        """Open or create the folder of the run that `config` describes.
+
+        Args:
+            path: the folder.
+            config: plain values; data and code do not belong in it, their fingerprints do.
+
+        Raises:
+            ConfigError: the folder holds a run of another configuration; the message names the first difference.
+        """
+        self.path = path
+        config = json.loads(json.dumps({"format_version": FORMAT_VERSION, **config}))
+        file = path / "config.json"
+        if file.exists():
+            _check_same(json.loads(file.read_text("utf-8")), config, path)
+        path.mkdir(parents=True, exist_ok=True)
+        _write_atomically(file, json.dumps(config, indent=2) + "\n")
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager((path / "state").absolute(), options=options)
+
+    def save(self, state: TrainState, position: Position, best: Tree | None) -> None:
+        """Save a state; the write goes on in the background and is committed as a whole or not at all."""
+        arrays: Tree = {
+            "parameters": to_numpy(state.parameters),
+            "statistics": to_numpy(state.statistics),
+            "optimizer": _leaves(to_numpy(state.optimizer)),
+            "carry": _leaves(jax.tree.map(lambda array: Devices.join_rows(array, 0), to_numpy(state.carry))),
+            "best": best or {},
+        }
+        arrays = {name: tree for name, tree in arrays.items() if jax.tree.leaves(tree)}
+        self._manager.save(
+            position.saves,
+            args=ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(asdict(position))),
+            force=True,
+        )
+
+    def load(self) -> Snapshot | None:
+        """The newest state, or None in a new folder."""
+        number = self._manager.latest_step()
+        if number is None:
+            return None
+        restored = self._manager.restore(
+            number, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore())
+        )
+        return Snapshot(Position(**restored["progress"]), restored["arrays"])
+
+    def write_metrics(self, history: list[dict[str, Any]]) -> None:
+        """Write the table of epochs, whole: a resumed run has neither a gap nor a double row."""
+        _write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+
+    def close(self) -> None:
+        """Wait for the last save to be committed."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def restore_state(snapshot: Snapshot, template: TrainState, devices: Devices) -> TrainState:
+    """The saved training state, placed on the devices; `template` gives the structure of optimiser state and carry."""
+    arrays = snapshot.arrays
+    carry = _from_leaves(template.carry, arrays.get("carry", {}))
+    return TrainState(
+        parameters=devices.replicate(arrays["parameters"]),
+        statistics=devices.replicate(arrays.get("statistics", {})),
+        optimizer=devices.replicate(_from_leaves(template.optimizer, arrays.get("optimizer", {}))),
+        carry=devices.scatter(jax.tree.map(lambda array: devices.split_rows(np.asarray(array), 0), carry)),
+    )
+
+
+def _leaves(tree: Any) -> Tree:
+    return {f"{index:04d}": leaf for index, leaf in enumerate(jax.tree.leaves(tree))}
+
+
+def _from_leaves(template: Any, leaves: Tree) -> Any:
+    structure = jax.tree.structure(template)
+    return jax.tree.unflatten(structure, [leaves[name] for name in sorted(leaves)])
+
+
+def _write_atomically(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(file)
+
+
+def _check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
+    for name in sorted(stored.keys() | asked.keys()):
+        if stored.get(name) != asked.get(name):
+            raise ConfigError(
+                f"{path} holds a run with {name} = {stored.get(name)!r}, but {asked.get(name)!r} is asked for now: "
+                "choose another folder, or the same options to go on with that run"
+            )

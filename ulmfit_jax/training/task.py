@@ -1,0 +1,126 @@
+"""What the training loop asks of a task: the language model and the classifier are the two there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from ulmfit_jax.nn.classifier import DEVICE_AXIS
+from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
+from ulmfit_jax.optim.groups import LayerGroup, merge_params, split_params
+from ulmfit_jax.training.mapping import Devices
+
+Batch = tuple[Any, ...]
+"""Arrays of one batch, as the task's step takes them."""
+
+
+class TrainState(NamedTuple):
+    """Everything a step changes.
+
+    Attributes:
+        parameters: nested dictionary of float32 arrays, the same on all devices.
+        statistics: running means of batch normalisation, the same on all devices.
+        optimizer: state of the optimiser, the same on all devices.
+        carry: what goes from batch to batch, spread over the devices: the language model's recurrent state, else empty.
+    """
+
+    parameters: Tree
+    statistics: Tree
+    optimizer: Any
+    carry: Any
+
+
+class StepControls(NamedTuple):
+    """What changes from step to step without being learnt; traced, so that no value of it compiles anything anew.
+
+    Attributes:
+        seed: the run's seed, uint32.
+        step: number of the step in the run, uint32; dropout draws from (seed, step).
+        learning_rates: one per layer group, float32 `[groups]`.
+        momentum: Adam's first momentum, float32.
+    """
+
+    seed: Array
+    step: Array
+    learning_rates: Array
+    momentum: Array
+
+
+class StepResult(NamedTuple):
+    """What a step reports: cross-entropy without penalties, and the global norm of the trainable gradients."""
+
+    loss: Array
+    gradient_norm: Array
+
+
+class Task(Protocol):
+    """A network, its data and its measures, as the loop uses them."""
+
+    definition: ModuleDefinition
+    groups: Sequence[LayerGroup]
+    columns: tuple[str, ...]
+    """Names of the values that `evaluate` gives, in the order of the table."""
+    batches_per_epoch: int
+
+    def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """The batches of an epoch from number `start` on; the same for the same epoch, whenever it is asked for."""
+
+    def initial_carry(self) -> Any:
+        """What an epoch starts with."""
+
+    def step(
+        self, optimizer: optax.GradientTransformationExtraArgs, trainable: frozenset[str], devices: Devices
+    ) -> Any:
+        """A compiled training step `(TrainState, Batch, StepControls) -> (TrainState, StepResult)`."""
+
+    def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
+        """Measures on the validation data by column name; empty where there is none."""
+
+
+def update(
+    state: TrainState,
+    controls: StepControls,
+    optimizer: optax.GradientTransformationExtraArgs,
+    labels: Tree,
+    trainable: frozenset[str],
+    loss: Any,
+) -> tuple[TrainState, StepResult]:
+    """One optimiser step, on one device of several: differentiate the trainable parameters alone, average, apply.
+
+    Args:
+        state: state before the step.
+        controls: the step's number and rates.
+        optimizer: transforms gradients of the full tree.
+        labels: the group of each parameter.
+        trainable: groups that are not frozen; nothing is differentiated for the others.
+        loss: `(parameters, key) -> (loss, (cross_entropy, statistics, carry))`.
+    """
+    key = jax.random.fold_in(jax.random.key(controls.seed), controls.step)
+    trained, frozen = split_params(state.parameters, labels, trainable)
+
+    def trained_loss(trained: Tree) -> tuple[Array, Any]:
+        return loss(merge_params(trained, frozen), key)
+
+    (_, (cross_entropy, statistics, carry)), gradients = jax.value_and_grad(trained_loss, has_aux=True)(trained)
+    gradients, cross_entropy = lax.pmean((gradients, cross_entropy), DEVICE_AXIS)
+    norm = optax.tree.norm(gradients)
+    full = merge_params(gradients, jax.tree.map(jnp.zeros_like, frozen))
+    updates, optimizer_state = optimizer.update(
+        full,
+        state.optimizer,
+        state.parameters,
+        learning_rates=controls.learning_rates,
+        momentum=controls.momentum,
+    )
+    parameters = optax.apply_updates(state.parameters, updates)
+    return TrainState(parameters, statistics, optimizer_state, carry), StepResult(cross_entropy, norm)
+
+
+def row_numbers(local_rows: int) -> Array:
+    """Numbers in the global batch of this device's rows, `[local_rows]` int32."""
+    return lax.axis_index(DEVICE_AXIS) * local_rows + jnp.arange(local_rows, dtype=jnp.int32)
