@@ -1,7 +1,8 @@
 """The main job on what the repository ships: `make demo`.
 
-Fine-tunes the shipped English language model on short reviews of everyday things (experiments/data/everyday_reviews: 300
-labelled, 120 to test on, 423 without labels), transfers it to a classifier by gradual unfreezing, and shows what comes out.
+Fine-tunes the shipped English language model on short reviews of everyday things (experiments/data/everyday_reviews:
+300 labelled, 120 to test on, 423 without labels), transfers it to a classifier by gradual unfreezing, and shows what
+comes out.
 
     python experiments/demo.py            # about 3 minutes on 2 CPU cores
 """

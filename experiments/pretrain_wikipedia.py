@@ -16,15 +16,20 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import time
+import math
+import re
 from pathlib import Path
 
-from ulmfit_jax.data.corpus import Corpus, build_corpus, open_corpus
-from ulmfit_jax.data.dataset import iter_texts
+import jax
+import numpy as np
+
+from ulmfit_jax.artifact import Artifact, save_artifact
+from ulmfit_jax.data import Corpus, LanguageModelStream, build_corpus, iter_texts, open_corpus
 from ulmfit_jax.nn.architecture import PRESETS, preset
+from ulmfit_jax.nn.parameters import Tree, to_device
 from ulmfit_jax.progress import ConsoleProgress
-from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
-from ulmfit_jax.text.tokenizer import load_tokenizer
+from ulmfit_jax.text import UNK_ID, SentencePieceTokenizer, Tokenizer, load_tokenizer
+from ulmfit_jax.training.language_model import evaluation_step, language_model_definition, zero_carry
 from ulmfit_jax.training.loop import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import LanguageModelSettings, RunContext, pretrain_stages, train_language_model
@@ -57,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--penalties", type=float, default=0.0, help="times fastai's AR of 2 and TAR of 1")
     parser.add_argument("--backwards", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hardware", default="2 CPU cores", help="said on the card")
     return parser.parse_args()
 
 
@@ -65,7 +71,7 @@ def part(options: argparse.Namespace, number: int) -> str:
     return str(options.data_dir / "wikipedia-en" / f"part-{number}-of-{N_PARTS}.txt.xz")
 
 
-def tokenizer_for(options: argparse.Namespace) -> SentencePieceTokenizer:
+def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
     """The tokeniser of the work folder, trained on the first documents if it is not there yet."""
     folder = options.work_dir / "tokenizer"
     if not folder.exists():
@@ -75,7 +81,7 @@ def tokenizer_for(options: argparse.Namespace) -> SentencePieceTokenizer:
     return load_tokenizer(folder)
 
 
-def corpora(options: argparse.Namespace, tokenizer: SentencePieceTokenizer) -> tuple[Corpus, Corpus]:
+def corpora(options: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Corpus, Corpus]:
     """Token arrays of the training parts and of the first documents of the last part."""
     train, valid = options.work_dir / f"train-{options.parts}", options.work_dir / "valid"
     if not train.exists():
@@ -89,7 +95,6 @@ def corpora(options: argparse.Namespace, tokenizer: SentencePieceTokenizer) -> t
 def main() -> None:
     """Tokenise, train, measure, save."""
     options = arguments()
-    started = time.time()
     tokenizer = tokenizer_for(options)
     train, valid = corpora(options, tokenizer)
     architecture = preset(options.preset, len(tokenizer.vocabulary))
@@ -107,7 +112,9 @@ def main() -> None:
     )
     stages = pretrain_stages(options.epochs, options.learning_rate)
     config = {
-        name: str(value) for name, value in vars(options).items() if name not in ("data_dir", "work_dir", "out")
+        name: str(value)
+        for name, value in vars(options).items()
+        if name not in ("data_dir", "work_dir", "out", "hardware")
     } | {
         "tokenizer": tokenizer.fingerprint(),
         "tokens": train.n_tokens,
@@ -121,7 +128,85 @@ def main() -> None:
         ConsoleProgress(),
     )
     result = train_language_model(architecture, None, train, valid, stages, settings, options.seed, context)
-    print(result.history[-1], f"{time.time() - started:.0f} s")
+    report = measure(options, Artifact("language_model", architecture, tokenizer, result.parameters))
+    hours = sum(row["seconds"] for row in result.history) / 3600
+    provenance = {
+        "text": f"{options.parts} of {N_PARTS} parts of English Wikipedia articles (2015), CC BY-SA 3.0",
+        "training": {
+            "tokens": train.n_tokens,
+            "steps": result.history[-1]["step"],
+            "epochs": options.epochs,
+            "batch_size": options.batch_size,
+            "bptt": options.bptt,
+            "peak_learning_rate": options.learning_rate,
+            "hours": round(hours, 2),
+            "hardware": options.hardware,
+            "seed": options.seed,
+        },
+        "measures": {"perplexity per token, held-out Wikipedia": round(result.history[-1]["perplexity"], 2), **report},
+        "intended_use": "a start for fine-tuning on your own texts; it holds facts and prejudices of its source",
+    }
+    artifact = Artifact(
+        "language_model",
+        architecture,
+        tokenizer,
+        result.parameters,
+        backwards=options.backwards,
+        settings={"bptt": options.bptt},
+        provenance=provenance,
+    )
+    save_artifact(artifact, options.out, half_precision=True)
+    print(f"{report}\nsaved {options.out}")
+
+
+def measure(options: argparse.Namespace, artifact: Artifact) -> dict[str, float]:
+    """Perplexity per word and bits per character on the WikiText-103 validation text, with the parameters as stored."""
+    documents, words, characters = wikitext(options.data_dir / "wikitext-103" / "wiki.valid.tokens")
+    corpus = Corpus.from_arrays([artifact.tokenizer.encode(text) for text in documents])
+    stored = to_device(half_precision(artifact.parameters))
+    devices = Devices(1)
+    step = evaluation_step(language_model_definition(artifact.architecture), devices)
+    stream = LanguageModelStream(corpus, 4, 512, backwards=options.backwards)
+    carry, total = zero_carry(artifact.architecture, 4, devices), 0.0
+    for inputs, targets in stream.epoch(0):
+        scored = np.where(targets == UNK_ID, -1, targets).astype(np.int32)
+        split = (devices.split_rows(inputs, 1), devices.split_rows(scored, 1))
+        scores, carry = step(devices.replicate(stored), *split, carry)
+        total += float(scores.loss)
+    total *= corpus.n_tokens / stream.tokens_per_epoch
+    return {
+        "perplexity per word, WikiText-103 validation": round(math.exp(total / words), 2),
+        "bits per character, WikiText-103 validation": round(total / math.log(2) / characters, 4),
+    }
+
+
+def half_precision(parameters: Tree) -> Tree:
+    """The parameters rounded as they are stored."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float16), parameters)
+
+
+def wikitext(path: Path) -> tuple[list[str], int, int]:
+    """The articles of a WikiText file as running text, the number of its tokens to score and of the characters."""
+    lines = path.read_text("utf-8").split("\n")[:-1]
+    articles: list[list[str]] = [[]]
+    for line in lines:
+        if re.fullmatch(r" = [^=].*[^=] = ", line) and any(map(str.strip, articles[-1])):
+            articles.append([])
+        articles[-1].append(line)
+    words = sum(len(line.split()) + 1 for line in lines) - sum(line.split().count("<unk>") for line in lines)
+    texts = [running_text("\n".join(article)) for article in articles]
+    return texts, words, sum(len(text) for text in texts)
+
+
+def running_text(text: str) -> str:
+    """WikiText's spaced-out tokens as one would write them."""
+    text = re.sub(r" @([-,.])@ ", r"\1", text)
+    text = re.sub(r"^ (= )+(.*?)( =)+ $", r"\2.", text, flags=re.MULTILINE)
+    text = re.sub(r" ([,.;:!?%)\]])", r"\1", text)
+    text = re.sub(r"([(\[$£€]) ", r"\1", text)
+    text = re.sub(r'" (.*?) "', r'"\1"', text)
+    text = re.sub(r" '(s|t|d|m|re|ve|ll)\b", r"'\1", text.replace(" n't", "n't"))
+    return text.replace("<unk>", " <unk> ")
 
 
 if __name__ == "__main__":

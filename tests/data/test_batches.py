@@ -113,13 +113,14 @@ def test_buckets_bound_the_padding(max_chunks):
     buckets = chunk_buckets(max_chunks)
     assert buckets[-1] >= max_chunks
     assert len(buckets) == 1 or buckets[-2] < max_chunks
-    assert all(a < b and (b == a + 1 or b <= 1.5 * a) for a, b in pairwise(buckets))
+    assert all(b == 4 * a for a, b in pairwise(buckets))
     assert buckets == chunk_buckets(10_000)[: len(buckets)]
-    assert len(buckets) <= 27
+    assert len(buckets) <= 8
 
 
 def test_the_buckets():
-    assert chunk_buckets(100) == (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128)
+    assert chunk_buckets(100) == (2, 8, 32, 128)
+    assert chunk_buckets(1) == (2,)
 
 
 def test_errors():

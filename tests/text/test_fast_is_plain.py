@@ -7,7 +7,7 @@ from drawn_texts import any_text
 from hypothesis import given, settings
 from oracles.plain_encoding import sentencepiece_ids, word_ids
 
-from ulmfit_jax.text import SentencePieceTokenizer, WordTokenizer, memo
+from ulmfit_jax.text import SentencePieceTokenizer, WordTokenizer
 
 CORPUS = [
     "The film was good. The FILM was bad!!! No no no no, don't see it; it's 1,000 times too long...",

@@ -64,7 +64,7 @@ def test_time_is_linear(word):
 
 def test_train_keeps_frequent_words():
     tokenizer = WordTokenizer.train(["The cat sat.", "The dog sat.", "The cat ran!\nAgain"] * 2, min_freq=3)
-    assert tokenizer.vocabulary.tokens == (*SPECIALS, "the", "sat", ".", "cat", *["xxfake"] * 3)
+    assert tokenizer.vocabulary.tokens == (*SPECIALS, "the", "cat", "sat", ".", *["xxfake"] * 3)
     ids = tokenizer.encode("THE cat sat, xxpad\n")
     assert tokenizer.pieces(ids) == ["xxbos", "xxup", "the", "cat", "sat", "xxunk", "xxunk"]
     assert ids.dtype == np.int32
@@ -87,8 +87,10 @@ DECODED = [
 @pytest.mark.parametrize("text", DECODED)
 def test_decoded_text_is_readable(text):
     tokenizer = WordTokenizer.train(DECODED, min_freq=1)
-    expected = text.replace("I LOVED", "i LOVED").replace('"no"', '" no "').replace("O'Connor's", "o'connor's")
-    assert tokenizer.decode(tokenizer.encode(text)) == expected
+    ids = tokenizer.encode(text)
+    for written, shown in {"I LOVED": "i LOVED", '"no"': '" no "', "(It's O'Connor's": "(it's o'connor's"}.items():
+        text = text.replace(written, shown)
+    assert tokenizer.decode(ids) == text
 
 
 @pytest.mark.parametrize(

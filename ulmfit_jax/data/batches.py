@@ -46,21 +46,19 @@ class DocumentBatch:
 def chunk_buckets(max_chunks: int) -> tuple[int, ...]:
     """The chunk counts to which batches are rounded up, rising, the last at least `max_chunks`.
 
-    1, 2, 3, 4, 6, 8, 12, 16, 20, 24, then twice the last but one: a run compiles one program for each. The next
-    count is at most 1.5 times the one before, so less than a third of a batch's longest row is padding. 20 is fastai's
-    max_len of 1,440 tokens at bptt 72. The counts do not depend on the data, so that programs are shared among data
-    sets.
+    2, 8, 32, 128, …: a run compiles one program for each count that occurs and for each stage, and compiling takes
+    longer than training on a small data set. The network skips a chunk that is padding in every row, so the coarse
+    steps cost memory but no time. The counts do not depend on the data, so that programs are shared among data sets.
 
     Raises:
         ConfigError: `max_chunks` is less than 1.
     """
     if max_chunks < 1:
         raise ConfigError(f"A batch has at least 1 chunk, not {max_chunks}.")
-    buckets = [1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 32]
+    buckets = [2]
     while buckets[-1] < max_chunks:
-        buckets.append(buckets[-2] * 2)
-    count = next(i for i, bucket in enumerate(buckets) if bucket >= max_chunks)
-    return tuple(buckets[: count + 1])
+        buckets.append(buckets[-1] * 4)
+    return tuple(buckets)
 
 
 class DocumentBatches:

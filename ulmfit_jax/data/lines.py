@@ -27,17 +27,33 @@ def read_lines(path: Path) -> Iterator[str]:
     """
     if not path.is_file():
         raise DataError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; give the path of a file.")
-    offset = number = 0
+    number = 0
     with closing(_open(path)) as file:
-        for number, raw in enumerate(_raw_lines(file, path), 1):
-            try:
-                line = raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(_not_utf8(path, number, offset, raw, error.start)) from error
-            offset += len(raw)
-            yield line.removeprefix(_BOM) if number == 1 else line
+        for line in decode_lines(_raw_lines(file, path), str(path)):
+            number += 1
+            yield line
     if number == 0:
         raise DataError(f"{path} is empty; give a file with text.")
+
+
+def decode_lines(raw_lines: Iterable[bytes], source: str) -> Iterator[str]:
+    """Yields lines as text; a byte order mark at the start is dropped.
+
+    Args:
+        raw_lines: bytes up to each LF, such as `sys.stdin.buffer` gives them.
+        source: where they come from, for messages.
+
+    Raises:
+        DataError: a line is not UTF-8.
+    """
+    offset = 0
+    for number, raw in enumerate(raw_lines, 1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(_not_utf8(source, number, offset, raw, error.start)) from error
+        offset += len(raw)
+        yield line.removeprefix(_BOM) if number == 1 else line
 
 
 def read_text(path: Path) -> str:
@@ -76,10 +92,10 @@ def _raw_lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:
         raise DataError(f"{path} is damaged or cut off ({error}); make or download the file again.") from error
 
 
-def _not_utf8(path: Path, number: int, offset: int, raw: bytes, start: int) -> str:
+def _not_utf8(source: str, number: int, offset: int, raw: bytes, start: int) -> str:
     # UTF-16 begins with one of these two marks, and is what some spreadsheets export as "Unicode text".
     kind = "looks like UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and number == 1 else "is not UTF-8"
     return (
-        f"{path} {kind}: line {number} has the byte 0x{raw[start]:02x} at column {start + 1} "
+        f"{source} {kind}: line {number} has the byte 0x{raw[start]:02x} at column {start + 1} "
         f"(byte {offset + start} of the file); save the file as UTF-8."
     )

@@ -6,7 +6,8 @@ BPT3C). Earlier chunks run forward only, to warm the state.
 
 The layout, made by `ulmfit_jax.data`: tokens `[chunks, bptt, batch]`, every document ends in the last chunk. Chunks
 before a document's first are padding and leave its state at zero; the padding after its last token is masked by its
-length.
+length. A chunk that is padding in all rows is skipped at run time, so that a batch may have more chunks than it needs:
+few shapes, hence few compiled programs, cost no time.
 """
 
 from __future__ import annotations
@@ -56,13 +57,19 @@ def encode_documents(
     warm = max(chunks - max(max_length // bptt, 1), 0)
     first_chunk = chunks - -(-lengths // bptt)
 
-    def step(state: EncoderState, chunk: tuple[Array, Array]) -> tuple[EncoderState, Array]:
-        index, chunk_tokens = chunk
+    def encode(state: EncoderState, index: Array, chunk: Array) -> tuple[EncoderState, Array]:
         started = (index >= first_chunk)[:, None]
         chunk_noise = noise and noise._replace(key=jax.random.fold_in(noise.key, index))
-        outputs, new_state = encoder(chunk_tokens, lax.stop_gradient(state), chunk_noise)
+        outputs, new_state = encoder(chunk, lax.stop_gradient(state), chunk_noise)
         new_state = jax.tree.map(lambda array: jnp.where(started, array, jnp.float32(0)), new_state)
         return new_state, jnp.where(started[None], outputs, jnp.float32(0))
+
+    def skip(state: EncoderState, index: Array, chunk: Array) -> tuple[EncoderState, Array]:
+        return state, jnp.zeros((bptt, batch, encoder.architecture.embedding_size), jnp.float32)
+
+    def step(state: EncoderState, item: tuple[Array, Array]) -> tuple[EncoderState, Array]:
+        index, chunk = item
+        return lax.cond((index >= first_chunk).any(), encode, skip, state, index, chunk)
 
     indices = jnp.arange(chunks, dtype=jnp.int32)
     state = encoder.initial_state(batch)

@@ -3,7 +3,7 @@
 After the literal replacements, every rule but two looks at one whitespace-delimited word at a time, and so do the
 tokenizers here. The ids of a text are then the ids of its words, one after the other, and a memo of word -> ids gives
 them. The two exceptions are about repetition: `replace_rep` makes new words out of one, and `replace_wrep` looks at
-neighbours. A text on which either could act takes the plain way: about one IMDb review in six.
+neighbours. A text on which either could act (one IMDb review in six) goes through these two as a whole first.
 """
 
 from __future__ import annotations
@@ -90,14 +90,14 @@ class MemoEncoder:
         """The ids of words to which the word rules are still to be applied; None if `replace_rep` acts on one."""
         memo = self._memo
         unknown = [word for word in words if word not in memo]
-        if unknown and not self._learn(unknown):
+        if unknown and not self._learn(memo, unknown):
             return None
         ids = bytearray().join(chain((_BOS,), map(memo.__getitem__, words)))
         if self._characters > CAPACITY:
             self._memo, self._characters = {}, 0
         return np.frombuffer(ids, dtype=np.int32)
 
-    def _learn(self, words: list[str]) -> bool:
+    def _learn(self, memo: dict[str, bytes], words: list[str]) -> bool:
         """Put the words into the memo, all in one go; False if `replace_rep` acts on one of them."""
         words = list(dict.fromkeys(words))
         text = _BETWEEN.join(words)
@@ -108,6 +108,6 @@ class MemoEncoder:
         ruled = [_WORDS_AND_NEWLINES.findall(part) for part in text.split(_BETWEEN)]
         ids = iter(self._encode_words(list(chain.from_iterable(ruled))))
         for word, parts in zip(words, ruled, strict=True):
-            self._memo[word] = array("i", chain.from_iterable(islice(ids, len(parts)))).tobytes()
+            memo[word] = array("i", chain.from_iterable(islice(ids, len(parts)))).tobytes()
             self._characters += len(word)
         return True

@@ -81,7 +81,7 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
     characters = 0
     for text in texts:
         chunk.append(text)
-        characters += len(text) + 1
+        characters += len(text) + 1 if isinstance(text, str) else 1  # `encode` says what is wrong with another type
         if characters >= CHUNK_CHARACTERS:
             yield chunk
             chunk, characters = [], 0

@@ -1,4 +1,4 @@
-"""SentencePiece (unigram) behind the rules of fastai: subword ids, no unknown words."""
+"""SentencePiece (unigram) behind the rules of fastai: subword ids, where only a rare character is unknown."""
 
 from __future__ import annotations
 

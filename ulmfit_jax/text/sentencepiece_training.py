@@ -40,8 +40,9 @@ def train_model(
     Args:
         texts: raw texts, read once.
         vocabulary_size: pieces including the 9 special tokens; a corpus too small for so many gives fewer.
-        character_coverage: share of all characters that get a piece of their own; the others become `xxunk`
-            (fastai: 0.9998, and 0.99999 for 24 European languages).
+        character_coverage: share of all running characters whose kinds get a piece of their own; the others become
+            `xxunk`. fastai: 0.9998, and 0.99999 for 24 European languages. On encyclopaedia text 0.9998 keeps some 180
+            kinds; a narrower corpus may need more for its rare signs (on IMDb, 0.9998 leaves out `$` and `%`).
         max_characters: limit on the characters of all different words together. When twice as many have been met, the
             rarest words are forgotten until the limit is kept; 20 million are over 2 million words of English.
 

@@ -32,6 +32,7 @@ class Vocabulary:
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", tuple(self.tokens))
         if self.tokens[: len(SPECIALS)] != SPECIALS:
             raise ConfigError(
                 f"a vocabulary has to begin with the special tokens {' '.join(SPECIALS)}, but this one begins with "
@@ -87,9 +88,7 @@ class Vocabulary:
             ConfigError: there is no such id.
         """
         if not 0 <= i < len(self.tokens):
-            raise ConfigError(
-                f"id {i} is not in this vocabulary of {len(self.tokens)} tokens; use an id from 0 on below"
-            )
+            raise ConfigError(f"id {i} is not in the vocabulary; use one from 0 to {len(self.tokens) - 1}")
         return self.tokens[i]
 
 

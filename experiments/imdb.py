@@ -1,0 +1,195 @@
+"""The reference notebook, step by step, on IMDb: data, classifier without and with language-model fine-tuning, samples.
+
+    python experiments/imdb.py --data-dir DATA --out RUN                                # everything, as the notebook
+    python experiments/imdb.py --data-dir DATA --out RUN --train-docs 2500 --epochs 1   # few labels, all the text
+
+DATA holds the prepared TFDS data set `imdb_reviews`. Measured figures, hardware and times: experiments/README.md.
+
+The language model reads the texts of the training and the unsupervised reviews, never those of the test set, unless
+`--transductive` says so (the notebook does it). Validation is cut from the training labels; the test set is read once
+for each of the two classifiers, at the end. RUN keeps everything: `language_model/` and `classifier_*/` (training
+states), `models/` (model folders), `report.json`. `--resume` goes on with an interrupted run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmfit_jax import ConfigError, LanguageModel, TextClassifier
+from ulmfit_jax.baseline import tfidf_accuracy
+from ulmfit_jax.data import (
+    LanguageModelStream,
+    TextDataset,
+    corpus_in_memory,
+    read_dataset,
+    show_documents,
+    show_language_model_batch,
+)
+from ulmfit_jax.errors import UlmfitError
+from ulmfit_jax.nn.architecture import PRESETS
+
+EXAMPLE = "I really liked that movie!"
+PROMPT = "I liked this movie because"
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", required=True, help="folder of prepared TFDS data sets")
+    parser.add_argument("--out", type=Path, required=True, help="run folder")
+    parser.add_argument("--preset", default="small", choices=sorted(PRESETS), help="sizes; small has a shipped model")
+    parser.add_argument("--pretrained", help="language model to start from, or none; default: the preset's shipped one")
+    parser.add_argument("--train-docs", type=int, default=25_000, help="labelled reviews, validation included")
+    parser.add_argument("--lm-docs", type=int, help="reviews that the language model reads; default: all")
+    parser.add_argument("--test-docs", type=int, default=25_000, help="test reviews; fewer only for a quick look")
+    parser.add_argument(
+        "--epochs", type=int, default=10, help="epochs of language-model fine-tuning; 0 leaves (b), (c) out"
+    )
+    parser.add_argument("--lm-drop-mult", type=float, help="scales the language model's dropouts")
+    parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backwards", action="store_true", help="read from the end; needs a backward language model")
+    parser.add_argument("--transductive", action="store_true", help="the language model reads the test texts too")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    return parser.parse_args()
+
+
+class Experiment:
+    """The steps of the notebook over one run folder."""
+
+    def __init__(self, options: argparse.Namespace):
+        self.options = options
+        if options.out.exists() and any(options.out.iterdir()) and not options.resume:
+            raise ConfigError(
+                f"{options.out} is not empty: add --resume to go on with the run there, or choose another"
+            )
+        self.report: dict[str, Any] = {"options": {k: str(v) for k, v in vars(options).items()}, "results": {}}
+        shipped = "wikipedia-small" if options.preset == "small" else "none"
+        name = options.pretrained or shipped
+        self.pretrained = None if name == "none" else name
+        self.preset = options.preset if self.pretrained is None else None
+
+    def run(self) -> None:
+        """All steps."""
+        train, test, lm_texts = self.data()
+        if not self.options.skip_plain:
+            print("\n(a) Classifier without language-model fine-tuning")
+            self.classify("plain", self.classifier(self.pretrained, self.preset), train, test)
+        if self.options.epochs:
+            model = self.language_model(lm_texts)
+            print("\n(c) Classifier from the fine-tuned encoder")
+            self.classify("fine_tuned", self.classifier(model, None), train, test)
+        print("\n" + json.dumps(self.report["results"], indent=2))
+
+    def data(self) -> tuple[TextDataset, TextDataset, list[str]]:
+        """Training and test reviews, and the language model's texts."""
+        everything = self.read("train")
+        chosen = balanced_subset(everything, self.options.train_docs, self.options.seed)
+        train, test = everything.select(chosen), self.read("test")
+        if self.options.test_docs < len(test):
+            test = test.select(balanced_subset(test, self.options.test_docs, self.options.seed))
+        unsupervised = read_dataset(
+            "tfds:imdb_reviews:unsupervised", data_dir=self.options.data_dir, require_labels=False
+        )
+        texts = [*everything.texts, *unsupervised.texts, *(test.texts if self.options.transductive else [])]
+        order = np.random.default_rng(self.options.seed).permutation(len(texts))[: self.options.lm_docs]
+        texts = [texts[i] for i in order]
+        print(f"{len(train):,} labelled reviews, {len(test):,} to test on, {len(texts):,} texts for the language model")
+        return train, test, texts
+
+    def read(self, split: str) -> TextDataset:
+        """A labelled split of IMDb."""
+        return read_dataset(f"tfds:imdb_reviews:{split}", data_dir=self.options.data_dir)
+
+    def language_model(self, texts: list[str]) -> LanguageModel:
+        """(b): fine-tune, show a batch, generate, save the model and its encoder."""
+        options = self.options
+        model = LanguageModel(
+            self.pretrained,
+            self.preset,
+            epochs=options.epochs,
+            frozen_epochs=0,
+            drop_mult=options.lm_drop_mult,
+            backwards=options.backwards and self.pretrained is None,
+            seed=options.seed,
+            verbose=True,
+        )
+        print("\n(b) Language model")
+        started = time.monotonic()
+        model.fit(texts, run_dir=options.out / "language_model", workers=2)
+        stream = LanguageModelStream(corpus_in_memory(texts[:100], model.tokenizer), 4, 24)
+        print("\nA batch:\n" + show_language_model_batch(stream, model.tokenizer))
+        model.save(options.out / "models" / "language_model")
+        model.save_encoder(options.out / "models" / "encoder")
+        samples = (
+            []
+            if model.artifact.backwards
+            else [
+                model.generate(PROMPT, n_words=40, temperature=0.75, seed=options.seed + number) for number in range(2)
+            ]
+        )
+        print("\n".join(samples))
+        self.note(
+            "language_model", {**model.history[-1], "wall_seconds": time.monotonic() - started, "samples": samples}
+        )
+        return model
+
+    def classifier(self, pretrained: str | LanguageModel | None, preset: str | None) -> TextClassifier:
+        """A classifier that takes its encoder as it is."""
+        return TextClassifier(pretrained, preset, lm_epochs=0, seed=self.options.seed, verbose=True)
+
+    def classify(self, name: str, classifier: TextClassifier, train: TextDataset, test: TextDataset) -> None:
+        """(a), (c): gradual unfreezing, the test set once, an example, the saved model."""
+        started = time.monotonic()
+        classifier.fit(train.texts, train.labels or [], run_dir=self.options.out / f"classifier_{name}", workers=2)
+        trained = time.monotonic()
+        classifier.save(self.options.out / "models" / f"classifier_{name}")
+        result = classifier.evaluate(test.texts, test.labels or [])
+        probabilities = classifier.predict_proba(EXAMPLE)[0]
+        example = {str(label): round(float(p), 4) for label, p in zip(classifier.classes_, probabilities, strict=True)}
+        print("\nDocuments:\n" + show_documents(train, None, classifier.artifact.tokenizer, rows=3))
+        print(f"test: {result}\n{EXAMPLE!r}: {classifier.predict(EXAMPLE)} {example}")
+        baseline = tfidf_accuracy(train.texts, train.labels or [], test.texts, test.labels or [])
+        self.note(
+            name,
+            {
+                "test": result,
+                "baseline": {"accuracy": baseline, "error": 1 - baseline},
+                "validation": classifier.history_[-1],
+                "example": example,
+                "seconds": {"training": trained - started, "testing": time.monotonic() - trained},
+            },
+        )
+
+    def note(self, name: str, result: dict[str, Any]) -> None:
+        """Add a result to report.json."""
+        self.report["results"][name] = result
+        (self.options.out / "report.json").write_text(json.dumps(self.report, indent=2) + "\n", "utf-8")
+
+
+def balanced_subset(data: TextDataset, size: int, seed: int) -> np.ndarray:
+    """Indices of `size` examples with the classes in equal numbers, drawn from `seed`."""
+    labels = np.array(data.labels)
+    generator = np.random.default_rng(seed)
+    classes = np.unique(labels)
+    picked = [generator.permutation(np.flatnonzero(labels == label))[: size // len(classes)] for label in classes]
+    return np.sort(np.concatenate(picked))
+
+
+def main() -> None:
+    """Run, or say in one sentence what is wrong."""
+    options = arguments()
+    try:
+        Experiment(options).run()
+    except UlmfitError as error:
+        raise SystemExit(f"imdb: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
