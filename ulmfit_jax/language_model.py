@@ -70,7 +70,7 @@ class LanguageModel:
             pretrained: a shipped model's name or a model folder, which fixes architecture, tokeniser and direction.
                 None starts from scratch with a `preset`.
             preset: `ulmfit`, `small` or `tiny`; `small` if nothing is said. Only without `pretrained`.
-            tokenizer: `sentencepiece` or `word`; only without `pretrained`.
+            tokenizer: `sentencepiece` or `words`; only without `pretrained`.
             backwards: learn to predict each document from its end. Only without `pretrained`.
             epochs: passes over the text with all layers. Default: from the amount of text (`training.scaling`).
             frozen_epochs: passes before that with only embedding and decoder. Default: 1 for a word vocabulary, which
@@ -92,8 +92,8 @@ class LanguageModel:
         self.history: list[dict[str, Any]] = []
         if pretrained is not None and preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        if tokenizer not in ("sentencepiece", "word"):
-            raise ConfigError(f"tokenizer is {tokenizer!r}: choose 'sentencepiece' or 'word'")
+        if tokenizer not in (SentencePieceTokenizer.kind, WordTokenizer.kind):
+            raise ConfigError(f"tokenizer is {tokenizer!r}: choose 'sentencepiece' or 'words'")
 
     def fit(
         self,
@@ -260,7 +260,7 @@ class LanguageModel:
         if self.pretrained is None and self._artifact is None:
             return self._from_scratch(texts)
         start = self.artifact
-        return _match_words(start, texts) if start.tokenizer.kind == "word" and start.kind != "encoder" else start
+        return _match_words(start, texts) if start.tokenizer.kind == WordTokenizer.kind and start.kind != "encoder" else start
 
     def _set(self, artifact: Artifact) -> None:
         self._artifact, self._generator = artifact, None
@@ -268,7 +268,7 @@ class LanguageModel:
     def _from_scratch(self, texts: Iterable[str]) -> Artifact:
         sizes = preset(self.preset or "small")
         tokenizer: Tokenizer
-        if self.tokenizer_kind == "word":
+        if self.tokenizer_kind == WordTokenizer.kind:
             tokenizer = WordTokenizer.train(texts, max_size=sizes.vocabulary_size)
         else:
             tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=sizes.vocabulary_size)
@@ -288,7 +288,7 @@ class LanguageModel:
         epochs = language_model_epochs(train.n_tokens) if self.epochs is None else self.epochs
         if not start.parameters:
             return pretrain_stages(max(epochs, 1), self.learning_rate or 5e-3)
-        frozen = int(start.tokenizer.kind == "word") if self.frozen_epochs is None else self.frozen_epochs
+        frozen = int(start.tokenizer.kind == WordTokenizer.kind) if self.frozen_epochs is None else self.frozen_epochs
         stages = language_model_stages(epochs, frozen, learning_rate=self.learning_rate or 1e-3)
         if not stages:
             raise ConfigError("epochs and frozen_epochs are both 0: nothing would be trained")

@@ -132,6 +132,7 @@ class TextClassifier:
         """
         data = TextDataset(_texts(texts), [str(label) for label in labels], "the training data")
         classes = check_labels(data)
+        self._check_before_training(data)
         folder = Path(run_dir) if run_dir is not None else None
         self.history_ = []
         started = time.monotonic()
@@ -209,6 +210,13 @@ class TextClassifier:
         model._artifact = load_artifact(model_folder(folder), "classifier")
         return model
 
+    def _check_before_training(self, data: TextDataset) -> None:
+        """Refuse now what would otherwise be refused after the language model's hours."""
+        rows, _ = self._split(data)
+        batch_size = self.batch_size or classifier_batch_size(len(rows))
+        Devices(self.devices).check_batch(batch_size)
+        self._stages(len(rows), batch_size, n_groups=5)
+
     def _fine_tuned(self, texts: Texts, folder: Path | None, workers: int) -> Artifact:
         """The language model or encoder to start from, fine-tuned on `texts` unless `lm_epochs` is 0."""
         start = self._pretrained_artifact()
@@ -278,7 +286,7 @@ class TextClassifier:
             "labels": list(classes),
             "documents": len(rows),
             "validation_documents": len(held_out),
-            "texts": texts_fingerprint(data.texts),
+            "texts": texts_fingerprint([*data.texts, *(data.labels or ())]),
             "settings": vars(settings),
             "stages": [stage.to_dict() for stage in stages],
             "keep_best": self.keep_best,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import sentencepiece
 
 from ulmfit_jax.text.rules import SPECIALS, apply_rules

@@ -100,8 +100,9 @@ def save_artifact(artifact: Artifact, folder: Path, half_precision: bool = False
     try:
         _write(artifact, folder.name, temporary, np.float16 if half_precision else np.float32)
         _replace(temporary, folder)
-    except OSError as error:
-        raise ArtifactError(f"{folder} could not be written ({error}): nothing there was changed") from error
+    except (OSError, ValueError) as error:  # TensorStore reports a failed write as a ValueError of many lines
+        reason = "there is no free disk left" if "No space left" in str(error) else str(error)[:200]
+        raise ArtifactError(f"{folder} could not be written ({reason}): nothing there was changed") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

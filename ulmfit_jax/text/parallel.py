@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -55,7 +57,8 @@ def _encode_in_processes(encode: Encode, texts: Iterable[str], workers: int) -> 
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_set_encode, initargs=(encode,)) as pool:
         try:
             for chunk in chain(_drained(first), chunks):
-                under_way.append(pool.submit(_encode_chunk, chunk))
+                with _interrupts_held_back():
+                    under_way.append(pool.submit(_encode_chunk, chunk))
                 if len(under_way) == 3 * workers:
                     yield from _documents(*under_way.popleft().result())
             while under_way:
@@ -68,6 +71,22 @@ def _encode_in_processes(encode: Encode, texts: Iterable[str], workers: int) -> 
         finally:
             for future in under_way:
                 future.cancel()
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes that are started here never see Ctrl-C, which a console sends to all: only this process acts on it.
+
+    A process that it stopped in the middle of a chunk would leave the pool waiting for ever.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _drained(chunks: list[list[str]]) -> Iterator[list[str]]:

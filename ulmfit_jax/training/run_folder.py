@@ -1,6 +1,6 @@
 """A run folder: the resolved configuration, the table of epochs and the state from which the same command goes on.
 
-    config.json      what the run was asked to do; a second start has to ask for the same
+    config.json      what the run was asked to do; once a state is saved, a second start has to ask for the same
     metrics.jsonl    one line per finished epoch
     state/NUMBER/    Orbax: parameters, optimiser, recurrent state (`arrays`), position and history (`progress`)
 
@@ -10,8 +10,10 @@ states are kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.errors import ArtifactError, ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import Tree, to_numpy
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.task import TrainState
@@ -82,15 +84,19 @@ class RunFolder:
         self.path = path
         config = json.loads(json.dumps({"format_version": FORMAT_VERSION, **config}))
         file = path / "config.json"
-        if file.exists():
-            _check_same(json.loads(file.read_text("utf-8")), config, path)
+        if file.exists() and _has_state(path):
+            _check_same(_read(file), config, path)
         path.mkdir(parents=True, exist_ok=True)
         _write_atomically(file, json.dumps(config, indent=2) + "\n")
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager((path / "state").absolute(), options=options)
 
     def save(self, state: TrainState, position: Position, best: Tree | None) -> None:
-        """Save a state; the write goes on in the background and is committed as a whole or not at all."""
+        """Save a state; the write goes on in the background and is committed as a whole or not at all.
+
+        Raises:
+            TrainingError: this state or the one before could not be written.
+        """
         arrays: Tree = {
             "parameters": to_numpy(state.parameters),
             "statistics": to_numpy(state.statistics),
@@ -99,30 +105,55 @@ class RunFolder:
             "best": best or {},
         }
         arrays = {name: tree for name, tree in arrays.items() if jax.tree.leaves(tree)}
-        self._manager.save(
-            position.saves,
-            args=ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(asdict(position))),
-            force=True,
-        )
+        items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(asdict(position)))
+        with self._writing():
+            self._manager.save(position.saves, args=items, force=True)
 
     def load(self) -> Snapshot | None:
-        """The newest state, or None in a new folder."""
+        """The newest state, or None in a new folder.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
         number = self._manager.latest_step()
         if number is None:
             return None
-        restored = self._manager.restore(
-            number, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore())
-        )
-        return Snapshot(Position(**restored["progress"]), restored["arrays"])
+        items = ocp.args.Composite(arrays=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore())
+        try:
+            restored = self._manager.restore(number, args=items)
+            return Snapshot(Position(**restored["progress"]), restored["arrays"])
+        # Orbax passes on whatever TensorStore, the JSON reader or the system has raised.
+        except Exception as error:
+            raise ArtifactError(
+                f"the saved state {self.path / 'state' / str(number)} is damaged ({str(error)[:80]}…): "
+                "delete that folder to go on from the state before it"
+            ) from error
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Write the table of epochs, whole: a resumed run has neither a gap nor a double row."""
         _write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
 
     def close(self) -> None:
-        """Wait for the last save to be committed."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Wait for the last save to be committed.
+
+        Raises:
+            TrainingError: it could not be written.
+        """
+        with self._writing():
+            self._manager.wait_until_finished()
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        # Orbax passes on whatever TensorStore or the system has raised, from this save or the one before.
+        except Exception as error:
+            reason = "there is no free disk left" if "No space left" in str(error) else str(error)[:200]
+            raise TrainingError(
+                f"the training state cannot be saved in {self.path} ({reason}): "
+                "make room and start the same run again, it goes on from the last saved state"
+            ) from error
 
 
 def restore_state(snapshot: Snapshot, template: TrainState, devices: Devices) -> TrainState:
@@ -148,8 +179,24 @@ def _from_leaves(template: Any, leaves: Tree) -> Any:
 
 def _write_atomically(file: Path, text: str) -> None:
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(file)
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _has_state(path: Path) -> bool:
+    """Whether a state is saved there; one that was not committed has a longer name."""
+    states = path / "state"
+    return states.is_dir() and any(child.name.isdecimal() for child in states.iterdir())
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text("utf-8")))
+    except ValueError as error:
+        raise ConfigError(f"{file} is damaged ({error}): choose another folder for the run") from error
 
 
 def _check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from laid_out import laid_out
+from oracles.documents import probabilities
+
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.architecture import Architecture, Dropouts
+from ulmfit_jax.nn.awd_lstm import Noise
+from ulmfit_jax.nn.classifier import ClassifierNetwork, Head
+from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
+
+SIZES = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=2)
+HEAD = Head(n_classes=3, hidden=(6,))
+DEFINITION = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, HEAD, rngs=rngs))
+BPTT, MAX_LENGTH = 4, 8
+DOCUMENT = st.integers(1, 15).flatmap(lambda n: st.lists(st.integers(2, 19), min_size=n, max_size=n))
+SILENT = Noise(jax.random.key(0), Dropouts(), np.arange(4, dtype=np.int32))
+
+
+@pytest.fixture(scope="module")
+def weights() -> tuple[Tree, Tree]:
+    """Parameters larger than at the start, and running statistics away from theirs."""
+    parameters, statistics = DEFINITION.initialise(1)
+    parameters["encoder"]["embedding"] *= 20
+    random = np.random.default_rng(0)
+    return parameters, jax.tree.map(lambda leaf: random.uniform(0.1, 2, leaf.shape).astype(np.float32), statistics)
+
+
+@jax.jit
+def class_probabilities(parameters: Tree, statistics: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+    return jax.nn.softmax(DEFINITION.bind(parameters, statistics).scores(tokens, lengths, MAX_LENGTH))
+
+
+@settings(max_examples=20)
+@given(documents=st.lists(DOCUMENT, min_size=3, max_size=3), chunks=st.sampled_from([4, 6]))
+def test_probabilities_are_the_same_alone_in_any_batch_and_in_any_bucket(
+    weights: tuple[Tree, Tree], documents: list[list[int]], chunks: int
+) -> None:
+    batch = np.asarray(class_probabilities(*weights, *laid_out(documents, BPTT, chunks)))
+    np.testing.assert_allclose(batch.sum(axis=1), 1, rtol=1e-6)
+    for row, document in enumerate(documents):
+        alone = class_probabilities(*weights, *laid_out([document], BPTT))[0]
+        np.testing.assert_allclose(batch[row], alone, atol=1e-5)
+        np.testing.assert_allclose(batch[row], probabilities(*weights, document, BPTT, MAX_LENGTH), atol=1e-5)
+
+
+def training_loss(weights: tuple[Tree, Tree], batch: tuple[np.ndarray, np.ndarray], labels: list[int], **options: Any):  # type: ignore[no-untyped-def]
+    """Loss, cross-entropy and new statistics of a training pass without dropout and penalties."""
+    noise = SILENT._replace(rows=SILENT.rows[: len(labels)])
+    options = {"activation_penalty": 0.0, "temporal_penalty": 0.0} | options
+
+    @jax.jit
+    def run(parameters: Tree, statistics: Tree) -> Any:
+        network = DEFINITION.bind(parameters, statistics)
+        loss, cross_entropy = network.loss(*batch, np.array(labels, np.int32), noise, **options)
+        return loss, cross_entropy, DEFINITION.statistics_of(network)
+
+    return run(*weights)
+
+
+DOCUMENTS, LABELS = [[2, 3, 4, 5, 6], [7, 8], [9, 3, 5, 12]], [0, 2, 1]
+NO_HEAD_DROPOUT = Head(n_classes=3, hidden=(6,), dropouts=(0.0,))
+
+
+@pytest.fixture
+def _no_head_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, NO_HEAD_DROPOUT, rngs=rngs))
+    monkeypatch.setattr("test_classifier_network.DEFINITION", quiet)
+
+
+@pytest.mark.usefixtures("_no_head_dropout")
+def test_filler_rows_count_in_nothing(weights: tuple[Tree, Tree]) -> None:
+    loss, cross_entropy, statistics = training_loss(weights, laid_out(DOCUMENTS, BPTT), LABELS)
+    filled = training_loss(weights, laid_out([*DOCUMENTS, []], BPTT), [*LABELS, -1])
+    np.testing.assert_allclose([loss, *filled[:2]], [cross_entropy] * 3, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), filled[2], statistics)
+
+
+@pytest.mark.usefixtures("_no_head_dropout")
+def test_label_smoothing_mixes_in_the_uniform_distribution(weights: tuple[Tree, Tree]) -> None:
+    batch = laid_out(DOCUMENTS, BPTT)
+    plain = [float(training_loss(weights, batch, [label] * 3)[1]) for label in range(3)]
+    smooth = float(training_loss(weights, batch, [1] * 3, label_smoothing=0.3)[1])
+    assert smooth == pytest.approx(0.7 * plain[1] + 0.3 * np.mean(plain), rel=1e-5)
+
+
+@pytest.mark.usefixtures("_no_head_dropout")
+def test_penalties_are_in_the_loss_and_not_in_the_cross_entropy(weights: tuple[Tree, Tree]) -> None:
+    batch = laid_out(DOCUMENTS, BPTT)
+    loss, cross_entropy, _ = training_loss(weights, batch, LABELS, activation_penalty=2.0, temporal_penalty=1.0)
+    plain, plain_cross_entropy, _ = training_loss(weights, batch, LABELS)
+    assert float(loss) > float(plain) + 1e-3
+    assert float(cross_entropy) == pytest.approx(float(plain_cross_entropy), rel=1e-6)
+
+
+def test_the_head_is_fastai_s() -> None:
+    sizes = Architecture(vocabulary_size=20, embedding_size=400, hidden_size=4, n_layers=1)
+    definition = ModuleDefinition(lambda rngs: ClassifierNetwork(sizes, Head(2), rngs=rngs))
+    parameters = definition.initialise(0)[0]["head"]
+    shapes = {path: array.shape for path, array in flatten(parameters).items() if "dense" in path}
+    assert shapes == {"dense_0/kernel": (1200, 50), "dense_1/kernel": (50, 2)}
+    for kernel in (parameters["dense_0"]["kernel"], parameters["dense_1"]["kernel"]):
+        bound = kernel.shape[0] ** -0.5
+        assert 0.8 * bound < float(abs(kernel).max()) <= bound
+    assert Head(2).dropouts == (0.1,)
+
+
+def test_other_depths_of_head(weights: tuple[Tree, Tree]) -> None:
+    head = Head(2, hidden=(5, 4), dropouts=(0.1, 0.2))
+    definition = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, head, rngs=rngs))
+    parameters, statistics = definition.initialise(0)
+    tokens, lengths = laid_out(DOCUMENTS, BPTT)
+    scores = jax.nn.softmax(definition.bind(parameters, statistics).scores(tokens, lengths))
+    for row, document in enumerate(DOCUMENTS):
+        np.testing.assert_allclose(scores[row], probabilities(parameters, statistics, document, BPTT), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "named"),
+    [
+        ({"n_classes": 0}, "n_classes is 0"),
+        ({"n_classes": 2, "hidden": (50, 0)}, "hidden"),
+        ({"n_classes": 2, "hidden": (50, 20)}, "dropouts"),
+        ({"n_classes": 2, "dropouts": (1.0,)}, "dropouts"),
+    ],
+)
+def test_impossible_heads_are_named(sizes: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        Head(**sizes)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from laid_out import laid_out
+from oracles.documents import penalties
+
+from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.awd_lstm import AwdLstm
+from ulmfit_jax.nn.documents import activation_penalties, encode_documents
+from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
+
+SIZES = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=1)
+DEFINITION = ModuleDefinition(lambda rngs: AwdLstm(SIZES, rngs=rngs))
+BPTT = 4
+DOCUMENT = st.integers(1, 15).flatmap(lambda n: st.lists(st.integers(2, 19), min_size=n, max_size=n))
+
+
+@pytest.fixture(scope="module")
+def parameters() -> Tree:
+    drawn, _ = DEFINITION.initialise(1)
+    return drawn | {"embedding": 20 * drawn["embedding"]}
+
+
+@partial(jax.jit, static_argnums=(3, 4, 5))
+@partial(jax.value_and_grad)
+def penalty(
+    parameters: Tree, tokens: jax.Array, lengths: jax.Array, activation: float, temporal: float, max_length: int
+) -> jax.Array:
+    encoded = encode_documents(DEFINITION.bind(parameters), tokens, lengths, None, max_length)
+    return activation_penalties(encoded, activation, temporal)
+
+
+@settings(max_examples=15)
+@given(documents=st.lists(DOCUMENT, min_size=3, max_size=3), max_length=st.sampled_from([8, 1440]))
+def test_penalties_are_the_twin_s_in_every_bucket(
+    parameters: Tree, documents: list[list[int]], max_length: int
+) -> None:
+    activation, temporal = penalties(parameters, documents, BPTT, max_length)
+    gradients = []
+    for chunks in (4, 6):
+        batch = laid_out(documents, BPTT, chunks)
+        value, gradient = penalty(parameters, *batch, 2.0, 1.0, max_length)
+        assert float(value) == pytest.approx(2 * activation + temporal, rel=1e-4, abs=1e-7)
+        gradients.append(flatten(gradient))
+    for path, gradient in gradients[0].items():
+        np.testing.assert_allclose(gradients[1][path], gradient, rtol=1e-4, atol=1e-6, err_msg=path)
+
+
+def test_each_penalty_has_its_factor(parameters: Tree) -> None:
+    documents = [[2, 3, 4, 5, 6], [7, 8]]
+    activation, temporal = penalties(parameters, documents, BPTT, 1440)
+    batch = laid_out(documents, BPTT)
+    assert float(penalty(parameters, *batch, 2.0, 0.0, 1440)[0]) == pytest.approx(2 * activation, rel=1e-4)
+    assert float(penalty(parameters, *batch, 0.0, 3.0, 1440)[0]) == pytest.approx(3 * temporal, rel=1e-4)

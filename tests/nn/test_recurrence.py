@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.lstm import lstm, lstm_gradients
+
+from ulmfit_jax.nn.recurrence import LstmState, recurrence, recurrence_reference
+
+FORMS = {"fast": recurrence, "reference": recurrence_reference}
+
+
+@partial(jax.jit, static_argnums=0)
+def values_and_gradients(form: Callable, projected, kernel, hidden, cell, d_outputs, d_hidden, d_cell):  # type: ignore[no-untyped-def]
+    (outputs, final), pull_back = jax.vjp(form, projected, kernel, LstmState(hidden, cell))
+    d_projected, d_kernel, d_state = pull_back((d_outputs, LstmState(d_hidden, d_cell)))
+    return (outputs, final.hidden, final.cell), (d_projected, d_kernel, d_state.hidden, d_state.cell)
+
+
+def drawn(seed: int, time: int, batch: int, hidden: int, scale: float) -> list[np.ndarray]:
+    """Arguments of `values_and_gradients`: input projection, kernel, first state and cotangents, none of them zero."""
+    random = np.random.default_rng(seed)
+    state, sequence = (batch, hidden), (time, batch, hidden)
+    shapes = [(time, batch, 4 * hidden), (hidden, 4 * hidden), state, state, sequence, state, state]
+    arrays = [random.normal(size=shape).astype(np.float32) for shape in shapes]
+    arrays[0] *= np.float32(scale)
+    return arrays
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    time=st.sampled_from([1, 2, 7]),
+    batch=st.sampled_from([1, 3]),
+    hidden=st.sampled_from([1, 5]),
+    scale=st.sampled_from([1.0, 40.0]),
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_values_and_gradients_are_those_of_the_numpy_twin(
+    form: str, seed: int, time: int, batch: int, hidden: int, scale: float
+) -> None:
+    arrays = drawn(seed, time, batch, hidden, scale)
+    values, gradients = values_and_gradients(FORMS[form], *arrays)
+    projected, kernel, first_hidden, first_cell, *cotangents = (array.astype(np.float64) for array in arrays)
+    expected_values = lstm(projected, kernel, first_hidden, first_cell)
+    expected_gradients = lstm_gradients(projected, kernel, first_hidden, first_cell, *cotangents)
+    for value, expected in zip([*values, *gradients], [*expected_values, *expected_gradients], strict=True):
+        assert value.dtype == jnp.float32
+        np.testing.assert_allclose(value, expected, rtol=2e-5, atol=2e-5)
+
+
+def test_the_twin_s_gradients_are_the_slopes_of_its_values() -> None:
+    arrays = [array.astype(np.float64) for array in drawn(0, 3, 2, 2, 1.0)]
+    arguments, cotangents = arrays[:4], arrays[4:]
+
+    def total() -> float:
+        return sum(float((part * weight).sum()) for part, weight in zip(lstm(*arguments), cotangents, strict=True))
+
+    for argument, gradient in zip(arguments, lstm_gradients(*arguments, *cotangents), strict=True):
+        for index in np.ndindex(argument.shape):
+            kept = argument[index]
+            argument[index] = kept + 1e-5
+            above = total()
+            argument[index] = kept - 1e-5
+            slope = (above - total()) / 2e-5
+            argument[index] = kept
+            assert slope == pytest.approx(gradient[index], rel=1e-6, abs=1e-8)
+
+
+def test_states_carried_over_pieces_give_the_whole() -> None:
+    projected, kernel, hidden, cell = drawn(1, 7, 3, 5, 1.0)[:4]
+    outputs, final = recurrence(projected, kernel, LstmState(hidden, cell))
+    first, state = recurrence(projected[:2], kernel, LstmState(hidden, cell))
+    second, state = recurrence(projected[2:], kernel, state)
+    np.testing.assert_allclose(jnp.concatenate([first, second]), outputs, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(state.cell, final.cell, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(final.hidden, outputs[-1])

@@ -1,0 +1,101 @@
+"""`LanguageModel`: training from scratch, fine-tuning, generation, measures, saving, on a tiny network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from reviews import reviews
+
+from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
+from ulmfit_jax.nn.parameters import flatten
+from ulmfit_jax.training.lr_finder import LearningRates
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    return LanguageModel(preset="tiny", epochs=6, devices=1, seed=1).fit(reviews(300)[0])
+
+
+def test_perplexity_falls_far_below_the_size_of_the_vocabulary(model):
+    perplexity = model.perplexity(reviews(50, seed=2)[0])
+    assert perplexity < len(model.tokenizer.vocabulary) / 3
+    assert model.history[-1]["perplexity"] == pytest.approx(perplexity, rel=0.5)
+    assert model.perplexity("xylophone quixotic zephyr") > perplexity
+
+
+def test_generation_is_decided_by_its_seed_and_as_long_as_asked_for(model):
+    text = model.generate("The kettle", n_words=12, temperature=0.7, seed=3)
+    assert text == model.generate("The kettle", n_words=12, temperature=0.7, seed=3)
+    assert text != model.generate("The kettle", n_words=12, temperature=0.7, seed=4)
+    assert text.startswith("The kettle")
+    assert 8 <= len(text.split()) <= 14
+    greedy = [model.generate("The bus", n_words=8, temperature=0.7, min_p=0.99, seed=seed) for seed in (0, 1)]
+    assert greedy[0] == greedy[1]
+
+
+def test_a_saved_language_model_is_the_same_and_can_be_fine_tuned(model, tmp_path):
+    model.save(tmp_path / "lm")
+    loaded = LanguageModel.load(tmp_path / "lm")
+    for path, array in flatten(model.parameters).items():
+        np.testing.assert_array_equal(flatten(loaded.parameters)[path], array)
+    assert loaded.generate("The", n_words=6, seed=1) == model.generate("The", n_words=6, seed=1)
+    tuned = LanguageModel(tmp_path / "lm", epochs=1, devices=1).fit(reviews(60, seed=8)[0])
+    assert [row["stage"] for row in tuned.history] == ["lm"]
+    assert tuned.tokenizer.fingerprint() == model.tokenizer.fingerprint()
+    assert not np.array_equal(tuned.parameters["decoder"]["bias"], model.parameters["decoder"]["bias"])
+
+
+def test_a_word_model_moves_to_the_words_of_new_texts(tmp_path):
+    old_texts = reviews(80)[0]
+    old = LanguageModel(preset="tiny", tokenizer="words", epochs=1, devices=1).fit(old_texts)
+    old.save(tmp_path / "words")
+    new_texts = [text.replace("kettle", "samovar") for text in old_texts]
+    new = LanguageModel(tmp_path / "words", epochs=1, frozen_epochs=1, devices=1)
+    start = new.starting_point(new_texts)
+    mean = old.parameters["encoder"]["embedding"].mean(axis=0)
+    row = start.tokenizer.vocabulary.index("samovar")
+    np.testing.assert_allclose(start.parameters["encoder"]["embedding"][row], mean, rtol=1e-5)
+    assert "1 new tokens" in start.provenance["vocabulary"]
+    new.fit(new_texts)
+    assert [row["stage"] for row in new.history] == ["lm frozen", "lm"]
+
+
+def test_a_backward_model_reads_from_the_end_and_makes_a_backward_classifier(tmp_path):
+    texts, labels = reviews(60)
+    backward = LanguageModel(preset="tiny", backwards=True, epochs=1, devices=1).fit(texts)
+    assert backward.artifact.backwards
+    with pytest.raises(ConfigError, match="reads backwards"):
+        backward.generate("The")
+    classifier = TextClassifier(backward, lm_epochs=0, epochs=(1, 0, 0, 0), batch_size=16, devices=1)
+    classifier.fit(texts, labels).save(tmp_path / "classifier")
+    loaded = TextClassifier.load(tmp_path / "classifier", devices=1)
+    assert loaded.artifact.backwards
+    np.testing.assert_array_equal(loaded.predict_proba(texts), classifier.predict_proba(texts))
+
+
+def test_mistakes_are_named(model, tmp_path):
+    with pytest.raises(ArtifactError, match="not trained yet"):
+        LanguageModel(preset="tiny").generate("a")
+    with pytest.raises(ConfigError, match="preset is only"):
+        LanguageModel("somewhere", "tiny")
+    with pytest.raises(ConfigError, match="choose 'sentencepiece' or 'words'"):
+        LanguageModel(tokenizer="bytes")
+    with pytest.raises(ConfigError, match="temperature is 0"):
+        model.generate("a", temperature=0)
+    with pytest.raises(ConfigError, match="n_words is 0"):
+        model.generate("a", n_words=0)
+    with pytest.raises(DataError, match="fewer than two tokens"):
+        model.perplexity([])
+    model.save(tmp_path / "lm")
+    with pytest.raises(ArtifactError, match="holds a language model, but a classifier is needed"):
+        TextClassifier.load(tmp_path / "lm")
+
+
+def test_the_finder_reads_a_curve_with_a_known_valley():
+    rates = np.logspace(-7, 1, 100)
+    falling = np.linspace(7, 3, 70)
+    curve = LearningRates(tuple(rates), (*falling, *np.linspace(3.1, 9, 30)))
+    assert curve.minimum == pytest.approx(rates[69] / 10)
+    # The longest falling stretch of the curve from step 10 on ends at step 69 and has 60 points.
+    assert curve.valley == pytest.approx(rates[10 + (59 - 60) + 20 + 10])
+    assert rates[10] <= curve.steep <= rates[69]

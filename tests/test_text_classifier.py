@@ -1,0 +1,143 @@
+"""`TextClassifier` from raw texts to a reloaded model, on a tiny network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from reviews import reviews
+
+from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
+
+OPTIONS = {
+    "preset": "tiny",
+    "lm_epochs": 2,
+    "epochs": (1, 0, 0, 10),
+    "learning_rate": 0.2,
+    "batch_size": 16,
+    "devices": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def trained() -> TextClassifier:
+    texts, labels = reviews(300)
+    return TextClassifier(None, **OPTIONS).fit(texts, labels, unlabeled=reviews(60, seed=5)[0])
+
+
+def test_learns_what_the_adjectives_say(trained):
+    result = trained.evaluate(*reviews(100, seed=9))
+    assert result["accuracy"] > 0.9
+    assert result["error"] == pytest.approx(1 - result["accuracy"])
+    assert result["n"] == 100
+    assert trained.score(*reviews(100, seed=9)) == result["accuracy"]
+
+
+def test_the_history_has_every_epoch_of_every_stage(trained):
+    stages = [row["stage"] for row in trained.history_]
+    assert stages == ["pretrain"] * 2 + ["head"] + ["all layers"] * 10
+    assert {"train_loss", "valid_loss", "perplexity", "seconds"} <= trained.history_[0].keys()
+    assert {"train_loss", "valid_loss", "error_rate", "seconds"} <= trained.history_[-1].keys()
+    assert set(trained.seconds_) == {"language_model", "classifier"}
+
+
+def test_probabilities_are_probabilities_with_names(trained):
+    probabilities = trained.predict_proba(["The kettle was lovely.", "", "broken " * 400])
+    assert probabilities.shape == (3, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert trained.classes_.tolist() == ["bad", "good"]
+    assert trained.predict(["The bus was gloomy."]).tolist() == ["bad"]
+    assert trained.predict("The bus was gloomy.") == "bad"
+    assert trained.predict_proba([]).shape == (0, 2)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(trained):
+    texts = [text * (1 + number % 7 * 8) for number, text in enumerate(reviews(23, seed=3)[0])]
+    together = trained.predict_proba(texts)
+    alone = np.concatenate([trained.predict_proba([text]) for text in texts])
+    shuffled = trained.predict_proba(texts[::-1])[::-1]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(together, shuffled, atol=1e-5)
+
+
+def test_a_saved_model_gives_the_same_answers_bit_for_bit(trained, tmp_path):
+    texts = reviews(20, seed=4)[0]
+    trained.save(tmp_path / "model")
+    loaded = TextClassifier.load(tmp_path / "model", devices=1)
+    np.testing.assert_array_equal(loaded.predict_proba(texts), trained.predict_proba(texts))
+    assert "TextClassifier" in (tmp_path / "model" / "README.md").read_text("utf-8")
+    on_four = TextClassifier.load(tmp_path / "model", devices=4)
+    np.testing.assert_allclose(on_four.predict_proba(texts), trained.predict_proba(texts), atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_model_and_a_finished_run_is_not_run_again(tmp_path):
+    texts, labels = reviews(40)
+    options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 0)}
+    first = TextClassifier(None, **options).fit(texts, labels, run_dir=tmp_path)
+    again = TextClassifier(None, **options).fit(texts, labels, run_dir=tmp_path)
+    np.testing.assert_array_equal(first.predict_proba(texts), again.predict_proba(texts))
+    assert [row["seconds"] for row in first.history_] == [row["seconds"] for row in again.history_]
+    with pytest.raises(ConfigError, match="seed = 0, but 1 is asked for"):
+        TextClassifier(None, **options, seed=1).fit(texts, labels, run_dir=tmp_path)
+
+
+def test_an_encoder_is_enough_and_needs_no_language_model_stage(tmp_path):
+    texts, labels = reviews(40)
+    LanguageModel(preset="tiny", epochs=1, devices=1).fit(texts).save_encoder(tmp_path / "encoder")
+    model = TextClassifier(tmp_path / "encoder", epochs=(1, 0, 0, 0), batch_size=16, devices=1).fit(texts, labels)
+    assert [row["stage"] for row in model.history_] == ["head"]
+    with pytest.raises(ConfigError, match="encoder alone"):
+        TextClassifier(tmp_path / "encoder", lm_epochs=2).fit(texts, labels)
+
+
+def test_pandas_columns_and_numbers_as_labels():
+    texts, labels = reviews(40)
+    frame = pd.DataFrame({"text": texts, "label": [int(label == "good") for label in labels]})
+    model = TextClassifier(None, **{**OPTIONS, "lm_epochs": 0, "epochs": 1}, recipe="fine_tune")
+    model.fit(frame["text"], frame["label"])
+    assert model.classes_.tolist() == ["0", "1"]
+    assert [row["stage"] for row in model.history_] == ["head", "all layers"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "sentence"),
+    [
+        (["a b", "c d"], ["x", "x"], "only the class 'x'"),
+        (["a b", "c d"], ["x"], "2 texts and 1 labels"),
+        ("a text", ["x"], "give a list of texts"),
+        (["a b", 3], ["x", "y"], "text 1 is a int"),
+        (["a b", "c d"], ["x", "y"], "too few to cut a validation set"),
+    ],
+)
+def test_bad_data_is_named(texts, labels, sentence):
+    with pytest.raises(DataError, match=sentence):
+        TextClassifier(None, preset="tiny", lm_epochs=0, devices=1).fit(texts, labels)
+
+
+def test_bad_options_are_named(trained):
+    texts, labels = reviews(40)
+    with pytest.raises(ArtifactError, match="not trained yet"):
+        TextClassifier().predict(["a"])
+    with pytest.raises(ArtifactError, match="no model 'nonesuch'"):
+        TextClassifier("nonesuch").fit(texts, labels)
+    with pytest.raises(ConfigError, match="preset is only for pretrained=None"):
+        TextClassifier(preset="tiny").fit(texts, labels)
+    with pytest.raises(ConfigError, match="four numbers"):
+        TextClassifier(None, preset="tiny", lm_epochs=0, epochs=3).fit(texts, labels)
+    with pytest.raises(DataError, match="'superb', which the model does not know"):
+        trained.evaluate(["fine"], ["superb"])
+    with pytest.raises(ConfigError, match="99 asked for"):
+        TextClassifier(None, **{**OPTIONS, "devices": 99, "lm_epochs": 0}).fit(texts, labels)
+
+
+def test_importing_the_package_is_light():
+    heavy = "tensorflow_datasets tensorflow spacy pandas torch sklearn jax"
+    script = f"import sys, ulmfit_jax; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+    script = script.replace("import sys, ulmfit_jax", "import sys; from ulmfit_jax import TextClassifier")
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "['jax']"

@@ -1,0 +1,105 @@
+"""Arguments that several commands share, and the types that check their values."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Any
+
+_LARGEST_SEED = 2**32 - 1
+
+
+def whole_number(smallest: int, largest: int | None = None) -> Callable[[str], int]:
+    """A type for argparse: a whole number in a range."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = smallest - 1
+        if value < smallest or (largest is not None and value > largest):
+            bounds = f"of at least {smallest}" if largest is None else f"from {smallest} to {largest}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}")
+        return value
+
+    return parse
+
+
+def positive_number(text: str) -> float:
+    """A type for argparse: a finite number above 0."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def number_from_zero(text: str) -> float:
+    """A type for argparse: a finite number of at least 0."""
+    value = _number(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def share(text: str) -> float:
+    """A type for argparse: a number of at least 0 and below 1."""
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0 and below 1")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")  # in no range
+
+
+def add_reading_options(parser: argparse.ArgumentParser, labels: bool) -> None:
+    """How DATA is read."""
+    group = parser.add_argument_group("reading data")
+    group.add_argument(
+        "--text-column",
+        metavar="C",
+        action="append",
+        help="column of the texts; text, review, sentence, ... if not given; of several, the texts are joined",
+    )
+    if labels:
+        group.add_argument(
+            "--label-column", metavar="C", help="column of the labels; label, sentiment, ... if not given"
+        )
+    group.add_argument("--data-dir", metavar="D", help="folder of prepared TensorFlow data sets, for tfds:...")
+    group.add_argument(
+        "--download", action="store_true", help="allow a TensorFlow data set to be downloaded and prepared"
+    )
+
+
+def reading_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What `add_reading_options` asked for, but the column of labels, as arguments of `data.read_dataset`."""
+    return {"text_column": options.text_column, "data_dir": options.data_dir, "download": options.download}
+
+
+def add_device_options(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Where the computation runs."""
+    parser.add_argument("--devices", type=whole_number(1), metavar="N", help="devices to use; all if not given")
+
+
+def add_seed(parser: argparse._ArgumentGroup | argparse.ArgumentParser, of_what: str) -> None:
+    """The seed, 0 if not given."""
+    parser.add_argument(
+        "--seed", type=whole_number(0, _LARGEST_SEED), default=0, metavar="S", help=f"seed of {of_what} (default: 0)"
+    )
+
+
+def add_workers(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Processes that tokenise; more than a few gain nothing over reading the texts."""
+    default = min(os.cpu_count() or 1, 8)
+    parser.add_argument(
+        "--workers",
+        type=whole_number(1),
+        default=default,
+        metavar="N",
+        help=f"processes that tokenise large texts (default here: {default})",
+    )

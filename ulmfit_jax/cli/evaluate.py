@@ -1,0 +1,48 @@
+"""`ulmfit evaluate`: accuracy of a trained classifier on labelled texts."""
+
+from __future__ import annotations
+
+import argparse
+
+from ulmfit_jax.cli.arguments import add_device_options, add_reading_options, reading_options
+from ulmfit_jax.cli.console import show, show_json
+
+SUMMARY = "measure a trained classifier on labelled texts"
+
+DESCRIPTION = """\
+Print the accuracy of a trained classifier on labelled texts, the error (1 - accuracy), the loss (mean cross-entropy in
+nats) and the number of texts. A label that the classifier does not know is an error.
+"""
+
+EXAMPLES = """\
+examples:
+  ulmfit evaluate run test.csv
+  ulmfit evaluate run tfds:imdb_reviews:test --data-dir tfds --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ulmfit evaluate`."""
+    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
+    parser.add_argument("data", metavar="DATA", help="labelled texts; see ulmfit --help")
+    parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
+    add_device_options(parser)
+    add_reading_options(parser, labels=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load, read, measure, print."""
+    from ulmfit_jax.data import check_labels, read_dataset
+    from ulmfit_jax.text_classifier import TextClassifier
+
+    model = TextClassifier.load(options.model, devices=options.devices)
+    data = read_dataset(options.data, label_column=options.label_column, **reading_options(options))
+    check_labels(data, model.classes_.tolist())
+    figures = model.evaluate(data.texts, data.labels or ())
+    if options.json:
+        show_json({**figures, "model": options.model, "data": options.data})
+    else:
+        show(
+            f"accuracy {figures['accuracy']:.2%}   error {figures['error']:.2%}   loss {figures['loss']:.4f}   "
+            f"{figures['n']:,} texts"
+        )

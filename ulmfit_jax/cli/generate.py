@@ -1,0 +1,54 @@
+"""`ulmfit generate`: text from a language model."""
+
+from __future__ import annotations
+
+import argparse
+
+from ulmfit_jax.cli.arguments import add_seed, positive_number, share, whole_number
+from ulmfit_jax.cli.console import show
+
+SUMMARY = "let a language model continue a text"
+
+DESCRIPTION = """\
+Print texts that a language model makes up, one after the other, each beginning with the prompt. It is the quickest look
+at what a model has learnt from its texts.
+"""
+
+EXAMPLES = """\
+examples:
+  ulmfit generate wikipedia-small --prompt "The city of" --words 60
+  ulmfit generate run --prompt "I liked this movie because" --samples 3 --temperature 0.75
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ulmfit generate`."""
+    parser.add_argument("model", metavar="DIR|NAME", help="folder of a language model, or the name of a shipped one")
+    parser.add_argument("--prompt", default="", metavar="P", help="how the text begins")
+    parser.add_argument(
+        "--words", type=whole_number(1), default=40, metavar="N", help="words to add at the most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=positive_number,
+        default=0.75,
+        metavar="T",
+        help="1 draws as the model believes, less prefers likely words (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--min-p", type=share, default=0.0, metavar="P", help="never draw a less probable piece (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--samples", type=whole_number(1), default=1, metavar="N", help="texts to print (default: %(default)s)"
+    )
+    add_seed(parser, "the first text; the next ones take the next numbers")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load, generate, print."""
+    from ulmfit_jax.language_model import LanguageModel
+
+    model = LanguageModel.load(options.model)
+    for sample in range(options.samples):
+        seed = (options.seed + sample) % 2**32
+        show(model.generate(options.prompt, options.words, options.temperature, options.min_p, seed))

@@ -1,0 +1,153 @@
+"""The command `ulmfit`: finds the sub-command, runs it, and turns every mistake of a user into one sentence.
+
+Exit codes: 0 done; 2 a mistake, named in one sentence on standard error; 130 interrupted; 141 nobody reads the output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import ulmfit_jax
+from ulmfit_jax.cli import evaluate, generate, predict, pretrain, show, train
+from ulmfit_jax.cli.console import quiet_libraries
+from ulmfit_jax.errors import UlmfitError
+
+COMMANDS = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "generate": generate,
+    "pretrain": pretrain,
+    "show": show,
+}
+
+_DESCRIPTION = """\
+Text classification by transfer from a language model (ULMFiT), in three steps: a language model that has read general
+text reads yours, and then learns to tell your classes apart.
+"""
+
+_EXAMPLES = """\
+from labelled reviews to answers:
+  ulmfit show reviews.csv                              look at the texts as the model reads them
+  ulmfit train reviews.csv --out run --test test.csv   train, test, compare with a baseline
+  echo "What a lovely surprise." | ulmfit predict run  classify lines of text
+  ulmfit evaluate run more.csv                         accuracy on other labelled texts
+
+DATA is, wherever it is asked for:
+  a file .csv, .tsv, .jsonl or .parquet with a column of texts and, where needed, one of labels
+  a file .txt, one text a line, without labels
+  a folder with one sub-folder of .txt files for each label
+  tfds:NAME[/CONFIG]:SPLIT, a TensorFlow data set, such as 'tfds:imdb_reviews:train[:2500]'
+
+ulmfit COMMAND --help explains a command and gives examples.
+"""
+
+_MISTAKE, _INTERRUPTED, _NO_READER = 2, 130, 141
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one sentence, like every other mistake, instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_MISTAKE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; parsed options carry the sub-command's function as `run`."""
+    style = argparse.RawDescriptionHelpFormatter
+    parser = _Parser("ulmfit", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=style, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"ulmfit {ulmfit_jax.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for name, command in COMMANDS.items():
+        sub_parser = commands.add_parser(
+            name,
+            help=command.SUMMARY,
+            description=command.DESCRIPTION,
+            epilog=command.EXAMPLES,
+            formatter_class=style,
+            allow_abbrev=False,
+        )
+        command.add_arguments(sub_parser)
+        sub_parser.set_defaults(run=command.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `ulmfit` with these arguments, by default those of the process, which ends at once if that fails.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: the arguments cannot be parsed (code 2), or only help or the version was asked for (code 0).
+    """
+    code = _run(build_parser().parse_args(arguments))
+    if code and arguments is None:
+        # What was computing when the command stopped still runs in XLA's threads, and some of them crash when the
+        # interpreter is taken down. Everything that matters is on disk: states are committed before this line.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    with quiet_libraries():
+        try:
+            options.run(options)
+            sys.stdout.flush()
+        except UlmfitError as error:
+            return _fail(_with_option_names(str(error), options))
+        except KeyboardInterrupt:
+            return _fail(_interruption(options), _INTERRUPTED)
+        except BrokenPipeError:
+            _drop_output()
+            return _NO_READER
+        except OSError as error:
+            return _fail(_system_error(error))
+        except MemoryError:
+            return _fail("there is not enough memory for this: give less data, or a smaller batch size")
+        except RuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            return _fail("the device has not enough memory for this: choose a smaller batch size or preset")
+    return 0
+
+
+def _fail(sentence: str, code: int = _MISTAKE) -> int:
+    print(f"ulmfit: {' '.join(sentence.splitlines())}", file=sys.stderr)
+    return code
+
+
+def _with_option_names(sentence: str, options: argparse.Namespace) -> str:
+    """The library speaks of arguments (`text_column`), a person at a console gives options (`--text-column`)."""
+    names = "|".join(re.escape(name) for name in vars(options) if "_" in name)
+    if not names:
+        return sentence
+    # Nothing that is a part of a path or of another word is touched.
+    return re.sub(rf"(?<![\w./\\'-])({names})(?![\w./\\'-])", lambda m: "--" + m[1].replace("_", "-"), sentence)
+
+
+def _interruption(options: argparse.Namespace) -> str:
+    if "out" not in options:
+        return "interrupted"
+    return f"interrupted: the same command goes on from the last state saved in {options.out}"
+
+
+def _system_error(error: OSError) -> str:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"there is no free disk left{where}: free some space and give the same command again"
+    return f"the system refuses{where} ({error.strerror or error}): give a place that can be read and written"
+
+
+def _drop_output() -> None:
+    """Send what is left of standard output nowhere, so that the interpreter does not complain when it flushes."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,121 @@
+"""`ulmfit pretrain`: a language model from scratch."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ulmfit_jax.cli.arguments import (
+    add_device_options,
+    add_reading_options,
+    add_seed,
+    add_workers,
+    number_from_zero,
+    positive_number,
+    reading_options,
+    whole_number,
+)
+from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.results import as_text, measures
+from ulmfit_jax.cli.training_run import TrainingRun
+from ulmfit_jax.nn.architecture import PRESETS
+
+SUMMARY = "train a language model from scratch"
+
+DESCRIPTION = """\
+Train a tokeniser and a language model on general text, for `ulmfit train --pretrained DIR` to start from. The text is
+read as a stream and may be larger than memory; the last 5 % of the documents are held out to measure each epoch.
+
+DATA is a text file (.txt, also .gz or .xz), a folder of them, a pattern such as 'wiki/part-*.txt.xz', a table, or
+tfds:NAME[/CONFIG]:SPLIT.
+
+Everything is kept in the folder --out. If the command is interrupted, give it again: it goes on from the last saved
+state. Once it is finished, giving it again prints the results.
+"""
+
+EXAMPLES = """\
+examples:
+  ulmfit pretrain 'wiki/*.txt.xz' --out wiki-model
+  ulmfit pretrain news.txt --documents lines --out news-model --preset tiny --epochs 2
+  ulmfit pretrain corpus/ --out backwards-model --backwards
+"""
+
+_DECISIVE = ("preset", "backwards", "epochs", "batch_size", "learning_rate", "drop_mult", "seed")
+"""Options that decide what is learnt, under their names in `LanguageModel`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ulmfit pretrain`."""
+    parser.add_argument("data", metavar="DATA", help="texts")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run, made if it does not exist")
+    parser.add_argument(
+        "--documents",
+        choices=("blocks", "lines", "files"),
+        default="blocks",
+        help="what a document is in a text file: what blank lines separate, a line, or the file (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
+    group = parser.add_argument_group("training")
+    group.add_argument("--preset", choices=PRESETS, default="small", help="size of the model (default: %(default)s)")
+    group.add_argument(
+        "--tokenizer",
+        choices=("sentencepiece", "words"),
+        default="sentencepiece",
+        help="pieces of words, or whole words (default: %(default)s)",
+    )
+    group.add_argument("--backwards", action="store_true", help="learn to read from the end to the beginning")
+    group.add_argument(
+        "--epochs", type=whole_number(1), metavar="N", help="passes over the text (default: by the amount of text)"
+    )
+    group.add_argument(
+        "--batch-size", type=whole_number(1), metavar="N", help="rows of the stream (default: 64, less for little text)"
+    )
+    group.add_argument(
+        "--learning-rate", type=positive_number, metavar="R", help="peak of the one-cycle schedule (default: 0.005)"
+    )
+    group.add_argument(
+        "--drop-mult", type=number_from_zero, metavar="F", help="scales the dropouts of the AWD-LSTM (default: 0.1)"
+    )
+    add_seed(group, "everything that is drawn at random")
+    add_device_options(group)
+    add_workers(group)
+    add_reading_options(parser, labels=False)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train or go on, print the results."""
+    from ulmfit_jax.data import TextStream, texts_fingerprint
+
+    texts = TextStream(options.data, documents=options.documents, **reading_options(options))
+    configuration = {
+        **{name: getattr(options, name) for name in (*_DECISIVE, "tokenizer")},
+        # The whole text is read once for this: a broken file is found now, not in the middle of the work.
+        "data_sha256": texts_fingerprint(texts),
+    }
+    training = TrainingRun(options.out, "pretrain", configuration)
+    report = training.finished_report()
+    if report is None:
+        with training.training(options):
+            report = _train(options, texts, training)
+        training.write_report(report)
+    if options.json:
+        show_json(report)
+    else:
+        show(as_text(report))
+
+
+def _train(options: argparse.Namespace, texts: Any, training: TrainingRun) -> dict[str, Any]:
+    """Train the model, or go on with it, and save it; returns the report."""
+    from ulmfit_jax.language_model import LanguageModel
+
+    settings = {name: getattr(options, name) for name in _DECISIVE}
+    model = LanguageModel(None, tokenizer=options.tokenizer, devices=options.devices, verbose=True, **settings)
+    model.fit(texts, run_dir=training.folder / "language_model", workers=options.workers)
+    model.save(training.model)
+    return {
+        "model": str(training.model),
+        "vocabulary": model.architecture.vocabulary_size,
+        "parameters": model.architecture.parameter_count(),
+        "seed": options.seed,
+        **measures(model.history),
+    }

@@ -1,0 +1,64 @@
+"""Results of a training run: gathered from the table of epochs, and shown to a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CLASSIFIER_MEASURE = "error_rate"
+"""The column that only the classifier's epochs have."""
+
+
+def measures(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of the last epochs on the validation texts, and the seconds of each stage.
+
+    Args:
+        history: rows of the table of epochs, of one or more stages; a run that was interrupted has whole rows too.
+
+    Returns:
+        `language_model` and `validation` (the classifier's), each only if it was measured, and `seconds`.
+    """
+    report: dict[str, Any] = {}
+    for row in history:
+        if CLASSIFIER_MEASURE in row:
+            error = row[CLASSIFIER_MEASURE]
+            report["validation"] = {"accuracy": 1 - error, "error": error, "loss": row["valid_loss"]}
+        elif "perplexity" in row:
+            names = {"perplexity": "perplexity", "accuracy": "accuracy", "loss": "valid_loss"}
+            report["language_model"] = {name: row[column] for name, column in names.items()}
+    report["seconds"] = seconds_per_stage(history)
+    return report
+
+
+def seconds_per_stage(history: list[dict[str, Any]]) -> dict[str, float]:
+    """Seconds of all epochs of a stage, by its name, in the order of the stages."""
+    seconds: dict[str, float] = {}
+    for row in history:
+        seconds[row["stage"]] = round(seconds.get(row["stage"], 0.0) + row["seconds"], 3)
+    return seconds
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """A report as a few lines for a person."""
+    lines = []
+    if test := report.get("test"):
+        lines.append(_classified("test", test, f"{test['n']:,} texts"))
+        if seen := test.get("also_in_training"):
+            lines.append(f"{'':14}{seen:,} of the test texts are also among the training texts")
+    if baseline := report.get("baseline"):
+        lines.append(_classified("baseline", baseline, baseline["name"]))
+    if validation := report.get("validation"):
+        lines.append(_classified("validation", validation, "texts held out of the training data"))
+    if model := report.get("language_model"):
+        lines.append(f"language model  perplexity {model['perplexity']:,.1f} per token of its own, on held-out texts")
+    if documents := report.get("documents"):
+        classes = f"{len(report['classes'])} classes"
+        counts = f"{documents['labelled']:,} labelled texts of {classes}, {documents['unlabelled']:,} without a label"
+        lines.append(f"trained on      {counts}")
+    times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in report["seconds"].items())
+    return "\n".join([*lines, f"time            {times}", f"model           {report['model']}"])
+
+
+def _classified(name: str, figures: dict[str, Any], on_what: str) -> str:
+    if figures["accuracy"] is None:
+        return f"{name:<16}{on_what}"
+    return f"{name:<16}accuracy {figures['accuracy']:7.2%}   error {figures['error']:7.2%}   {on_what}"

@@ -1,0 +1,146 @@
+"""`ulmfit train`: from labelled texts to a classifier, tested and compared with a baseline."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from ulmfit_jax.cli.arguments import reading_options
+from ulmfit_jax.cli.console import note, show, show_json
+from ulmfit_jax.cli.results import as_text, measures
+from ulmfit_jax.cli.train_arguments import DESCRIPTION, EXAMPLES, SUMMARY, add_arguments, check_combinations
+from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
+
+if TYPE_CHECKING:
+    from ulmfit_jax.data import TextDataset
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
+
+_DECISIVE = ("preset", "recipe", "lm_epochs", "epochs", "batch_size", "validation_fraction", "seed")
+"""Options that decide what is learnt, under their names in `TextClassifier`."""
+
+_BASELINE = "TF-IDF (1-2-grams) and logistic regression"
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train or go on, test once, print the results."""
+    check_combinations(options)
+    from ulmfit_jax.data import check_labels
+
+    data = _read(options, options.data)
+    classes = check_labels(data)
+    test = _read(options, options.test) if options.test is not None else None
+    if test is not None:
+        check_labels(test, classes)
+    unlabeled = _unlabeled(options, test)
+    training = TrainingRun(options.out, "train", _configuration(options, data, unlabeled))
+    report = training.finished_report()
+    if report is None:
+        with training.training(options):
+            report = _train(options, data, unlabeled, training)
+        training.write_report(report)
+    if test is None:  # figures of an earlier start with --test are not claimed by this one
+        report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
+    elif report.get("test", {}).get("sha256") != _fingerprint(test):
+        report = _tested(options, data, test, training, report)
+        training.write_report(report)
+    if options.json:
+        show_json(report)
+    else:
+        show(as_text(report))
+
+
+def _read(options: argparse.Namespace, location: str) -> TextDataset:
+    from ulmfit_jax.data import read_dataset
+
+    return read_dataset(location, label_column=options.label_column, **reading_options(options))
+
+
+def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[str]:
+    """Texts for the language model alone: without the test texts, or, if that was asked for, with all of them."""
+    from ulmfit_jax.data import read_dataset
+
+    reading = {**reading_options(options), "require_labels": False}
+    texts = [text for location in options.unlabeled for text in read_dataset(location, **reading).texts]
+    if test is None:
+        return texts
+    tested = set(test.texts)
+    kept = [text for text in texts if text not in tested]
+    if options.transductive:
+        return [*kept, *test.texts]
+    if len(kept) < len(texts):
+        note(f"{len(texts) - len(kept):,} of the unlabelled texts are test texts and are left out")
+    return kept
+
+
+def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: list[str]) -> dict[str, Any]:
+    """What decides the result; a report of another configuration is not this run's."""
+    from ulmfit_jax.data import texts_fingerprint
+
+    return {
+        **{name: getattr(options, name) for name in _DECISIVE},
+        "pretrained": options.pretrained,
+        "pretrained_sha256": model_fingerprint(options.pretrained),
+        "data_sha256": _fingerprint(data),
+        "unlabeled_sha256": texts_fingerprint(unlabeled),
+    }
+
+
+def _fingerprint(data: TextDataset) -> str:
+    from ulmfit_jax.data import texts_fingerprint
+
+    return texts_fingerprint([*data.texts, *(data.labels or ())])
+
+
+def _train(
+    options: argparse.Namespace, data: TextDataset, unlabeled: list[str], training: TrainingRun
+) -> dict[str, Any]:
+    """Train the classifier, or go on with it, and save it; returns the report."""
+    from ulmfit_jax.text_classifier import TextClassifier
+
+    model = TextClassifier(
+        None if options.pretrained == "none" else options.pretrained,
+        **{name: getattr(options, name) for name in _DECISIVE},
+        devices=options.devices,
+        verbose=True,
+    )
+    model.fit(data.texts, data.labels or (), unlabeled, run_dir=training.folder, workers=options.workers)
+    model.save(training.model)
+    return {
+        "model": str(training.model),
+        "classes": model.classes_.tolist(),
+        "documents": {"labelled": len(data), "unlabelled": len(unlabeled)},
+        "transductive": options.transductive,
+        "seed": options.seed,
+        **measures(model.history_),
+    }
+
+
+def _tested(
+    options: argparse.Namespace, data: TextDataset, test: TextDataset, training: TrainingRun, report: dict[str, Any]
+) -> dict[str, Any]:
+    """The report with the accuracy on the test texts and that of the baseline, which learns from all labelled texts."""
+    from ulmfit_jax.text_classifier import TextClassifier
+
+    started = time.monotonic()
+    known = set(data.texts)
+    figures = {
+        **TextClassifier.load(training.model, devices=options.devices).evaluate(test.texts, test.labels or ()),
+        "also_in_training": sum(text in known for text in test.texts),
+        "sha256": _fingerprint(test),
+    }
+    tested = time.monotonic()
+    baseline = _baseline(data, test)
+    seconds = {"test": round(tested - started, 3), "baseline": round(time.monotonic() - tested, 3)}
+    return {**report, "test": figures, "baseline": baseline, "seconds": {**report["seconds"], **seconds}}
+
+
+def _baseline(data: TextDataset, test: TextDataset) -> dict[str, Any]:
+    from ulmfit_jax.baseline import tfidf_accuracy
+
+    try:
+        accuracy = tfidf_accuracy(data.texts, data.labels or (), test.texts, test.labels or ())
+    except ValueError:  # scikit-learn finds no word in the training texts
+        return {"accuracy": None, "error": None, "name": f"{_BASELINE}: none, it finds no words in the training texts"}
+    return {"accuracy": accuracy, "error": 1 - accuracy, "name": _BASELINE}

@@ -1,0 +1,125 @@
+"""What `ulmfit train` can be told, and its explanation."""
+
+from __future__ import annotations
+
+import argparse
+
+from ulmfit_jax.cli.arguments import (
+    add_device_options,
+    add_reading_options,
+    add_seed,
+    add_workers,
+    share,
+    whole_number,
+)
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.architecture import PRESETS
+
+SUMMARY = "train a text classifier on labelled texts"
+
+DESCRIPTION = """\
+Train a classifier in the three steps of ULMFiT: take a language model that has read general text, fine-tune it on the
+texts of DATA (and of --unlabeled, if you have more), then train a classifier on top of it, layer by layer.
+
+A tenth of DATA is held out to measure each epoch. The texts of --test are looked at once, at the end, and the result
+stands beside that of a simple classifier (TF-IDF and logistic regression, trained on all texts of DATA).
+
+Everything is kept in the folder --out. If the command is interrupted, give it again: it goes on from the last saved
+state. Once it is finished, giving it again prints the results.
+"""
+
+EXAMPLES = """\
+examples:
+  ulmfit train reviews.csv --out run --test test.csv
+  ulmfit train reviews.csv --out run --unlabeled more.txt archive.jsonl
+  ulmfit train letters.parquet --text-column body --label-column topic --out run
+  ulmfit train 'tfds:imdb_reviews:train[:2500]' --test tfds:imdb_reviews:test --data-dir tfds --out run --json
+  ulmfit train reviews.csv --out scratch --pretrained none --preset tiny --lm-epochs 1 --epochs 1,0,0,0
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ulmfit train`."""
+    parser.add_argument("data", metavar="DATA", help="labelled texts; see ulmfit --help")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run, made if it does not exist")
+    parser.add_argument("--test", metavar="DATA", help="labelled texts to test on, once, at the end")
+    parser.add_argument(
+        "--unlabeled",
+        metavar="DATA",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="more texts for the language model, in one or more places",
+    )
+    parser.add_argument(
+        "--transductive", action="store_true", help="let the language model read the test texts too, without labels"
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
+    _add_training_options(parser)
+    add_reading_options(parser, labels=True)
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--pretrained",
+        metavar="NAME|DIR|none",
+        default="wikipedia-small",
+        help="the language model to start from: a shipped one's name, a model folder, or none (default: %(default)s)",
+    )
+    group.add_argument(
+        "--preset", choices=PRESETS, help="size of a model from scratch, with --pretrained none (default: small)"
+    )
+    group.add_argument(
+        "--lm-epochs",
+        type=whole_number(0),
+        metavar="N",
+        help="passes of the language model over the texts; 0 leaves it as it is (default: by the amount of text)",
+    )
+    group.add_argument(
+        "--recipe",
+        choices=("gradual_unfreezing", "fine_tune"),
+        default="gradual_unfreezing",
+        help="how the classifier is trained: in four stages, or in two (default: %(default)s)",
+    )
+    group.add_argument(
+        "--epochs",
+        type=_epochs,
+        metavar="A,B,C,D",
+        help="of the four stages of gradual unfreezing (1,1,1,2 for much data), or one number for fine_tune "
+        "(default: by the number of texts)",
+    )
+    group.add_argument(
+        "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
+    )
+    group.add_argument(
+        "--validation-fraction",
+        type=share,
+        default=0.1,
+        metavar="F",
+        help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
+    )
+    add_seed(group, "everything that is drawn at random")
+    add_device_options(group)
+    add_workers(group)
+
+
+def check_combinations(options: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is read."""
+    if options.preset and options.pretrained != "none":
+        raise ConfigError("--preset is only for --pretrained none: a pretrained model has its own sizes")
+    if options.transductive and options.test is None:
+        raise ConfigError("--transductive is about the test texts: give them with --test")
+    four = isinstance(options.epochs, tuple)
+    if options.epochs is not None and four != (options.recipe == "gradual_unfreezing"):
+        wanted = "one number, such as 4" if four else "four numbers, such as 1,1,1,2"
+        raise ConfigError(f"--epochs does not fit --recipe {options.recipe}, which takes {wanted}")
+
+
+def _epochs(text: str) -> int | tuple[int, ...]:
+    """One number above 0, or four of which one is."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts) or len(parts) not in (1, 4) or not any(map(int, parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither four numbers such as 1,1,1,2 nor one above 0")
+    numbers = tuple(map(int, parts))
+    return numbers if len(numbers) == 4 else numbers[0]

@@ -1,0 +1,117 @@
+"""The folder of a training command: what was asked, the model and the report, beside the library's training states.
+
+config.json      the command and its options; written when training starts
+language_model/  tokens and states of the language model; classifier/, tokens/: of the classifier
+model/           the model folder, once training is finished
+report.json      the results, and the options and texts that they belong to
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ulmfit_jax
+from ulmfit_jax.cli.console import plain
+from ulmfit_jax.errors import ConfigError, UlmfitError
+
+
+class TrainingRun:
+    """One folder, one run of `ulmfit train` or `ulmfit pretrain`."""
+
+    def __init__(self, folder: str, command: str, configuration: dict[str, Any]):
+        """Look at the folder; nothing is written.
+
+        Args:
+            folder: its place, which need not exist.
+            command: `train` or `pretrain`.
+            configuration: plain values that decide the result: options, and fingerprints of texts and models.
+
+        Raises:
+            ConfigError: the place holds something else.
+        """
+        self.folder, self._command = Path(folder), command
+        self._configuration = plain(configuration)
+        self.model = self.folder / "model"
+        self._check_place()
+
+    def finished_report(self) -> dict[str, Any] | None:
+        """The report of the finished run of this configuration, None where there is none."""
+        if not (self.model / "manifest.json").is_file():
+            return None
+        report = {**_read_json(self.folder / "report.json"), "model": str(self.model)}  # the folder may have been moved
+        return report if report.pop("configuration", None) == self._configuration else None
+
+    @contextlib.contextmanager
+    def training(self, options: argparse.Namespace) -> Iterator[None]:
+        """While this lasts, the library trains; the options of the first start are kept in `config.json`.
+
+        A start that is refused before anything is trained leaves no folder behind.
+        """
+        is_new = not self.folder.exists()
+        self._begin(options)
+        try:
+            yield
+        except UlmfitError:
+            if is_new and [path.name for path in self.folder.iterdir()] == ["config.json"]:
+                (self.folder / "config.json").unlink()
+                self.folder.rmdir()
+            raise
+
+    def _begin(self, options: argparse.Namespace) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        given = {name: value for name, value in vars(options).items() if name != "run"}
+        config = {"command": self._command, "ulmfit_jax": ulmfit_jax.__version__, "options": given}
+        if not (self.folder / "config.json").exists():
+            _write_json(self.folder / "config.json", config)
+
+    def write_report(self, report: dict[str, Any]) -> None:
+        """Write `report.json` in one step."""
+        _write_json(self.folder / "report.json", {**report, "configuration": self._configuration})
+
+    def _check_place(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"--out {self.folder} is a file: give a folder, which is made if it does not exist")
+        if not self.folder.is_dir() or not any(self.folder.iterdir()):
+            return
+        found = _read_json(self.folder / "config.json").get("command")
+        if found != self._command:
+            what = f"a run of ulmfit {found}" if found in ("train", "pretrain") else "something that is no training run"
+            raise ConfigError(f"--out {self.folder} holds {what}: give another folder, nothing there was changed")
+
+
+def model_fingerprint(name: str) -> str | None:
+    """What tells a pretrained model from another one of the same name; None for `none`.
+
+    Raises:
+        ArtifactError: there is no such model.
+    """
+    from ulmfit_jax.pretrained import model_folder
+
+    if name == "none":
+        return None
+    return hashlib.sha256((model_folder(name) / "manifest.json").read_bytes()).hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a file, {} where there is none."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(plain(value), indent=2) + "\n", "utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
