@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
-# Compiling takes nearly all of the suite's time: unoptimised code compiles in a third of it.
+# Compiling takes nearly all of the suite's time: unoptimised code compiles in a third of it, and a program that several
+# tests or their subprocesses need is compiled once.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
 )
+_PROGRAMS = tempfile.TemporaryDirectory(prefix="ulmfit-test-programs-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest

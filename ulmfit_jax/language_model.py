@@ -7,37 +7,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
-from ulmfit_jax.data.corpus import Corpus, cached_corpus, corpus_in_memory
+from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
 from ulmfit_jax.inference.generate import Generator
-from ulmfit_jax.nn.architecture import Architecture, preset
+from ulmfit_jax.language_model_fit import LanguageModelOptions, fit_language_model, untrained, with_words_of
+from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.pretrained import model_folder
-from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
 from ulmfit_jax.text.tokenizer import Tokenizer
-from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
 from ulmfit_jax.text.words import WordTokenizer
 from ulmfit_jax.training.language_model import evaluation_step, language_model_definition, stream_scores
-from ulmfit_jax.training.loop import LoopOptions
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.recipes import (
-    LanguageModelSettings,
-    RunContext,
-    language_model_stages,
-    pretrain_stages,
-    train_language_model,
-    validation_stream,
-)
-from ulmfit_jax.training.run_folder import RunFolder
-from ulmfit_jax.training.scaling import language_model_batch_size, language_model_epochs
-from ulmfit_jax.training.stages import Stage
-
-VALIDATION_SHARE = 0.05
-"""Share of the documents, the last ones, that measure a language model when no others are given."""
+from ulmfit_jax.training.recipes import LanguageModelSettings, validation_stream
 
 
 class LanguageModel:
@@ -83,17 +66,18 @@ class LanguageModel:
             devices: how many devices to use; all by default.
             verbose: print a table of epochs and, on a terminal, a progress bar to standard error.
         """
-        self.pretrained, self.preset, self.tokenizer_kind, self.backwards = pretrained, preset, tokenizer, backwards
-        self.epochs, self.frozen_epochs, self.learning_rate = epochs, frozen_epochs, learning_rate
-        self.drop_mult, self.batch_size, self.bptt = drop_mult, batch_size, bptt
-        self.seed, self.devices, self.verbose = seed, devices, verbose
-        self._artifact: Artifact | None = None
-        self._generator: Generator | None = None
-        self.history: list[dict[str, Any]] = []
         if pretrained is not None and preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
         if tokenizer not in (SentencePieceTokenizer.kind, WordTokenizer.kind):
             raise ConfigError(f"tokenizer is {tokenizer!r}: choose 'sentencepiece' or 'words'")
+        self.pretrained = pretrained
+        self.options = LanguageModelOptions(
+            epochs, frozen_epochs, learning_rate, drop_mult, batch_size, bptt, seed, devices, verbose
+        )
+        self._scratch = (preset or "small", tokenizer, backwards)
+        self._artifact: Artifact | None = None
+        self._generator: Generator | None = None
+        self.history: list[dict[str, Any]] = []
 
     def fit(
         self,
@@ -115,36 +99,16 @@ class LanguageModel:
             DataError: there is too little text.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
-        folder = Path(run_dir) if run_dir is not None else None
-        start = self.starting_point(texts)
-        cache = folder / "tokens" if folder else None
-        train = cached_corpus(texts, start.tokenizer, cache, workers)
-        if valid_texts is None:
-            train, valid = _hold_out(train)
-        else:
-            valid = cached_corpus(valid_texts, start.tokenizer, cache, workers)
-        settings, stages = self._settings(train, start), self._stages(train, start)
-        config = {
-            "task": "language_model",
-            "architecture": start.architecture.to_dict(),
-            "tokenizer": start.tokenizer.fingerprint(),
-            "pretrained": str(self.pretrained),
-            "tokens": train.n_tokens,
-            "settings": vars(settings),
-            "stages": [stage.to_dict() for stage in stages],
-            "seed": self.seed,
-        }
-        context = RunContext(
-            Devices(self.devices),
-            RunFolder(folder, config) if folder else None,
-            LoopOptions(),
-            ConsoleProgress() if self.verbose else None,
+        artifact, self.history = fit_language_model(
+            self.starting_point(texts),
+            "scratch" if self.pretrained is None else str(self.pretrained),
+            texts,
+            valid_texts,
+            self.options,
+            Path(run_dir) if run_dir is not None else None,
+            workers,
         )
-        result = train_language_model(
-            start.architecture, start.parameters or None, train, valid, stages, settings, self.seed, context
-        )
-        self.history = result.history
-        self._set(self._finished(start, result.parameters, config))
+        self._set(artifact)
         return self
 
     @property
@@ -186,7 +150,7 @@ class LanguageModel:
         """
         texts = [texts] if isinstance(texts, str) else texts
         corpus, devices = corpus_in_memory(texts, self.tokenizer), Devices(1)
-        settings = LanguageModelSettings(batch_size=8, bptt=self.bptt, backwards=self.artifact.backwards)
+        settings = LanguageModelSettings(batch_size=8, bptt=self.options.bptt, backwards=self.artifact.backwards)
         stream = validation_stream(corpus, settings, 1)
         if stream is None:
             raise DataError("the texts have fewer than two tokens: there is nothing to predict")
@@ -221,7 +185,9 @@ class LanguageModel:
             raise ConfigError("this language model reads backwards, it cannot continue a text: load a forward one")
         if self._generator is None:
             self._generator = Generator(self.architecture, self.parameters, self.tokenizer)
-        return self._generator.generate(prompt, n_words, temperature, min_p, self.seed if seed is None else seed)
+        return self._generator.generate(
+            prompt, n_words, temperature, min_p, self.options.seed if seed is None else seed
+        )
 
     def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
         """Write a model folder (see `ulmfit_jax.artifact`); `half_precision` stores 16-bit floats."""
@@ -252,85 +218,15 @@ class LanguageModel:
         return model
 
     def starting_point(self, texts: Iterable[str]) -> Artifact:
-        """What `fit` would start from: the pretrained model, or, from scratch, a tokeniser trained on `texts` and
-        sizes.
+        """What `fit` starts from: the pretrained model or, from scratch, a tokeniser trained on `texts`, and sizes.
 
         A pretrained word model is moved to the vocabulary of `texts`; a model from scratch has no parameters yet.
         """
         if self.pretrained is None and self._artifact is None:
-            return self._from_scratch(texts)
+            return untrained(texts, *self._scratch)
         start = self.artifact
-        return _match_words(start, texts) if start.tokenizer.kind == WordTokenizer.kind and start.kind != "encoder" else start
+        is_word_model = start.kind == "language_model" and start.tokenizer.kind == WordTokenizer.kind
+        return with_words_of(start, texts) if is_word_model else start
 
     def _set(self, artifact: Artifact) -> None:
         self._artifact, self._generator = artifact, None
-
-    def _from_scratch(self, texts: Iterable[str]) -> Artifact:
-        sizes = preset(self.preset or "small")
-        tokenizer: Tokenizer
-        if self.tokenizer_kind == WordTokenizer.kind:
-            tokenizer = WordTokenizer.train(texts, max_size=sizes.vocabulary_size)
-        else:
-            tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=sizes.vocabulary_size)
-        sizes = preset(self.preset or "small", len(tokenizer.vocabulary))
-        return Artifact("language_model", sizes, tokenizer, {}, backwards=self.backwards)
-
-    def _settings(self, train: Corpus, start: Artifact) -> LanguageModelSettings:
-        default_mult = 0.5 if start.parameters else 0.1
-        return LanguageModelSettings(
-            batch_size=self.batch_size or language_model_batch_size(train.n_tokens, self.bptt),
-            bptt=self.bptt,
-            drop_mult=default_mult if self.drop_mult is None else self.drop_mult,
-            backwards=start.backwards,
-        )
-
-    def _stages(self, train: Corpus, start: Artifact) -> list[Stage]:
-        epochs = language_model_epochs(train.n_tokens) if self.epochs is None else self.epochs
-        if not start.parameters:
-            return pretrain_stages(max(epochs, 1), self.learning_rate or 5e-3)
-        frozen = int(start.tokenizer.kind == WordTokenizer.kind) if self.frozen_epochs is None else self.frozen_epochs
-        stages = language_model_stages(epochs, frozen, learning_rate=self.learning_rate or 1e-3)
-        if not stages:
-            raise ConfigError("epochs and frozen_epochs are both 0: nothing would be trained")
-        return stages
-
-    def _finished(self, start: Artifact, parameters: Tree, config: dict[str, Any]) -> Artifact:
-        last = {name: value for name, value in self.history[-1].items() if name not in ("stage", "epoch")}
-        provenance = {
-            "trained_from": str(self.pretrained or "scratch"),
-            "training": {name: config[name] for name in ("tokens", "seed")} | config["settings"],
-            "stages": [stage["name"] for stage in config["stages"]],
-            "last_epoch": last,
-        }
-        return Artifact(
-            "language_model",
-            start.architecture,
-            start.tokenizer,
-            parameters,
-            backwards=start.backwards,
-            settings={"bptt": self.bptt},
-            provenance=provenance,
-        )
-
-
-def _hold_out(corpus: Corpus) -> tuple[Corpus, Corpus | None]:
-    """The last documents aside, to measure on; nothing where there are too few."""
-    documents = min(int(len(corpus) * VALIDATION_SHARE), 2_000)
-    return corpus.split(len(corpus) - documents) if documents else (corpus, None)
-
-
-def _match_words(start: Artifact, texts: Iterable[str]) -> Artifact:
-    """A word model moved to the vocabulary of new texts: new words start at the mean of the old rows."""
-    tokenizer = WordTokenizer.train(texts, max_size=max(start.architecture.vocabulary_size, 60_000))
-    match = match_vocabularies(start.tokenizer.vocabulary, tokenizer.vocabulary)
-    encoder, decoder = start.parameters["encoder"], start.parameters["decoder"]
-    embedding, bias = apply_match(match, np.asarray(encoder["embedding"]), np.asarray(decoder["bias"]))
-    sizes = Architecture(**{**start.architecture.to_dict(), "vocabulary_size": len(tokenizer.vocabulary)})
-    return Artifact(
-        "language_model",
-        sizes,
-        tokenizer,
-        {**start.parameters, "encoder": {**encoder, "embedding": embedding}, "decoder": {"bias": bias}},
-        backwards=start.backwards,
-        provenance={**start.provenance, "vocabulary": str(match)},
-    )

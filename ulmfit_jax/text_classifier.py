@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
-from ulmfit_jax.data.corpus import cached_corpus, corpus_in_memory, texts_fingerprint
+from ulmfit_jax.classifier_fit import ClassifierOptions, check_plan, fine_tuned_language_model, fit_classifier
+from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels, label_indices
-from ulmfit_jax.data.split import train_validation_split
-from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
+from ulmfit_jax.errors import ArtifactError, DataError
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
-from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.pretrained import model_folder
-from ulmfit_jax.progress import ConsoleProgress
-from ulmfit_jax.training.loop import LoopOptions
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.recipes import (
-    ClassifierSettings,
-    RunContext,
-    fine_tune_stages,
-    gradual_unfreezing_stages,
-    train_classifier,
-)
-from ulmfit_jax.training.run_folder import RunFolder
-from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
-from ulmfit_jax.training.stages import Stage
 
 Texts = Sequence[str]
 
@@ -130,17 +118,19 @@ class TextClassifier:
             DataError: no texts, not one label for each, a single class.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
+        options = ClassifierOptions(**{field.name: getattr(self, field.name) for field in fields(ClassifierOptions)})
         data = TextDataset(_texts(texts), [str(label) for label in labels], "the training data")
         classes = check_labels(data)
-        self._check_before_training(data)
+        check_plan(options, data)
+        everything = [*data.texts, *_texts([] if unlabeled is None else unlabeled)]
         folder = Path(run_dir) if run_dir is not None else None
-        self.history_ = []
         started = time.monotonic()
-        start = self._fine_tuned([*data.texts, *_texts([] if unlabeled is None else unlabeled)], folder, workers)
-        self.seconds_["language_model"] = time.monotonic() - started
-        started = time.monotonic()
-        self._train_classifier(start, data, classes, folder, workers)
-        self.seconds_["classifier"] = time.monotonic() - started
+        start, lm_history = fine_tuned_language_model(options, everything, folder, workers)
+        middle = time.monotonic()
+        self._artifact, history = fit_classifier(start, data, classes, options, folder, workers)
+        self._predictor = None
+        self.history_ = [*lm_history, *history]
+        self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
         return self
 
     @property
@@ -209,140 +199,6 @@ class TextClassifier:
         model = cls(devices=devices)
         model._artifact = load_artifact(model_folder(folder), "classifier")
         return model
-
-    def _check_before_training(self, data: TextDataset) -> None:
-        """Refuse now what would otherwise be refused after the language model's hours."""
-        rows, _ = self._split(data)
-        batch_size = self.batch_size or classifier_batch_size(len(rows))
-        Devices(self.devices).check_batch(batch_size)
-        self._stages(len(rows), batch_size, n_groups=5)
-
-    def _fine_tuned(self, texts: Texts, folder: Path | None, workers: int) -> Artifact:
-        """The language model or encoder to start from, fine-tuned on `texts` unless `lm_epochs` is 0."""
-        start = self._pretrained_artifact()
-        options: dict[str, Any] = {
-            "epochs": self.lm_epochs,
-            "learning_rate": self.lm_learning_rate,
-            "drop_mult": self.lm_drop_mult,
-            "batch_size": self.lm_batch_size,
-            "bptt": self.bptt,
-            "seed": self.seed,
-            "devices": self.devices,
-            "verbose": self.verbose,
-        }
-        is_encoder = start is not None and start.kind == "encoder"
-        if is_encoder and self.lm_epochs:
-            raise ConfigError(
-                f"{self.pretrained} is an encoder alone, which cannot be fine-tuned as a language model: "
-                "leave lm_epochs out, or give the whole language model"
-            )
-        if start is None:
-            model = LanguageModel(None, self.preset, **options)
-        else:
-            model = LanguageModel.from_artifact(start, name=str(self.pretrained), **options)
-        if is_encoder or self.lm_epochs == 0:
-            return model.starting_point(texts)
-        model.fit(texts, run_dir=folder and folder / "language_model", workers=workers)
-        self.history_ = model.history
-        return model.artifact
-
-    def _pretrained_artifact(self) -> Artifact | None:
-        """What `pretrained` names; None from scratch."""
-        if self.pretrained is not None and self.preset is not None:
-            raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        if self.pretrained is None:
-            return None
-        if isinstance(self.pretrained, LanguageModel):
-            return self.pretrained.artifact
-        artifact = load_artifact(model_folder(self.pretrained))
-        if artifact.kind == "classifier":
-            raise ArtifactError(f"{self.pretrained} is a classifier: pretrained takes a language model or an encoder")
-        return artifact
-
-    def _train_classifier(
-        self, start: Artifact, data: TextDataset, classes: Sequence[str], folder: Path | None, workers: int
-    ) -> None:
-        cache = folder / "tokens" if folder else None
-        corpus = cached_corpus(data.texts, start.tokenizer, cache, workers)
-        labels = label_indices(data, classes)
-        rows, held_out = self._split(data)
-        train = (corpus.select(rows), labels[rows])
-        valid = (corpus.select(held_out), labels[held_out]) if len(held_out) else None
-        settings = ClassifierSettings(
-            batch_size=self.batch_size or classifier_batch_size(len(rows)),
-            bptt=self.bptt,
-            max_length=self.max_length,
-            drop_mult=self.drop_mult,
-            label_smoothing=self.label_smoothing,
-            backwards=start.backwards,
-        )
-        stages = self._stages(len(rows), settings.batch_size, start.architecture.n_layers + 2)
-        head = Head(len(classes))
-        config = {
-            "task": "classifier",
-            "architecture": start.architecture.to_dict(),
-            "head": head.to_dict(),
-            "tokenizer": start.tokenizer.fingerprint(),
-            "labels": list(classes),
-            "documents": len(rows),
-            "validation_documents": len(held_out),
-            "texts": texts_fingerprint([*data.texts, *(data.labels or ())]),
-            "settings": vars(settings),
-            "stages": [stage.to_dict() for stage in stages],
-            "keep_best": self.keep_best,
-            "seed": self.seed,
-        }
-        context = RunContext(
-            Devices(self.devices),
-            RunFolder(folder / "classifier", config) if folder else None,
-            LoopOptions(keep_best=self.keep_best),
-            ConsoleProgress() if self.verbose else None,
-        )
-        encoder = start.parameters["encoder"] if start.parameters else None
-        result = train_classifier(start.architecture, head, encoder, train, valid, stages, settings, self.seed, context)
-        self.history_ = self.history_ + result.history
-        self._predictor = None
-        self._artifact = Artifact(
-            "classifier",
-            start.architecture,
-            start.tokenizer,
-            result.parameters,
-            result.statistics,
-            tuple(classes),
-            head,
-            start.backwards,
-            {"bptt": self.bptt, "max_length": self.max_length},
-            self._provenance(start, config, result.history),
-        )
-
-    def _split(self, data: TextDataset) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to train on and rows to measure on."""
-        if not self.validation_fraction:
-            return np.arange(len(data)), np.zeros(0, np.int64)
-        return train_validation_split(data.texts, data.labels, fraction=self.validation_fraction, seed=self.seed)
-
-    def _stages(self, documents: int, batch_size: int, n_groups: int) -> list[Stage]:
-        epochs = self.epochs if self.epochs is not None else unfreezing_epochs(documents, batch_size)
-        if self.recipe == "gradual_unfreezing":
-            if isinstance(epochs, int) or len(epochs) != 4 or not sum(epochs):
-                raise ConfigError(f"epochs is {epochs!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
-            return gradual_unfreezing_stages(self.learning_rate or 2e-2, epochs, self.weight_decay, n_groups)
-        if self.recipe == "fine_tune":
-            whole = epochs if isinstance(epochs, int) else sum(epochs) - 1
-            return fine_tune_stages(whole, self.learning_rate or 1e-2, weight_decay=self.weight_decay)
-        raise ConfigError(f"recipe is {self.recipe!r}: choose 'gradual_unfreezing' or 'fine_tune'")
-
-    def _provenance(self, start: Artifact, config: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, Any]:
-        last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
-        return {
-            "trained_from": str(self.pretrained) if self.pretrained is not None else "scratch",
-            "recipe": self.recipe,
-            "training": {name: config[name] for name in ("documents", "validation_documents", "seed")}
-            | config["settings"],
-            "stages": [f"{stage['name']}, {stage['epochs']} epochs" for stage in config["stages"]],
-            "language_model": start.provenance,
-            "last_epoch": last,
-        }
 
 
 def _texts(texts: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
 SIZES = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=2)
 HEAD = Head(n_classes=3, hidden=(6,))
 DEFINITION = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, HEAD, rngs=rngs))
+QUIET = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, Head(3, (6,), dropouts=(0.0,)), rngs=rngs))
 BPTT, MAX_LENGTH = 4, 8
 DOCUMENT = st.integers(1, 15).flatmap(lambda n: st.lists(st.integers(2, 19), min_size=n, max_size=n))
 SILENT = Noise(jax.random.key(0), Dropouts(), np.arange(4, dtype=np.int32))
@@ -52,30 +53,22 @@ def test_probabilities_are_the_same_alone_in_any_batch_and_in_any_bucket(
 
 
 def training_loss(weights: tuple[Tree, Tree], batch: tuple[np.ndarray, np.ndarray], labels: list[int], **options: Any):  # type: ignore[no-untyped-def]
-    """Loss, cross-entropy and new statistics of a training pass without dropout and penalties."""
+    """Loss, cross-entropy and new statistics of a training pass without dropout, by default without penalties."""
     noise = SILENT._replace(rows=SILENT.rows[: len(labels)])
     options = {"activation_penalty": 0.0, "temporal_penalty": 0.0} | options
 
     @jax.jit
     def run(parameters: Tree, statistics: Tree) -> Any:
-        network = DEFINITION.bind(parameters, statistics)
+        network = QUIET.bind(parameters, statistics)
         loss, cross_entropy = network.loss(*batch, np.array(labels, np.int32), noise, **options)
-        return loss, cross_entropy, DEFINITION.statistics_of(network)
+        return loss, cross_entropy, QUIET.statistics_of(network)
 
     return run(*weights)
 
 
 DOCUMENTS, LABELS = [[2, 3, 4, 5, 6], [7, 8], [9, 3, 5, 12]], [0, 2, 1]
-NO_HEAD_DROPOUT = Head(n_classes=3, hidden=(6,), dropouts=(0.0,))
 
 
-@pytest.fixture
-def _no_head_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, NO_HEAD_DROPOUT, rngs=rngs))
-    monkeypatch.setattr("test_classifier_network.DEFINITION", quiet)
-
-
-@pytest.mark.usefixtures("_no_head_dropout")
 def test_filler_rows_count_in_nothing(weights: tuple[Tree, Tree]) -> None:
     loss, cross_entropy, statistics = training_loss(weights, laid_out(DOCUMENTS, BPTT), LABELS)
     filled = training_loss(weights, laid_out([*DOCUMENTS, []], BPTT), [*LABELS, -1])
@@ -83,7 +76,6 @@ def test_filler_rows_count_in_nothing(weights: tuple[Tree, Tree]) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), filled[2], statistics)
 
 
-@pytest.mark.usefixtures("_no_head_dropout")
 def test_label_smoothing_mixes_in_the_uniform_distribution(weights: tuple[Tree, Tree]) -> None:
     batch = laid_out(DOCUMENTS, BPTT)
     plain = [float(training_loss(weights, batch, [label] * 3)[1]) for label in range(3)]
@@ -91,7 +83,6 @@ def test_label_smoothing_mixes_in_the_uniform_distribution(weights: tuple[Tree, 
     assert smooth == pytest.approx(0.7 * plain[1] + 0.3 * np.mean(plain), rel=1e-5)
 
 
-@pytest.mark.usefixtures("_no_head_dropout")
 def test_penalties_are_in_the_loss_and_not_in_the_cross_entropy(weights: tuple[Tree, Tree]) -> None:
     batch = laid_out(DOCUMENTS, BPTT)
     loss, cross_entropy, _ = training_loss(weights, batch, LABELS, activation_penalty=2.0, temporal_penalty=1.0)

@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 a mistake, named in one sentence on standard error; 130 in
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import re
@@ -106,7 +107,6 @@ def _run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             return _fail(_interruption(options), _INTERRUPTED)
         except BrokenPipeError:
-            _drop_output()
             return _NO_READER
         except OSError as error:
             return _fail(_system_error(error))
@@ -120,6 +120,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _fail(sentence: str, code: int = _MISTAKE) -> int:
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     print(f"ulmfit: {' '.join(sentence.splitlines())}", file=sys.stderr)
     return code
 
@@ -130,7 +132,7 @@ def _with_option_names(sentence: str, options: argparse.Namespace) -> str:
     if not names:
         return sentence
     # Nothing that is a part of a path or of another word is touched.
-    return re.sub(rf"(?<![\w./\\'-])({names})(?![\w./\\'-])", lambda m: "--" + m[1].replace("_", "-"), sentence)
+    return re.sub(rf"(?<![\w./\\'-])({names})(?![\w/\\'-]|\.\w)", lambda m: "--" + m[1].replace("_", "-"), sentence)
 
 
 def _interruption(options: argparse.Namespace) -> str:
@@ -144,10 +146,3 @@ def _system_error(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"there is no free disk left{where}: free some space and give the same command again"
     return f"the system refuses{where} ({error.strerror or error}): give a place that can be read and written"
-
-
-def _drop_output() -> None:
-    """Send what is left of standard output nowhere, so that the interpreter does not complain when it flushes."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

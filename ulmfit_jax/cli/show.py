@@ -77,7 +77,7 @@ def _classes(data: TextDataset) -> str:
         return "without labels"
     counts = sorted(Counter(data.labels).items())
     shown = ", ".join(f"{name} ({count:,})" for name, count in counts[:20])
-    return f"{len(counts)} classes: {shown}{', ...' if len(counts) > 20 else ''}"
+    return f"{len(counts)} {'class' if len(counts) == 1 else 'classes'}: {shown}{', ...' if len(counts) > 20 else ''}"
 
 
 def _language_model_batch(data: TextDataset, tokenizer: Tokenizer, rows: int) -> str:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array, lax
 
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import AwdLstm, Noise
 from ulmfit_jax.nn.documents import MAX_LENGTH, activation_penalties, concat_pool, encode_documents
@@ -27,12 +28,26 @@ class Head:
     Attributes:
         n_classes: outputs.
         hidden: sizes of the hidden layers; `(50,)` in the paper and fastai (`lin_ftrs`).
-        dropouts: dropout before each hidden layer's successor; 0.1 in fastai (`ps`), not scaled by `drop_mult`.
+        dropouts: dropout after each hidden layer; 0.1 in fastai (`ps`), not scaled by `drop_mult`.
+
+    Raises:
+        ConfigError: a size below 1, a rate outside its range, or not one rate for each hidden layer.
     """
 
     n_classes: int
     hidden: tuple[int, ...] = (50,)
     dropouts: tuple[float, ...] = (0.1,)
+
+    def __post_init__(self) -> None:
+        if self.n_classes < 1 or min(self.hidden, default=1) < 1:
+            raise ConfigError(
+                f"head: n_classes is {self.n_classes} and hidden {self.hidden}, sizes have to be at least 1"
+            )
+        if len(self.dropouts) != len(self.hidden) or not all(0 <= rate < 1 for rate in self.dropouts):
+            raise ConfigError(
+                f"head: dropouts is {self.dropouts}, it has to be one rate of at least 0 and below 1 for each of the "
+                f"{len(self.hidden)} hidden layers"
+            )
 
     def to_dict(self) -> dict[str, object]:
         """The sizes as a plain dictionary, as written to `config.json`."""
@@ -172,7 +187,7 @@ class ClassifierNetwork(nnx.Module):
         cross_entropy = jnp.where(rows, losses, jnp.float32(0)).sum() / jnp.maximum(count, 1)
         loss = cross_entropy
         if activation_penalty or temporal_penalty:
-            loss = loss + activation_penalties(encoded, activation_penalty, temporal_penalty)
+            loss = loss + activation_penalties(encoded, activation_penalty, temporal_penalty, axis_name)
         return loss, cross_entropy
 
     def scores(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:

@@ -106,16 +106,21 @@ def concat_pool(documents: EncodedDocuments) -> Array:
     return jnp.where((count > 0)[:, None], pooled, jnp.float32(0))
 
 
-def activation_penalties(documents: EncodedDocuments, activation: float, temporal: float) -> Array:
+def activation_penalties(
+    documents: EncodedDocuments, activation: float, temporal: float, axis_name: str | None = None
+) -> Array:
     """AR and TAR of a batch of documents, as fastai's `RNNRegularizer` gives them for classifiers.
 
     Both act on the padded outputs of the whole batch: `activation` times the mean square, `temporal` times the mean
     square change from step to step. The means run over as many chunks as the longest document of the batch has, so that
-    rounding the batch up to a static number of chunks changes nothing.
+    rounding the batch up to a static number of chunks changes nothing; where the batch is spread over `axis_name`, the
+    longest document of all shares decides, so that the mean over equal shares is the penalty of the batch.
     """
     outputs, started, _ = documents
     time, batch, features = outputs.shape
     in_batch = started.any(axis=1)
+    if axis_name:
+        in_batch = lax.pmax(in_batch.astype(jnp.int32), axis_name) > 0
     steps = jnp.maximum(in_batch.sum(dtype=jnp.int32), 1).astype(jnp.float32)
     total = activation * jnp.square(outputs).sum() / (steps * batch * features)
     if temporal and time > 1:

@@ -1,0 +1,244 @@
+"""How a classifier comes out of labelled texts: its language model, the split, the stages, the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmfit_jax.artifact import Artifact, load_artifact
+from ulmfit_jax.data.corpus import cached_corpus, texts_fingerprint
+from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.data.split import train_validation_split
+from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.language_model import LanguageModel
+from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.training.loop import LoopOptions
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.recipes import (
+    ClassifierSettings,
+    RunContext,
+    fine_tune_stages,
+    gradual_unfreezing_stages,
+    train_classifier,
+)
+from ulmfit_jax.training.run_folder import RunFolder
+from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
+from ulmfit_jax.training.stages import Stage
+
+RECIPES = ("gradual_unfreezing", "fine_tune")
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """What can be chosen of a classifier's training; `TextClassifier` documents each. None: by the data."""
+
+    pretrained: str | Path | LanguageModel | None
+    preset: str | None
+    recipe: str
+    lm_epochs: int | None
+    lm_learning_rate: float | None
+    lm_drop_mult: float | None
+    lm_batch_size: int | None
+    epochs: int | Sequence[int] | None
+    learning_rate: float | None
+    drop_mult: float
+    batch_size: int | None
+    label_smoothing: float
+    weight_decay: float
+    validation_fraction: float
+    keep_best: bool
+    max_length: int
+    bptt: int
+    seed: int
+    devices: int | None
+    verbose: bool
+
+    def __post_init__(self) -> None:
+        if self.pretrained is not None and self.preset is not None:
+            raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
+
+
+def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
+    """Refuse now what would otherwise be refused after the language model's hours.
+
+    Raises:
+        ConfigError, DataError: the split, the stages, the batch size or the devices cannot be had.
+    """
+    rows, _ = _split(data, options)
+    batch_size = options.batch_size or classifier_batch_size(len(rows))
+    Devices(options.devices).check_batch(batch_size)
+    _stages(options, len(rows), batch_size, n_groups=5)
+
+
+def fine_tuned_language_model(
+    options: ClassifierOptions, texts: Sequence[str], folder: Path | None, workers: int
+) -> tuple[Artifact, list[dict[str, Any]]]:
+    """The language model or encoder that the classifier starts from, fine-tuned on `texts` unless `lm_epochs` is 0.
+
+    Returns:
+        The model (without parameters from scratch with `lm_epochs` 0), and its rows of the table of epochs.
+    """
+    start = _pretrained(options)
+    training: dict[str, Any] = {
+        "epochs": options.lm_epochs,
+        "learning_rate": options.lm_learning_rate,
+        "drop_mult": options.lm_drop_mult,
+        "batch_size": options.lm_batch_size,
+        "bptt": options.bptt,
+        "seed": options.seed,
+        "devices": options.devices,
+        "verbose": options.verbose,
+    }
+    if start is None:
+        model = LanguageModel(None, options.preset, **training)
+    else:
+        model = LanguageModel.from_artifact(start, name=_name(options), **training)
+    is_encoder = start is not None and start.kind == "encoder"
+    if is_encoder and options.lm_epochs:
+        raise ConfigError(
+            f"{_name(options)} is an encoder alone, which cannot be fine-tuned as a language model: "
+            "leave lm_epochs out, or give the whole language model"
+        )
+    if is_encoder or options.lm_epochs == 0:
+        return model.starting_point(texts), []
+    model.fit(texts, run_dir=folder and folder / "language_model", workers=workers)
+    return model.artifact, model.history
+
+
+def fit_classifier(
+    start: Artifact,
+    data: TextDataset,
+    classes: Sequence[str],
+    options: ClassifierOptions,
+    folder: Path | None,
+    workers: int,
+) -> tuple[Artifact, list[dict[str, Any]]]:
+    """Train a classifier on the encoder of `start`.
+
+    Args:
+        start: from `fine_tuned_language_model`.
+        data: labelled texts.
+        classes: names of the classes, in the order of the outputs.
+        options: see `TextClassifier`.
+        folder: the run folder, or None.
+        workers: processes that tokenise.
+
+    Returns:
+        The trained classifier and its rows of the table of epochs.
+    """
+    corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
+    labels = label_indices(data, classes)
+    rows, held_out = _split(data, options)
+    settings = ClassifierSettings(
+        batch_size=options.batch_size or classifier_batch_size(len(rows)),
+        bptt=options.bptt,
+        max_length=options.max_length,
+        drop_mult=options.drop_mult,
+        label_smoothing=options.label_smoothing,
+        backwards=start.backwards,
+    )
+    stages = _stages(options, len(rows), settings.batch_size, start.architecture.n_layers + 2)
+    head = Head(len(classes))
+    config = {
+        "task": "classifier",
+        "architecture": start.architecture.to_dict(),
+        "head": head.to_dict(),
+        "tokenizer": start.tokenizer.fingerprint(),
+        "labels": list(classes),
+        "documents": len(rows),
+        "validation_documents": len(held_out),
+        "texts": texts_fingerprint(data.texts),
+        "settings": vars(settings),
+        "stages": [stage.to_dict() for stage in stages],
+        "keep_best": options.keep_best,
+        "seed": options.seed,
+    }
+    context = RunContext(
+        Devices(options.devices),
+        RunFolder(folder / "classifier", config) if folder else None,
+        LoopOptions(keep_best=options.keep_best),
+        ConsoleProgress() if options.verbose else None,
+    )
+    result = train_classifier(
+        start.architecture,
+        head,
+        start.parameters["encoder"] if start.parameters else None,
+        (corpus.select(rows), labels[rows]),
+        (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
+        stages,
+        settings,
+        options.seed,
+        context,
+    )
+    artifact = Artifact(
+        "classifier",
+        start.architecture,
+        start.tokenizer,
+        result.parameters,
+        result.statistics,
+        tuple(classes),
+        head,
+        start.backwards,
+        {"bptt": options.bptt, "max_length": options.max_length},
+        _provenance(start, options, config, result.history),
+    )
+    return artifact, result.history
+
+
+def _pretrained(options: ClassifierOptions) -> Artifact | None:
+    """What `pretrained` names; None from scratch."""
+    if options.pretrained is None:
+        return None
+    if isinstance(options.pretrained, LanguageModel):
+        return options.pretrained.artifact
+    artifact = load_artifact(model_folder(options.pretrained))
+    if artifact.kind == "classifier":
+        raise ArtifactError(f"{options.pretrained} is a classifier: pretrained takes a language model or an encoder")
+    return artifact
+
+
+def _name(options: ClassifierOptions) -> str:
+    """What the card calls the model that training started from."""
+    if isinstance(options.pretrained, LanguageModel):
+        return str(options.pretrained.pretrained or "a language model trained from scratch")
+    return "scratch" if options.pretrained is None else str(options.pretrained)
+
+
+def _split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows to measure on."""
+    if not options.validation_fraction:
+        return np.arange(len(data)), np.zeros(0, np.int64)
+    return train_validation_split(data.texts, data.labels, fraction=options.validation_fraction, seed=options.seed)
+
+
+def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_groups: int) -> list[Stage]:
+    epochs = options.epochs if options.epochs is not None else unfreezing_epochs(documents, batch_size)
+    if options.recipe == "fine_tune":
+        whole = epochs if isinstance(epochs, int) else sum(epochs) - 1
+        return fine_tune_stages(whole, options.learning_rate or 1e-2, weight_decay=options.weight_decay)
+    if isinstance(epochs, int) or len(epochs) != 4 or not sum(epochs):
+        raise ConfigError(f"epochs is {epochs!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
+    return gradual_unfreezing_stages(options.learning_rate or 2e-2, epochs, options.weight_decay, n_groups)
+
+
+def _provenance(
+    start: Artifact, options: ClassifierOptions, config: dict[str, Any], history: list[dict[str, Any]]
+) -> dict[str, Any]:
+    last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
+    return {
+        "trained_from": _name(options),
+        "recipe": options.recipe,
+        "training": {name: config[name] for name in ("documents", "validation_documents", "seed")} | config["settings"],
+        "stages": [f"{stage['name']}, {stage['epochs']} epochs" for stage in config["stages"]],
+        "language_model": start.provenance,
+        "last_epoch": last,
+    }

@@ -1,0 +1,171 @@
+"""How a language model comes out of texts: what it starts from, the numbers chosen for this much text, the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.data.corpus import Corpus, cached_corpus
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.architecture import Architecture, preset
+from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
+from ulmfit_jax.text.tokenizer import Tokenizer
+from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
+from ulmfit_jax.text.words import WordTokenizer
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.recipes import (
+    LanguageModelSettings,
+    RunContext,
+    language_model_stages,
+    pretrain_stages,
+    train_language_model,
+)
+from ulmfit_jax.training.run_folder import RunFolder
+from ulmfit_jax.training.scaling import language_model_batch_size, language_model_epochs
+from ulmfit_jax.training.stages import Stage
+
+VALIDATION_SHARE = 0.05
+"""Share of the documents, the last ones, that measure a language model when no others are given."""
+
+FINE_TUNING_RATE, SCRATCH_RATE = 1e-3, 5e-3
+FINE_TUNING_DROP_MULT, SCRATCH_DROP_MULT = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class LanguageModelOptions:
+    """What can be chosen of a language model's training; `LanguageModel` documents each. None: by the data."""
+
+    epochs: int | None = None
+    frozen_epochs: int | None = None
+    learning_rate: float | None = None
+    drop_mult: float | None = None
+    batch_size: int | None = None
+    bptt: int = 72
+    seed: int = 0
+    devices: int | None = None
+    verbose: bool = False
+
+
+def untrained(texts: Iterable[str], preset_name: str, tokenizer_kind: str, backwards: bool) -> Artifact:
+    """A model from scratch before its training: a tokeniser trained on `texts`, sizes, no parameters."""
+    largest = preset(preset_name).vocabulary_size
+    tokenizer: Tokenizer
+    if tokenizer_kind == WordTokenizer.kind:
+        tokenizer = WordTokenizer.train(texts, max_size=largest)
+    else:
+        tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=largest)
+    sizes = preset(preset_name, len(tokenizer.vocabulary))
+    return Artifact("language_model", sizes, tokenizer, {}, backwards=backwards)
+
+
+def with_words_of(start: Artifact, texts: Iterable[str]) -> Artifact:
+    """A word model moved to the vocabulary of new texts: new words start at the mean of the old rows."""
+    tokenizer = WordTokenizer.train(texts, max_size=max(start.architecture.vocabulary_size, 60_000))
+    match = match_vocabularies(start.tokenizer.vocabulary, tokenizer.vocabulary)
+    encoder, decoder = start.parameters["encoder"], start.parameters["decoder"]
+    embedding, bias = apply_match(match, np.asarray(encoder["embedding"]), np.asarray(decoder["bias"]))
+    sizes = Architecture(**{**start.architecture.to_dict(), "vocabulary_size": len(tokenizer.vocabulary)})
+    return Artifact(
+        "language_model",
+        sizes,
+        tokenizer,
+        {**start.parameters, "encoder": {**encoder, "embedding": embedding}, "decoder": {"bias": bias}},
+        backwards=start.backwards,
+        provenance={**start.provenance, "vocabulary": str(match)},
+    )
+
+
+def fit_language_model(
+    start: Artifact,
+    name: str,
+    texts: Iterable[str],
+    valid_texts: Sequence[str] | None,
+    options: LanguageModelOptions,
+    folder: Path | None,
+    workers: int,
+) -> tuple[Artifact, list[dict[str, Any]]]:
+    """Train from `start` (called `name` on the card) on texts; see `LanguageModel.fit`.
+
+    Returns:
+        The trained model and the rows of the table of epochs.
+    """
+    progress = ConsoleProgress() if options.verbose else None
+    if progress and "vocabulary" in start.provenance:
+        progress.message(start.provenance["vocabulary"])
+    cache = folder / "tokens" if folder else None
+    train = cached_corpus(texts, start.tokenizer, cache, workers)
+    if valid_texts is None:
+        train, valid = _hold_out(train)
+    else:
+        valid = cached_corpus(valid_texts, start.tokenizer, cache, workers)
+    settings, stages = _settings(train, start, options), _stages(train, start, options)
+    config = {
+        "task": "language_model",
+        "architecture": start.architecture.to_dict(),
+        "tokenizer": start.tokenizer.fingerprint(),
+        "pretrained": name,
+        "tokens": train.n_tokens,
+        "settings": vars(settings),
+        "stages": [stage.to_dict() for stage in stages],
+        "seed": options.seed,
+    }
+    run = RunFolder(folder, config) if folder else None
+    context = RunContext(Devices(options.devices), run, progress=progress)
+    result = train_language_model(
+        start.architecture, start.parameters or None, train, valid, stages, settings, options.seed, context
+    )
+    return _finished(start, result.parameters, config, result.history), result.history
+
+
+def _hold_out(corpus: Corpus) -> tuple[Corpus, Corpus | None]:
+    """The last documents aside, to measure on; nothing where there are too few."""
+    documents = min(int(len(corpus) * VALIDATION_SHARE), 2_000)
+    return corpus.split(len(corpus) - documents) if documents else (corpus, None)
+
+
+def _settings(train: Corpus, start: Artifact, options: LanguageModelOptions) -> LanguageModelSettings:
+    default_mult = FINE_TUNING_DROP_MULT if start.parameters else SCRATCH_DROP_MULT
+    return LanguageModelSettings(
+        batch_size=options.batch_size or language_model_batch_size(train.n_tokens, options.bptt),
+        bptt=options.bptt,
+        drop_mult=default_mult if options.drop_mult is None else options.drop_mult,
+        backwards=start.backwards,
+    )
+
+
+def _stages(train: Corpus, start: Artifact, options: LanguageModelOptions) -> list[Stage]:
+    epochs = language_model_epochs(train.n_tokens) if options.epochs is None else options.epochs
+    if not start.parameters:
+        return pretrain_stages(epochs, options.learning_rate or SCRATCH_RATE)
+    brings_new_rows = start.tokenizer.kind == WordTokenizer.kind
+    frozen = int(brings_new_rows) if options.frozen_epochs is None else options.frozen_epochs
+    stages = language_model_stages(epochs, frozen, learning_rate=options.learning_rate or FINE_TUNING_RATE)
+    if not stages:
+        raise ConfigError("epochs and frozen_epochs are both 0: nothing would be trained")
+    return stages
+
+
+def _finished(start: Artifact, parameters: Tree, config: dict[str, Any], history: list[dict[str, Any]]) -> Artifact:
+    last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
+    provenance = {
+        "trained_from": config["pretrained"],
+        "training": {name: config[name] for name in ("tokens", "seed")} | config["settings"],
+        "stages": [stage["name"] for stage in config["stages"]],
+        "last_epoch": last,
+    }
+    return Artifact(
+        "language_model",
+        start.architecture,
+        start.tokenizer,
+        parameters,
+        backwards=start.backwards,
+        settings={"bptt": config["settings"]["bptt"]},
+        provenance=provenance,
+    )
