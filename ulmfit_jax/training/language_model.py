@@ -17,6 +17,7 @@ from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS, Architecture, Dr
 from ulmfit_jax.nn.awd_lstm import LanguageModelNetwork, Noise, initial_state
 from ulmfit_jax.nn.classifier import DEVICE_AXIS
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
+from ulmfit_jax.nn.softmax import TokenScores
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, row_numbers, update
@@ -133,11 +134,19 @@ def evaluation_step(definition: ModuleDefinition, devices: Devices) -> Any:
 def stream_scores(
     step: Any, parameters: Tree, stream: LanguageModelStream, architecture: Architecture, devices: Devices
 ) -> tuple[float, float, int]:
-    """Run an `evaluation_step` over a stream: summed loss in nats, right predictions, tokens."""
+    """Run an `evaluation_step` over a stream: summed loss in nats, right predictions, tokens.
+
+    Two steps are under way at a time. With more than 32, devices that share a CPU wait for each other for ever: the
+    threads that should run the oldest step's reduction hold back newer steps instead.
+    """
     carry = zero_carry(architecture, stream.batch_size, devices)
-    totals = []
+    sums = np.zeros(3)
+    pending: TokenScores | None = None
     for inputs, targets in stream.epoch(0):
         scores, carry = step(parameters, devices.split_rows(inputs, 1), devices.split_rows(targets, 1), carry)
-        totals.append(scores)
-    sums = [np.sum([np.asarray(part, np.float64) for part in column]) for column in zip(*totals, strict=True)]
+        if pending is not None:
+            sums += np.array(pending, np.float64)
+        pending = scores
+    if pending is not None:
+        sums += np.array(pending, np.float64)
     return float(sums[0]), float(sums[1]), int(sums[2])

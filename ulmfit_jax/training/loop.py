@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ulmfit_jax.errors import TrainingError
+from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import Tree, to_numpy
-from ulmfit_jax.optim.groups import discriminative_rates, freeze_to
-from ulmfit_jax.optim.optimizer import layerwise_adam
+from ulmfit_jax.optim.groups import discriminative_rates
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.progress import Progress, SilentProgress
 from ulmfit_jax.training.run_folder import Position, RunFolder, restore_state
+from ulmfit_jax.training.stage_optimizer import StageOptimizer
 from ulmfit_jax.training.stages import Stage
 from ulmfit_jax.training.task import StepControls, StepResult, Task, TrainState
 
@@ -34,13 +34,21 @@ class LoopOptions:
         save_seconds: time between saved states, besides the one after each epoch.
         save_steps: save every so many steps instead; for tests.
         keep_best: return the parameters of the epoch with the lowest `valid_loss` instead of the last.
-        patience: end a stage after so many epochs without a lower `valid_loss`; None never does.
+        patience: end a stage after so many epochs without a lower `valid_loss`, as fastai's `EarlyStoppingCallback`;
+            None never does. Without validation data there is nothing to wait for.
+
+    Raises:
+        ConfigError: a patience below 1.
     """
 
     save_seconds: float = 300.0
     save_steps: int | None = None
     keep_best: bool = False
     patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.patience < 1:
+            raise ConfigError(f"patience is {self.patience}: give at least 1 epoch, or None for no early stopping")
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,13 @@ class Loop:
         """Train from these parameters, or go on from the folder's newest state.
 
         Raises:
-            TrainingError: a loss was not finite.
+            TrainingError: a loss or a gradient was not finite.
         """
         snapshot = self._folder.load() if self._folder else None
         state = TrainState(self._devices.replicate(parameters), self._devices.replicate(statistics), None, ())
-        if snapshot:
+        if self._folder and snapshot:
             self._position, self._best = snapshot.position, snapshot.arrays.get("best")
+            self._folder.write_metrics(self._position.history)  # killed between a save and this, the run lacks a row
             self._progress.message(f"going on after step {self._position.step}")
         try:
             while self._position.stage < len(self._stages):
@@ -115,34 +124,32 @@ class Loop:
     def _run_stage(self, state: TrainState, snapshot: Any) -> TrainState:
         position, task = self._position, self._task
         stage = self._stages[position.stage]
-        trainable = freeze_to(task.groups, stage.freeze_to)
-        optimizer = layerwise_adam(
-            state.parameters, task.groups, trainable, weight_decay=stage.weight_decay, max_norm=stage.max_norm
-        )
-        template = state._replace(
-            optimizer=jax.eval_shape(optimizer.init, state.parameters), carry=task.initial_carry()
-        )
+        optimizer = StageOptimizer(stage, state.parameters, task.groups)
+        init = optimizer.transform.init
+        template = state._replace(optimizer=jax.eval_shape(init, state.parameters), carry=task.initial_carry())
         if snapshot and (position.epoch or position.batch):
             state = restore_state(snapshot, template, self._devices)
         else:
             if snapshot:
                 state = restore_state(snapshot, template._replace(optimizer=(), carry=()), self._devices)
-            state = state._replace(optimizer=self._devices.replicate(optimizer.init(state.parameters)))
-        step = task.step(optimizer, trainable, self._devices)
+            state = state._replace(optimizer=self._devices.replicate(init(state.parameters)))
+        step = task.step(optimizer.transform, optimizer.trainable, self._devices)
         total_steps = stage.epochs * task.batches_per_epoch
         done = position.epoch * task.batches_per_epoch + position.batch
         self._progress.stage_started(stage, task.columns, total_steps, done)
         while position.epoch < stage.epochs and not self._stops_early():
-            state = self._run_epoch(stage, state, step, total_steps)
+            state = self._run_epoch(stage, state, step, optimizer)
         if position.epoch < stage.epochs:
             self._progress.message(f"stage {stage.name} ended after epoch {position.epoch}: no better valid_loss")
+        state = state._replace(parameters=optimizer.evaluated(state), optimizer=(), carry=())
         position.stage, position.epoch = position.stage + 1, 0
         position.smoothed, position.smoothed_steps, position.stale_epochs = 0.0, 0, 0
-        self._save(state._replace(optimizer=(), carry=()))
+        self._save(state)
         return state
 
-    def _run_epoch(self, stage: Stage, state: TrainState, step: Any, total_steps: int) -> TrainState:
+    def _run_epoch(self, stage: Stage, state: TrainState, step: Any, optimizer: StageOptimizer) -> TrainState:
         position, task = self._position, self._task
+        total_steps = stage.epochs * task.batches_per_epoch
         if position.batch == 0:
             state = state._replace(carry=task.initial_carry())
         started = time.monotonic() - position.seconds
@@ -171,12 +178,12 @@ class Loop:
                 self._save(state)
         if pending is not None:
             self._account(pending, first_step + position.batch)
-        self._finish_epoch(stage, state, started)
-        return state
+        return self._finish_epoch(stage, state, optimizer, started)
 
-    def _finish_epoch(self, stage: Stage, state: TrainState, started: float) -> None:
+    def _finish_epoch(self, stage: Stage, state: TrainState, optimizer: StageOptimizer, started: float) -> TrainState:
         position = self._position
-        measures = self._task.evaluate(state.parameters, state.statistics)
+        parameters = optimizer.evaluated(state)
+        measures = self._task.evaluate(parameters, state.statistics)
         row = {
             "stage": stage.name,
             "epoch": position.epoch,
@@ -191,24 +198,32 @@ class Loop:
         if loss is not None and (position.best is None or loss < position.best):
             position.best, position.stale_epochs = loss, 0
             if self._options.keep_best:
-                arrays = {"parameters": to_numpy(state.parameters), "statistics": to_numpy(state.statistics)}
+                arrays = {"parameters": to_numpy(parameters), "statistics": to_numpy(state.statistics)}
                 self._best = {name: tree for name, tree in arrays.items() if tree}
-        else:
+        elif loss is not None:
             position.stale_epochs += 1
+        state = optimizer.after_epoch(state, [row["valid_loss"] for row in self._stage_rows() if "valid_loss" in row])
         self._save(state)
         if self._folder:
             self._folder.write_metrics(position.history)
         self._progress.epoch_done(row)
+        return state
+
+    def _stage_rows(self) -> list[dict[str, Any]]:
+        """The rows of the current stage's finished epochs."""
+        return self._position.history[-self._position.epoch :]
 
     def _account(self, result: StepResult, done_steps: int) -> None:
-        """Take a step's loss into the smoothed one; it was dispatched before the newest step, so nothing waits."""
-        position, loss = self._position, float(result.loss)
-        if not math.isfinite(loss):
+        """Take a step's loss into the smoothed one; it was dispatched before the newest step, so nothing waits.
+
+        A gradient that is not finite has spoilt the parameters already, though the loss shows it only a step later.
+        """
+        position, loss, norm = self._position, float(result.loss), float(result.gradient_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            found = f"the norm of the gradients is {norm}" if math.isfinite(loss) else f"the training loss is {loss}"
             where = f"; the last good state is in {self._folder.path}" if self._folder else ""
-            raise TrainingError(
-                f"the training loss is {loss} at step {done_steps} of stage "
-                f"{self._stages[position.stage].name}: lower the learning rate or clip gradients{where}"
-            )
+            place = f"step {done_steps} of stage {self._stages[position.stage].name}"
+            raise TrainingError(f"{found} at {place}: lower the learning rate or clip gradients{where}")
         position.smoothed = SMOOTHING * position.smoothed + (1 - SMOOTHING) * loss
         position.smoothed_steps += 1
         self._progress.step_done(done_steps, position.smoothed / (1 - SMOOTHING**position.smoothed_steps))
@@ -218,7 +233,7 @@ class Loop:
         return sum(stage.epochs for stage in self._stages[: self._position.stage]) + self._position.epoch
 
     def _stops_early(self) -> bool:
-        return self._options.patience is not None and self._position.stale_epochs > self._options.patience
+        return self._options.patience is not None and self._position.stale_epochs >= self._options.patience
 
     def _save_is_due(self) -> bool:
         if self._folder is None:

@@ -35,6 +35,21 @@ def pretrain_stages(epochs: int = 1, learning_rate: float = 5e-3, weight_decay: 
     return [Stage("pretrain", epochs, learning_rate, weight_decay=weight_decay, max_norm=0.25)]
 
 
+def averaged_sgd_stages(epochs: int, learning_rate: float = 30.0) -> list[Stage]:
+    """NT-ASGD, which trained the AWD-LSTM language models (Merity et al. 2017): a constant rate, then the mean."""
+    return [
+        Stage(
+            "nt-asgd",
+            epochs,
+            learning_rate,
+            schedule="constant",
+            weight_decay=1.2e-6,
+            max_norm=0.25,
+            optimizer="nt_asgd",
+        )
+    ]
+
+
 def language_model_stages(
     epochs: int = 10,
     frozen_epochs: int = 1,

@@ -20,6 +20,7 @@ Rate = float | tuple[float | None, float]
 b)`), or `(None, b)`: b for the last group and b / 10 for the others (fastai's `slice(b)`)."""
 
 SCHEDULES = ("one_cycle", "slanted_triangular", "flat_cosine", "constant")
+OPTIMIZERS = ("adam", "nt_asgd")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Stage:
             text learners.
         weight_decay: decoupled; 0.01 in fastai's optimiser, 0.1 in its ULMFiT notebook.
         max_norm: global norm that gradients are clipped to, None for no clipping.
+        optimizer: `adam` (fastai's), or `nt_asgd`, the averaged SGD of the AWD-LSTM paper: all groups at one rate (30
+            there, with a constant schedule, weight_decay 1.2e-6 and max_norm 0.25).
     """
 
     name: str
@@ -51,10 +54,15 @@ class Stage:
     momentums: tuple[float, float, float] = (0.8, 0.7, 0.8)
     weight_decay: float = 0.01
     max_norm: float | None = None
+    optimizer: str = "adam"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ConfigError(f"stage {self.name}: {self.epochs} epochs, it needs at least 1")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(
+                f"stage {self.name}: no optimizer {self.optimizer!r}, choose one of {', '.join(OPTIMIZERS)}"
+            )
         if self.schedule not in SCHEDULES:
             raise ConfigError(f"stage {self.name}: no schedule {self.schedule!r}, choose one of {', '.join(SCHEDULES)}")
 

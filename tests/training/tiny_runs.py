@@ -1,0 +1,80 @@
+"""Tasks so small that their programs compile in a second, over a corpus that can be learnt.
+
+A document counts up or down in steps of one through a ring of tokens, from a random place on: the next token can be
+known, and the direction is the label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmfit_jax.data.batches import DocumentBatches
+from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.data.stream import LanguageModelStream
+from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.training.classifier import ClassifierTask
+from ulmfit_jax.training.language_model import LanguageModelTask
+from ulmfit_jax.training.loop import Loop, LoopOptions, TrainResult
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.progress import Progress
+from ulmfit_jax.training.run_folder import RunFolder
+from ulmfit_jax.training.stages import Stage
+
+SIZES = Architecture(vocabulary_size=24, embedding_size=6, hidden_size=8, n_layers=3)
+BOS, FIRST, RING = 2, 9, 15
+BPTT = 8
+
+
+def documents(count: int, longest: int, seed: int = 0) -> tuple[Corpus, np.ndarray]:
+    """Documents of 4 to `longest` tokens, the first one the longest, and their labels: 0 counts up, 1 down."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int32) % 2
+    texts = []
+    for label in labels:
+        length = int(random.integers(4, longest + 1)) if texts else longest
+        steps = np.arange(length - 1) * (1 - 2 * label)
+        texts.append(np.array([BOS, *(FIRST + (random.integers(RING) + steps) % RING)], np.int32))
+    return Corpus.from_arrays(texts), labels
+
+
+def language_model_task(devices: int = 1, **options: Any) -> LanguageModelTask:
+    """8 rows; 6 batches of 8 steps an epoch, the validation stream alike, so that one shape is compiled."""
+    tokens = np.concatenate(list(documents(200, 20)[0]))[: 8 * 6 * BPTT + 1]
+    corpus = Corpus.from_arrays(np.array_split(tokens.astype(np.int32), 20))
+    train = LanguageModelStream(corpus, 8, BPTT, shuffle=True, seed=3)
+    return LanguageModelTask(SIZES, train, LanguageModelStream(corpus, 8, BPTT), Devices(devices), **options)
+
+
+def classifier_task(devices: int = 1, longest: int = BPTT, **options: Any) -> ClassifierTask:
+    """40 documents in 5 batches of 8; one chunk by default, so that one shape is compiled."""
+    corpus, labels = documents(40, longest)
+    train, valid = (DocumentBatches(corpus, labels, 8, BPTT, seed=1) for _ in range(2))
+    return ClassifierTask(SIZES, Head(2, (6,)), train, valid, Devices(devices), **options)
+
+
+def run(
+    task: Any,
+    stages: Sequence[Stage],
+    start: tuple[Tree, Tree] | None = None,
+    folder: Path | None = None,
+    options: LoopOptions | None = None,
+    progress: Progress | None = None,
+    devices: int = 1,
+) -> TrainResult:
+    """Train from `start`, by default from seed 0, with the dropout seed 5."""
+    loop = Loop(
+        task,
+        stages,
+        Devices(devices),
+        seed=5,
+        folder=RunFolder(folder, {"stages": [stage.to_dict() for stage in stages]}) if folder else None,
+        options=options or LoopOptions(),
+        progress=progress,
+    )
+    return loop.run(*(start or task.definition.initialise(0)))
