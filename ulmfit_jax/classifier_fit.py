@@ -54,6 +54,7 @@ class ClassifierOptions:
     weight_decay: float
     validation_fraction: float
     keep_best: bool
+    patience: int | None
     max_length: int
     bptt: int
     seed: int
@@ -84,6 +85,8 @@ def fine_tuned_language_model(
 ) -> tuple[Artifact, list[dict[str, Any]]]:
     """The language model or encoder that the classifier starts from, fine-tuned on `texts` unless `lm_epochs` is 0.
 
+    With a run folder, the fine-tuned model is left in `language_model/model` there.
+
     Returns:
         The model (without parameters from scratch with `lm_epochs` 0), and its rows of the table of epochs.
     """
@@ -110,7 +113,10 @@ def fine_tuned_language_model(
         )
     if is_encoder or options.lm_epochs == 0:
         return model.starting_point(texts), []
-    model.fit(texts, run_dir=folder and folder / "language_model", workers=workers)
+    place = folder and folder / "language_model"
+    model.fit(texts, run_dir=place, workers=workers)
+    if place and not (place / "model").exists():
+        model.save(place / "model")
     return model.artifact, model.history
 
 
@@ -156,16 +162,17 @@ def fit_classifier(
         "labels": list(classes),
         "documents": len(rows),
         "validation_documents": len(held_out),
-        "texts": texts_fingerprint(data.texts),
+        "texts": texts_fingerprint([*data.texts, *(data.labels or ())]),
         "settings": vars(settings),
         "stages": [stage.to_dict() for stage in stages],
         "keep_best": options.keep_best,
+        "patience": options.patience,
         "seed": options.seed,
     }
     context = RunContext(
         Devices(options.devices),
         RunFolder(folder / "classifier", config) if folder else None,
-        LoopOptions(keep_best=options.keep_best),
+        LoopOptions(keep_best=options.keep_best, patience=options.patience),
         ConsoleProgress() if options.verbose else None,
     )
     result = train_classifier(

@@ -99,13 +99,14 @@ class LanguageModel:
             DataError: there is too little text.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
+        folder = Path(run_dir) if run_dir is not None else None
         artifact, self.history = fit_language_model(
-            self.starting_point(texts),
+            self.starting_point(texts, folder),
             "scratch" if self.pretrained is None else str(self.pretrained),
             texts,
             valid_texts,
             self.options,
-            Path(run_dir) if run_dir is not None else None,
+            folder,
             workers,
         )
         self._set(artifact)
@@ -217,13 +218,13 @@ class LanguageModel:
         model._set(artifact)
         return model
 
-    def starting_point(self, texts: Iterable[str]) -> Artifact:
+    def starting_point(self, texts: Iterable[str], folder: Path | None = None) -> Artifact:
         """What `fit` starts from: the pretrained model or, from scratch, a tokeniser trained on `texts`, and sizes.
 
-        A pretrained word model is moved to the vocabulary of `texts`; a model from scratch has no parameters yet.
+        The tokeniser is kept in the run `folder`, if one is given. A pretrained word model is moved to the vocabulary of `texts`; a model from scratch has no parameters yet.
         """
         if self.pretrained is None and self._artifact is None:
-            return untrained(texts, *self._scratch)
+            return untrained(texts, *self._scratch, folder)
         start = self.artifact
         is_word_model = start.kind == "language_model" and start.tokenizer.kind == WordTokenizer.kind
         return with_words_of(start, texts) if is_word_model else start

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.data.corpus import Corpus, cached_corpus
+from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
-from ulmfit_jax.text.tokenizer import Tokenizer
+from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
 from ulmfit_jax.text.words import WordTokenizer
 from ulmfit_jax.training.mapping import Devices
@@ -53,14 +53,25 @@ class LanguageModelOptions:
     verbose: bool = False
 
 
-def untrained(texts: Iterable[str], preset_name: str, tokenizer_kind: str, backwards: bool) -> Artifact:
-    """A model from scratch before its training: a tokeniser trained on `texts`, sizes, no parameters."""
+def untrained(
+    texts: Iterable[str], preset_name: str, tokenizer_kind: str, backwards: bool, folder: Path | None
+) -> Artifact:
+    """A model from scratch before its training: a tokeniser trained on `texts`, sizes, no parameters.
+
+    The tokeniser is kept in the run `folder`, if there is one, and found again there.
+    """
     largest = preset(preset_name).vocabulary_size
+    kept = folder and folder / "tokenizer"
+    found = kept is not None and (kept / "tokenizer.json").is_file()  # written last
     tokenizer: Tokenizer
-    if tokenizer_kind == WordTokenizer.kind:
+    if kept and found:
+        tokenizer = load_tokenizer(kept)
+    elif tokenizer_kind == WordTokenizer.kind:
         tokenizer = WordTokenizer.train(texts, max_size=largest)
     else:
         tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=largest)
+    if kept and not found:
+        tokenizer.save(kept)
     sizes = preset(preset_name, len(tokenizer.vocabulary))
     return Artifact("language_model", sizes, tokenizer, {}, backwards=backwards)
 
@@ -100,7 +111,8 @@ def fit_language_model(
     if progress and "vocabulary" in start.provenance:
         progress.message(start.provenance["vocabulary"])
     cache = folder / "tokens" if folder else None
-    train = cached_corpus(texts, start.tokenizer, cache, workers)
+    fingerprint = texts_fingerprint(texts) if folder else None
+    train = cached_corpus(texts, start.tokenizer, cache, workers, fingerprint)
     if valid_texts is None:
         train, valid = _hold_out(train)
     else:
@@ -111,6 +123,7 @@ def fit_language_model(
         "architecture": start.architecture.to_dict(),
         "tokenizer": start.tokenizer.fingerprint(),
         "pretrained": name,
+        "texts": fingerprint,
         "tokens": train.n_tokens,
         "settings": vars(settings),
         "stages": [stage.to_dict() for stage in stages],

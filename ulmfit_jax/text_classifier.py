@@ -50,6 +50,7 @@ class TextClassifier:
         weight_decay: float = 0.01,
         validation_fraction: float = 0.1,
         keep_best: bool = False,
+        patience: int | None = None,
         max_length: int = MAX_LENGTH,
         bptt: int = 72,
         seed: int = 0,
@@ -78,6 +79,7 @@ class TextClassifier:
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
                 everything and measures nothing.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
+            patience: end a stage after so many epochs without a lower validation loss; None never does.
             max_length: tokens at a document's end that are pooled and trained on; 1,440 in fastai.
             bptt: tokens of a chunk; 72 in fastai.
             seed: of everything that is drawn.
@@ -89,7 +91,7 @@ class TextClassifier:
         self.lm_drop_mult, self.lm_batch_size = lm_drop_mult, lm_batch_size
         self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
         self.label_smoothing, self.weight_decay = label_smoothing, weight_decay
-        self.validation_fraction, self.keep_best = validation_fraction, keep_best
+        self.validation_fraction, self.keep_best, self.patience = validation_fraction, keep_best, patience
         self.max_length, self.bptt, self.seed, self.devices, self.verbose = max_length, bptt, seed, devices, verbose
         self._artifact: Artifact | None = None
         self._predictor: Predictor | None = None

@@ -9,7 +9,6 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 
@@ -24,6 +23,9 @@ def quiet_libraries() -> Iterator[None]:
     _drop_late_callbacks()
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.FATAL)
+    asyncio = logging.getLogger("asyncio")  # of a read in Orbax that failed, it reports every other that failed with it
+    level = asyncio.level
+    asyncio.setLevel(logging.CRITICAL)
     logger, handler = logging.getLogger("ulmfit_jax"), _Notes(logging.WARNING)
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
@@ -32,6 +34,7 @@ def quiet_libraries() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
+        asyncio.setLevel(level)
         absl.logging.set_verbosity(verbosity)
 
 
@@ -41,16 +44,16 @@ def _drop_late_callbacks() -> None:
     The failure itself reaches the caller as an exception. The reports come at any time, up to the process's end, so the
     hook stays.
     """
-    show_others = sys.excepthook
+    show_others = sys.unraisablehook
     if getattr(show_others, "drops_late_callbacks", False):
         return
 
-    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if not (kind is RuntimeError and str(error) == "Event loop is closed"):
-            show_others(kind, error, traceback)
+    def hook(report: sys.UnraisableHookArgs) -> None:
+        if not (report.exc_type is RuntimeError and str(report.exc_value) == "Event loop is closed"):
+            show_others(report)
 
     hook.drops_late_callbacks = True  # type: ignore[attr-defined]
-    sys.excepthook = hook
+    sys.unraisablehook = hook
 
 
 class _Notes(logging.Handler):

@@ -78,12 +78,15 @@ class Devices:
         return array.reshape(*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
 
     def replicate(self, tree: Any) -> Any:
-        """Place a tree on every device, as a mapped function returns it (so that its first call compiles the only
-        program)."""
-        mesh = jax.sharding.Mesh(np.array(self.devices), (DEVICE_AXIS,))
-        return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+        """Place a copy of a tree on every device, as a mapped function returns it (so that its first call compiles the
+        only program)."""
+        return self._place(tree, jax.sharding.PartitionSpec())
 
     def scatter(self, tree: Any) -> Any:
-        """Place a tree whose arrays have the device axis first, one share on each device."""
-        mesh = jax.sharding.Mesh(np.array(self.devices), (DEVICE_AXIS,))
-        return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(DEVICE_AXIS)))
+        """Place a copy of a tree whose arrays have the device axis first, one share on each device."""
+        return self._place(tree, jax.sharding.PartitionSpec(DEVICE_AXIS))
+
+    def _place(self, tree: Any, partition: jax.sharding.PartitionSpec) -> Any:
+        # Never an alias: a step that donates its state would delete the caller's arrays.
+        sharding = jax.sharding.NamedSharding(jax.sharding.Mesh(np.array(self.devices), (DEVICE_AXIS,)), partition)
+        return jax.device_put(tree, sharding, may_alias=False)

@@ -102,10 +102,13 @@ def fine_tune_stages(
 ) -> list[Stage]:
     """fastai's `fine_tune`: the last group for `frozen_epochs`, then everything at half the rate with a spread of
     100."""
-    frozen = Stage("head", frozen_epochs, (None, learning_rate), -1, pct_start=0.99, weight_decay=weight_decay)
+    stages = []
+    if frozen_epochs:
+        head = Stage("head", frozen_epochs, (None, learning_rate), -1, pct_start=0.99, weight_decay=weight_decay)
+        stages.append(head)
     half = learning_rate / 2
     whole = Stage("all layers", epochs, (half / 100, half), pct_start=0.3, div=5.0, weight_decay=weight_decay)
-    return [frozen, whole] if frozen_epochs else [whole]
+    return [*stages, whole]
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class RunFolder:
         # Orbax passes on whatever TensorStore, the JSON reader or the system has raised.
         except Exception as error:
             raise ArtifactError(
-                f"the saved state {self.path / 'state' / str(number)} is damaged ({str(error)[:80]}…): "
+                f"the saved state {self.path / 'state' / str(number)} is damaged: "
                 "delete that folder to go on from the state before it"
             ) from error
 

@@ -1,0 +1,112 @@
+"""What becomes of the ends that a command can come to."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+from collections.abc import Callable
+
+import pytest
+from command_line import Outcome
+
+from ulmfit_jax.cli import show
+from ulmfit_jax.cli.main import COMMANDS
+from ulmfit_jax.errors import DataError
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> Callable[[BaseException], Outcome]:
+    def run(error: BaseException) -> Outcome:
+        def fail(options: argparse.Namespace) -> None:
+            print("a result")
+            raise error
+
+        monkeypatch.setattr(show, "run", fail)
+        return ulmfit("show", "data.csv")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (DataError("line 3 is\nwrong"), 2, "line 3 is wrong"),
+        (DataError("give data_dir or label_column."), 2, "give --data-dir or --label-column."),
+        (DataError("a/data_dir/b my-data_dir data_dir.csv 'data_dir'"), 2, None),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "run/x"),
+            2,
+            "there is no free disk left at run/x: free some space and give the same command again",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "run/x"),
+            2,
+            "the system refuses at run/x (Permission denied): give a place that can be read and written",
+        ),
+        (MemoryError(), 2, "there is not enough memory for this: give less data, or a smaller batch size"),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"),
+            2,
+            "the device has not enough memory for this: choose a smaller batch size or preset",
+        ),
+    ],
+)
+def test_an_error_is_one_sentence(
+    failing: Callable[[BaseException], Outcome], error: BaseException, code: int, sentence: str | None
+) -> None:
+    outcome = failing(error)
+    assert outcome == Outcome(code, "a result\n", f"ulmfit: {sentence or error}\n")
+
+
+def test_a_closed_pipe_says_nothing(failing: Callable[[BaseException], Outcome]) -> None:
+    assert failing(BrokenPipeError()) == Outcome(141, "a result\n", "")
+
+
+def test_a_defect_is_not_hidden(failing: Callable[[BaseException], Outcome]) -> None:
+    with pytest.raises(RuntimeError, match="a defect"):
+        failing(RuntimeError("a defect"))
+
+
+def test_an_interrupted_training_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
+    def interrupt(options: argparse.Namespace) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(COMMANDS["train"], "run", interrupt)
+    outcome = ulmfit("train", "data.csv", "--out", "here")
+    assert outcome.code == 130
+    assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command_teaches_by_examples(name: str, ulmfit: Run) -> None:
+    outcome = ulmfit(name, "--help")
+    assert outcome.code == 0
+    assert f"examples:\n  {'echo' if name == 'predict' else f'ulmfit {name}'}" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["train", "x.csv"], "the following arguments are required: --out"),
+        (["train", "x.csv", "--out", "o", "--epochs", "1,2"], "'1,2' is neither four numbers"),
+        (["train", "x.csv", "--out", "o", "--epochs", "0,0,0,0"], "nor one above 0"),
+        (["train", "x.csv", "--out", "o", "--lm-epochs", "-1"], "'-1' is not a whole number of at least 0"),
+        (["train", "x.csv", "--out", "o", "--seed", "4294967296"], "is not a whole number from 0 to 4294967295"),
+        (["train", "x.csv", "--out", "o", "--validation-fraction", "1"], "'1' is not a number of at least 0 and below"),
+        (["train", "x.csv", "--out", "o", "--preset", "huge"], "invalid choice: 'huge'"),
+        (["pretrain", "x.txt", "--out", "o", "--learning-rate", "nan"], "'nan' is not a number above 0"),
+        (["pretrain", "x.txt", "--out", "o", "--drop-mult", "-1"], "'-1' is not a number of at least 0"),
+        (["generate", "m", "--temperature", "0"], "'0' is not a number above 0"),
+        (["generate", "m", "--words", "some"], "'some' is not a whole number of at least 1"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(arguments: list[str], sentence: str, ulmfit: Run) -> None:
+    outcome = ulmfit(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert sentence in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("ulmfit")

@@ -1,0 +1,101 @@
+"""`ulmfit predict` as a stream: order, batches, tables and lines."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Outcome, write_csv
+
+from ulmfit_jax.cli import predict
+from ulmfit_jax.text_classifier import TextClassifier
+
+Run = Callable[..., Outcome]
+
+
+class LengthClassifier:
+    """Says whether a text is long, and remembers how many texts it was given at a time."""
+
+    classes_ = np.array(["long", "short"])
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def predict_proba(self, texts: list[str]) -> np.ndarray:
+        self.batches.append(len(texts))
+        long = np.array([min(len(text), 10) / 10 for text in texts], np.float32)
+        return np.stack([long, 1 - long], axis=1)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> LengthClassifier:
+    classifier = LengthClassifier()
+    monkeypatch.setattr(TextClassifier, "load", lambda folder, devices=None: classifier)
+    return classifier
+
+
+def give(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
+
+
+def test_answers_come_in_order_and_in_batches(
+    model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    texts = [f"text {number}" * (number % 3) for number in range(1200)]
+    give(monkeypatch, "\n".join(texts).encode())
+    answers = [json.loads(line) for line in ulmfit("predict", "model").out.splitlines()]
+    # The last of the texts is empty: without a line break after it there is no line.
+    assert [answer["text"] for answer in answers] == texts[: len(answers)]
+    assert len(answers) >= 1199
+    assert max(model.batches) == 512
+    assert answers[2] == {"text": texts[2], "label": "long", "probabilities": {"long": 1.0, "short": 0.0}}
+
+
+def test_reading_keeps_pace_with_answering(model: LengthClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = itertools.count()
+
+    def endless() -> Iterator[str]:
+        while True:
+            next(read)
+            yield "x" * 1_000_000
+
+    batches = predict._batches(endless())
+    assert len(next(batches)) == 4
+    assert next(read) == 4
+
+
+def test_lines_before_broken_utf8_are_answered(
+    model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    give(monkeypatch, b"one\ntwo\n\xff\nfour\n")
+    outcome = ulmfit("predict", "model")
+    assert outcome.code == 2
+    assert [json.loads(line)["text"] for line in outcome.out.splitlines()] == ["one", "two"]
+    assert outcome.err.startswith("ulmfit: standard input is not UTF-8: line 3 has the byte 0xff at column 1 (byte 8")
+
+
+def test_no_input_gives_no_output(model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
+    give(monkeypatch, b"")
+    assert ulmfit("predict", "model") == Outcome(0, "", "")
+
+
+def test_line_breaks_inside_a_table_stay(model: LengthClassifier, tmp_path: Path, ulmfit: Run) -> None:
+    table = write_csv(tmp_path / "t.csv", [("a", "two\nlines"), ("b", "")], header=("id", "body"))
+    lines = ulmfit("predict", "model", table).out.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["two\nlines", ""]
+
+
+def test_json_survives_a_console_without_unicode(
+    model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    give(monkeypatch, "naïve ☃\n".encode())
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    ulmfit("predict", "model")
+    assert json.loads(raw.getvalue())["text"] == "naïve ☃"

@@ -1,0 +1,105 @@
+"""Training runs in this process: interrupted, gone on with, refused, and started from a language model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Outcome, Pretrained, Trained, reviews, script, tree, write_csv
+
+Run = Callable[..., Outcome]
+
+
+def test_an_interrupted_run_goes_on_with_the_same_command(pretrained: Pretrained) -> None:
+    assert (pretrained.interrupted.code, pretrained.interrupted.out) == (130, "")
+    assert pretrained.interrupted.err.splitlines()[-1] == (
+        f"ulmfit: interrupted: the same command goes on from the last state saved in {pretrained.out}"
+    )
+    assert pretrained.resumed.code == 0
+    assert "going on after step" in pretrained.resumed.err
+    assert pretrained.resumed.json["language_model"].keys() == {"perplexity", "accuracy", "loss"}
+    assert pretrained.resumed.json["seconds"]["pretrain"] > 0
+    assert (pretrained.again.code, pretrained.again.err) == (0, "")
+    assert pretrained.again.json == pretrained.resumed.json
+
+
+def test_training_from_a_language_model(trained: Trained, language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
+    unlabeled = tmp_path / "more.txt"
+    tested = reviews(20, 2)
+    unlabeled.write_text("\n".join(text for text, _ in [*reviews(10, 7), *tested[:3]]), "utf-8")
+    labelled = write_csv(tmp_path / "train.csv", [*reviews(40, 6), tested[0]])
+    command = ["train", labelled, "--out", tmp_path / "run", "--pretrained", language_model, "--lm-epochs", "0"]
+    command += ["--epochs", "1,0,0,0", "--validation-fraction", "0", "--devices", "1"]
+
+    outcome = ulmfit(*command, "--unlabeled", unlabeled, "--test", trained.test, "--json")
+    assert outcome.code == 0
+    assert outcome.err.startswith("3 of the unlabelled texts are test texts and are left out\n")
+    result = outcome.json
+    assert "validation" not in result
+    assert result["documents"] == {"labelled": 41, "unlabelled": 10}
+    assert result["test"]["also_in_training"] == 1
+    assert list(result["seconds"]) == ["head", "test", "baseline"]
+
+    before = tree(tmp_path / "run")
+    text = ulmfit(*command, "--unlabeled", unlabeled, "--test", trained.test).out
+    assert f"accuracy {result['test']['accuracy']:7.2%}" in text
+    assert "1 of the test texts are also among the training texts" in text
+    assert tree(tmp_path / "run") == before
+
+
+def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> None:
+    command = [argument for argument in trained.arguments if argument not in ("--test", str(trained.test))]
+    outcome = ulmfit(*command)
+    assert outcome.code == 0
+    assert outcome.json.keys() == trained.json.keys() - {"test", "baseline"}
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [(["--epochs", "2,0,0,0"], "stages"), (["--seed", "1"], "seed"), (["--lm-epochs", "2"], "stages")],
+)
+def test_another_configuration_in_the_same_folder_is_refused(
+    change: list[str], name: str, trained: Trained, ulmfit: Run
+) -> None:
+    before = tree(trained.out)
+    outcome = ulmfit(*trained.arguments, *change)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"holds a run with {name} = " in outcome.err.splitlines()[-1]
+    assert tree(trained.out) == before
+
+
+def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+    rows = reviews(60, 1)
+    corrected = write_csv(tmp_path / "train.csv", [(rows[0][0], "bad"), (rows[1][0], "good"), *rows[2:]])
+    arguments = [str(corrected) if argument == str(trained.train) else argument for argument in trained.arguments]
+    outcome = ulmfit(*arguments)
+    assert outcome.code == 2
+    assert "holds a run with texts = " in outcome.err.splitlines()[-1]
+
+
+def test_a_damaged_training_state_is_named(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+    shutil.copytree(trained.out, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "model")
+    newest = max((tmp_path / "run" / "classifier" / "state").iterdir(), key=lambda path: int(path.name))
+    for path in (newest / "arrays").rglob("d/*"):
+        path.write_bytes(path.read_bytes()[:50])
+    arguments = [str(tmp_path / "run") if argument == str(trained.out) else argument for argument in trained.arguments]
+    result = script(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.decode().splitlines() == [
+        "going on after step 4",  # the language model, whose states are whole
+        f"ulmfit: the saved state {newest} is damaged: delete that folder to go on from the state before it",
+    ]
+    shutil.rmtree(newest)
+    assert ulmfit(*arguments).json["test"] == trained.json["test"]
+
+
+def test_samples_differ_and_can_be_repeated(language_model: Path, ulmfit: Run) -> None:
+    command = ["generate", language_model, "--prompt", "The film was", "--words", "6", "--samples", "2", "--seed", "3"]
+    outcome = ulmfit(*command)
+    first, second = outcome.out.splitlines()
+    assert first.startswith("The film was")
+    assert first != second
+    assert ulmfit(*command).out == outcome.out
