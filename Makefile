@@ -11,7 +11,7 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/installed  ## fine-tune on the shipped reviews, in minutes
-	$(BIN)/python experiments/demo.py
+	$(BIN)/python experiments/demo.py $(DEMO)
 
 test: .venv/installed  ## the whole test suite
 	$(BIN)/python -m pytest

@@ -41,6 +41,8 @@ class LanguageModel:
         frozen_epochs: int | None = None,
         learning_rate: float | None = None,
         drop_mult: float | None = None,
+        activation_penalty: float | None = None,
+        temporal_penalty: float | None = None,
         batch_size: int | None = None,
         bptt: int = 72,
         seed: int = 0,
@@ -59,7 +61,9 @@ class LanguageModel:
             frozen_epochs: passes before that with only embedding and decoder. Default: 1 for a word vocabulary, which
                 brings new rows (as in the notebook), otherwise 0.
             learning_rate: peak rate with all layers; 1e-3 for fine-tuning (notebook), 5e-3 from scratch.
-            drop_mult: scales the dropouts; 1 in fastai. Default 0.5 for fine-tuning, 0.1 from scratch with one epoch.
+            drop_mult: scales the dropouts; 1 in fastai. Default 0.5, but 0.1 where the text is read only once.
+            activation_penalty: AR; default 2 (fastai, the paper), but 0 where the text is read only once.
+            temporal_penalty: TAR; default 1 (fastai, the paper), but 0 where the text is read only once.
             batch_size: rows of the token stream; default 64 (fastai), fewer for little text.
             bptt: tokens of a batch in each row; 72 in fastai.
             seed: of everything that is drawn.
@@ -72,7 +76,17 @@ class LanguageModel:
             raise ConfigError(f"tokenizer is {tokenizer!r}: choose 'sentencepiece' or 'words'")
         self.pretrained = pretrained
         self.options = LanguageModelOptions(
-            epochs, frozen_epochs, learning_rate, drop_mult, batch_size, bptt, seed, devices, verbose
+            epochs,
+            frozen_epochs,
+            learning_rate,
+            drop_mult,
+            activation_penalty,
+            temporal_penalty,
+            batch_size,
+            bptt,
+            seed,
+            devices,
+            verbose,
         )
         self._scratch = (preset or "small", tokenizer, backwards)
         self._artifact: Artifact | None = None
@@ -221,7 +235,8 @@ class LanguageModel:
     def starting_point(self, texts: Iterable[str], folder: Path | None = None) -> Artifact:
         """What `fit` starts from: the pretrained model or, from scratch, a tokeniser trained on `texts`, and sizes.
 
-        The tokeniser is kept in the run `folder`, if one is given. A pretrained word model is moved to the vocabulary of `texts`; a model from scratch has no parameters yet.
+        A pretrained word model is moved to the vocabulary of `texts`. A model from scratch has no parameters yet; its
+        tokeniser is kept in the run `folder`, if one is given.
         """
         if self.pretrained is None and self._artifact is None:
             return untrained(texts, *self._scratch, folder)

@@ -35,7 +35,12 @@ VALIDATION_SHARE = 0.05
 """Share of the documents, the last ones, that measure a language model when no others are given."""
 
 FINE_TUNING_RATE, SCRATCH_RATE = 1e-3, 5e-3
-FINE_TUNING_DROP_MULT, SCRATCH_DROP_MULT = 0.5, 0.1
+
+REGULARISED = {"drop_mult": 0.5, "activation_penalty": 2.0, "temporal_penalty": 1.0}
+"""For text that is read several times: fastai's AR and TAR, and half its dropout, as its classifiers have."""
+
+READ_ONCE = {"drop_mult": 0.1, "activation_penalty": 0.0, "temporal_penalty": 0.0}
+"""For text that is read once: there is nothing to over-fit, so regularisation only costs (experiments/README.md)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class LanguageModelOptions:
     frozen_epochs: int | None = None
     learning_rate: float | None = None
     drop_mult: float | None = None
+    activation_penalty: float | None = None
+    temporal_penalty: float | None = None
     batch_size: int | None = None
     bptt: int = 72
     seed: int = 0
@@ -117,7 +124,8 @@ def fit_language_model(
         train, valid = _hold_out(train)
     else:
         valid = cached_corpus(valid_texts, start.tokenizer, cache, workers)
-    settings, stages = _settings(train, start, options), _stages(train, start, options)
+    stages = _stages(train, start, options)
+    settings = _settings(train, start, stages, options)
     config = {
         "task": "language_model",
         "architecture": start.architecture.to_dict(),
@@ -143,13 +151,16 @@ def _hold_out(corpus: Corpus) -> tuple[Corpus, Corpus | None]:
     return corpus.split(len(corpus) - documents) if documents else (corpus, None)
 
 
-def _settings(train: Corpus, start: Artifact, options: LanguageModelOptions) -> LanguageModelSettings:
-    default_mult = FINE_TUNING_DROP_MULT if start.parameters else SCRATCH_DROP_MULT
+def _settings(
+    train: Corpus, start: Artifact, stages: Sequence[Stage], options: LanguageModelOptions
+) -> LanguageModelSettings:
+    defaults = READ_ONCE if sum(stage.epochs for stage in stages) == 1 else REGULARISED
+    chosen = {name: getattr(options, name) for name in defaults}
     return LanguageModelSettings(
         batch_size=options.batch_size or language_model_batch_size(train.n_tokens, options.bptt),
         bptt=options.bptt,
-        drop_mult=default_mult if options.drop_mult is None else options.drop_mult,
         backwards=start.backwards,
+        **{name: defaults[name] if value is None else value for name, value in chosen.items()},
     )
 
 

@@ -23,6 +23,7 @@ import orbax.checkpoint as ocp
 import ulmfit_jax
 from ulmfit_jax.artifact.card import model_card
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
+from ulmfit_jax.artifact.place import check_place, replace
 from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
@@ -83,23 +84,22 @@ def save_artifact(artifact: Artifact, folder: Path, half_precision: bool = False
 
     Args:
         artifact: the model.
-        folder: its place; an existing model folder there is replaced, anything else is not touched.
+        folder: its place; a model folder there is replaced, but nothing that holds another file.
         half_precision: store float16 instead of float32, half the size.
 
     Raises:
         ArtifactError: the place holds something that is not a model folder, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
-        raise ArtifactError(f"{folder} exists and is not a model folder: choose another place, nothing was overwritten")
     try:
+        check_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise ArtifactError(f"{folder} cannot be written ({error.strerror}): choose another place") from error
     try:
         _write(artifact, folder.name, temporary, np.float16 if half_precision else np.float32)
-        _replace(temporary, folder)
+        replace(temporary, folder)
     except (OSError, ValueError) as error:  # TensorStore reports a failed write as a ValueError of many lines
         reason = "there is no free disk left" if "No space left" in str(error) else str(error)[:200]
         raise ArtifactError(f"{folder} could not be written ({reason}): nothing there was changed") from error
@@ -121,16 +121,6 @@ def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
     folder.chmod(0o755)
 
 
-def _replace(new: Path, place: Path) -> None:
-    if not place.exists():
-        new.rename(place)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.", dir=place.parent))
-    place.rename(old)
-    new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
     """Read a model folder: sizes and hashes are checked first, then names and shapes; nothing in it is executed.
 
@@ -146,25 +136,7 @@ def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
         raise ArtifactError(f"there is no model folder {folder}: give the folder that a training run wrote")
     check_manifest(folder)
     config = _read_config(folder, kind)
-    tokenizer = load_tokenizer(folder)
-    if tokenizer.fingerprint() != config["tokenizer"]["fingerprint"]:
-        raise ArtifactError(
-            f"{folder}: the tokeniser is not the one that the model was trained with: copy the folder again"
-        )
-    arrays = _read_arrays(folder)
-    head = Head.from_dict(config["head"]) if config["head"] else None
-    artifact = Artifact(
-        kind=config["kind"],
-        architecture=Architecture(**config["architecture"]),
-        tokenizer=tokenizer,
-        parameters=arrays["parameters"],
-        statistics=arrays.get("statistics", {}),
-        labels=tuple(config["labels"]),
-        head=head,
-        backwards=config["backwards"],
-        settings=config["settings"],
-        provenance=config["provenance"],
-    )
+    artifact = _assemble(config, load_tokenizer(folder), _read_arrays(folder), folder)
     _check_fit(artifact, folder)
     return artifact
 
@@ -176,6 +148,8 @@ def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
         raise ArtifactError(
             f"{folder / 'config.json'} cannot be read ({error}): copy the model folder again"
         ) from error
+    if not isinstance(config, dict):
+        raise ArtifactError(f"{folder / 'config.json'} is not what ulmfit-jax writes: copy the model folder again")
     version = config.get("format_version")
     if version != FORMAT_VERSION:
         raise ArtifactError(
@@ -185,19 +159,47 @@ def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
     if config.get("kind") not in KINDS:
         raise ArtifactError(f"{folder} holds a {config.get('kind')!r}, which is not a model of ulmfit-jax")
     if kind is not None and config["kind"] != kind:
-        raise ArtifactError(f"{folder} holds a {_spoken(config['kind'])}, but a {_spoken(kind)} is needed here")
+        raise ArtifactError(f"{folder} holds {_spoken(config['kind'])}, but {_spoken(kind)} is needed here")
     return config
 
 
 def _spoken(kind: str) -> str:
-    return kind.replace("_", " ")
+    return f"{'an' if kind == 'encoder' else 'a'} {kind.replace('_', ' ')}"
+
+
+def _assemble(config: dict[str, Any], tokenizer: Tokenizer, arrays: Tree, folder: Path) -> Artifact:
+    try:
+        if tokenizer.fingerprint() != config["tokenizer"]["fingerprint"]:
+            raise ArtifactError(
+                f"{folder}: the tokeniser is not the one that the model was trained with: copy the folder again"
+            )
+        return Artifact(
+            kind=config["kind"],
+            architecture=Architecture(**config["architecture"]),
+            tokenizer=tokenizer,
+            parameters=arrays["parameters"],
+            statistics=arrays.get("statistics", {}),
+            labels=tuple(config["labels"]),
+            head=Head.from_dict(config["head"]) if config["head"] else None,
+            backwards=config["backwards"],
+            settings=config["settings"],
+            provenance=config["provenance"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{folder / 'config.json'} is not what ulmfit-jax writes ({error!r}): copy the model folder again"
+        ) from error
 
 
 def _read_arrays(folder: Path) -> Tree:
     """The arrays in float32, whatever they are stored in."""
-    with ocp.StandardCheckpointer() as checkpointer:
-        arrays = checkpointer.restore((folder / "parameters").absolute())
-    return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), arrays)
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            arrays = checkpointer.restore((folder / "parameters").absolute())
+        return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), arrays)
+    # Orbax passes on whatever TensorStore or the system has raised.
+    except Exception as error:
+        raise ArtifactError(f"{folder / 'parameters'} cannot be read: copy the model folder again") from error
 
 
 def _check_fit(artifact: Artifact, folder: Path) -> None:

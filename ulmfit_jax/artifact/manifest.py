@@ -46,6 +46,14 @@ def check_manifest(folder: Path) -> None:
             )
 
 
+def listed_files(folder: Path) -> set[str]:
+    """The files that the folder's manifest lists, whether they are there or not; none if it is no manifest of ours."""
+    try:
+        return set(_read(folder))
+    except ArtifactError:
+        return set()
+
+
 def _read(folder: Path) -> dict[str, dict[str, object]]:
     path = folder / MANIFEST
     if not path.is_file():

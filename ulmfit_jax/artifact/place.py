@@ -1,0 +1,52 @@
+"""The place of a model folder: what may be replaced there, and how."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ulmfit_jax.artifact.manifest import MANIFEST, listed_files
+from ulmfit_jax.errors import ArtifactError
+
+
+def check_place(folder: Path) -> None:
+    """Make sure that writing a model at `folder` costs nobody anything.
+
+    Raises:
+        ArtifactError: there is something else than an empty folder or a model folder, whole or damaged, with nothing in
+            it but the model's own files.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} exists and is not a folder: choose another place, nothing was overwritten")
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    foreign = sorted(present - (listed_files(folder) | {MANIFEST} if MANIFEST in present else set()))
+    if foreign:
+        raise ArtifactError(
+            f"{folder} exists and holds {foreign[0]}, which is not of a model: choose another place, "
+            "nothing was overwritten"
+        )
+
+
+def replace(new: Path, place: Path) -> None:
+    """Rename the folder `new` to `place`, where a folder that `check_place` accepts may be.
+
+    Raises:
+        OSError: it cannot be renamed; what was at `place` is there again.
+    """
+    if not place.exists():
+        new.rename(place)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.", dir=place.parent))
+    old = aside / place.name
+    try:
+        place.rename(old)
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
