@@ -32,8 +32,9 @@ from ulmfit_jax.text import UNK_ID, SentencePieceTokenizer, Tokenizer, load_toke
 from ulmfit_jax.training.language_model import evaluation_step, language_model_definition, zero_carry
 from ulmfit_jax.training.loop import LoopOptions
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.recipes import LanguageModelSettings, RunContext, pretrain_stages, train_language_model
+from ulmfit_jax.training.recipes import pretrain_stages
 from ulmfit_jax.training.run_folder import RunFolder
+from ulmfit_jax.training.runs import LanguageModelSettings, RunContext, train_language_model
 
 N_PARTS = 8
 VALID_DOCUMENTS = 60

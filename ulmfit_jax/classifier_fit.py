@@ -21,14 +21,9 @@ from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop import LoopOptions
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.recipes import (
-    ClassifierSettings,
-    RunContext,
-    fine_tune_stages,
-    gradual_unfreezing_stages,
-    train_classifier,
-)
+from ulmfit_jax.training.recipes import fine_tune_stages, gradual_unfreezing_stages
 from ulmfit_jax.training.run_folder import RunFolder
+from ulmfit_jax.training.runs import ClassifierSettings, RunContext, train_classifier
 from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
 from ulmfit_jax.training.stages import Stage
 

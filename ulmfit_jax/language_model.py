@@ -20,7 +20,7 @@ from ulmfit_jax.text.tokenizer import Tokenizer
 from ulmfit_jax.text.words import WordTokenizer
 from ulmfit_jax.training.language_model import evaluation_step, language_model_definition, stream_scores
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.recipes import LanguageModelSettings, validation_stream
+from ulmfit_jax.training.runs import LanguageModelSettings, validation_stream
 
 
 class LanguageModel:

@@ -20,14 +20,9 @@ from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
 from ulmfit_jax.text.words import WordTokenizer
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.recipes import (
-    LanguageModelSettings,
-    RunContext,
-    language_model_stages,
-    pretrain_stages,
-    train_language_model,
-)
+from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
 from ulmfit_jax.training.run_folder import RunFolder
+from ulmfit_jax.training.runs import LanguageModelSettings, RunContext, train_language_model
 from ulmfit_jax.training.scaling import language_model_batch_size, language_model_epochs
 from ulmfit_jax.training.stages import Stage
 

@@ -58,7 +58,11 @@ def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> No
 
 @pytest.mark.parametrize(
     ("change", "name"),
-    [(["--epochs", "2,0,0,0"], "stages"), (["--seed", "1"], "seed"), (["--lm-epochs", "2"], "stages")],
+    [
+        (["--epochs", "2,0,0,0"], "stages.0.epochs"),
+        (["--seed", "1"], "seed"),
+        (["--lm-epochs", "2"], "settings.activation_penalty"),
+    ],
 )
 def test_another_configuration_in_the_same_folder_is_refused(
     change: list[str], name: str, trained: Trained, ulmfit: Run

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit_jax.errors import ConfigError
-from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPOUTS, PRESETS, Architecture, Dropouts, preset
+from ulmfit_jax.nn.architecture import (
+    CLASSIFIER_DROPOUTS,
+    LANGUAGE_MODEL_DROPOUTS,
+    PRESETS,
+    Architecture,
+    Dropouts,
+    preset,
+)
 from ulmfit_jax.nn.awd_lstm import LanguageModelNetwork
 from ulmfit_jax.nn.parameters import ModuleDefinition, flatten
 
@@ -48,9 +55,9 @@ def test_an_unknown_preset_lists_the_known_ones() -> None:
 
 
 def test_dropout_rates_of_fastai_and_their_scaling() -> None:
-    assert LANGUAGE_MODEL_DROPOUTS == Dropouts(output=0.1, hidden=0.15, input=0.25, embedding=0.02, weight=0.2)
-    assert CLASSIFIER_DROPOUTS == Dropouts(output=0.4, hidden=0.3, input=0.4, embedding=0.05, weight=0.5)
-    halved = CLASSIFIER_DROPOUTS.scaled(0.5)
+    language_model, classifier, halved = LANGUAGE_MODEL_DROPOUTS, CLASSIFIER_DROPOUTS, CLASSIFIER_DROPOUTS.scaled(0.5)
+    assert language_model == Dropouts(output=0.1, hidden=0.15, input=0.25, embedding=0.02, weight=0.2)
+    assert classifier == Dropouts(output=0.4, hidden=0.3, input=0.4, embedding=0.05, weight=0.5)
     assert halved == Dropouts(output=0.2, hidden=0.15, input=0.2, embedding=0.025, weight=0.25)
 
 

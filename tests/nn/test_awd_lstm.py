@@ -11,11 +11,12 @@ import pytest
 from oracles.cross_entropy import tied_cross_entropy
 from oracles.documents import encode
 
+from ulmfit_jax.nn import awd_lstm, classifier
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import AwdLstm, EncoderState, LanguageModelNetwork, Noise, initial_state
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
 
-SIZES = Architecture(vocabulary_size=13, embedding_size=3, hidden_size=5, n_layers=3)
+SIZES = Architecture(vocabulary_size=13, embedding_size=3, hidden_size=5, n_layers=2)
 ENCODER = ModuleDefinition(lambda rngs: AwdLstm(SIZES, rngs=rngs))
 NETWORK = ModuleDefinition(lambda rngs: LanguageModelNetwork(SIZES, rngs=rngs))
 TOKENS = np.random.default_rng(0).integers(0, 13, (8, 4)).astype(np.int32)
@@ -89,7 +90,9 @@ def test_each_dropout_is_one_mask_for_all_steps_and_another_for_each_key(paramet
     assert not np.allclose(whole, with_noise(parameters, TOKENS), atol=1e-3)
 
 
-@pytest.mark.parametrize(("place", "shared"), [("embedding", True), ("weight", True), ("input", False), ("hidden", False)])
+@pytest.mark.parametrize(
+    ("place", "shared"), [("embedding", True), ("weight", True), ("input", False), ("hidden", False)]
+)
 def test_what_the_rows_of_a_batch_share(parameters: Tree, place: str, shared: bool) -> None:
     outputs = with_noise(parameters, np.repeat(TOKENS[:, :1], 4, axis=1), **{place: 0.5})
     assert np.allclose(outputs, outputs[:, :1], atol=1e-6) == shared
@@ -141,7 +144,9 @@ def test_the_language_model_s_loss_is_the_twin_s_with_its_penalties(parameters: 
     network = NETWORK.bind(parameters)
     loss, (cross_entropy, _) = network.loss(TOKENS, targets, state, noise, 2.0, 1.0)
     outputs = np.stack([encode(parameters["encoder"], TOKENS[:, row]) for row in range(4)], axis=1)
-    embedding, bias = (np.asarray(a, np.float64) for a in (parameters["encoder"]["embedding"], parameters["decoder"]["bias"]))
+    embedding, bias = (
+        np.asarray(a, np.float64) for a in (parameters["encoder"]["embedding"], parameters["decoder"]["bias"])
+    )
     expected = tied_cross_entropy(outputs.reshape(-1, 3), embedding, bias, targets.reshape(-1))[0]
     penalties = 2 * (outputs**2).mean() + (np.diff(outputs, axis=0) ** 2).mean()
     np.testing.assert_allclose([cross_entropy, loss], [expected, expected + penalties], rtol=1e-5)
@@ -153,14 +158,16 @@ def test_the_language_model_s_loss_is_the_twin_s_with_its_penalties(parameters: 
 
 
 def test_the_decoder_uses_the_undropped_embedding_and_its_own_dropout(parameters: Tree) -> None:
-    """With a bias gradient of softmax - one_hot, a vocabulary row that was dropped on the way in still has its scores."""
+    """With outputs of zero the scores are the biases, whichever rows of the embedding are dropped on the way in."""
     targets, state = np.zeros_like(TOKENS), initial_state(SIZES, 4)
 
     def loss(parameters: Tree, rates: Dropouts) -> jax.Array:
         noise = Noise(jax.random.key(0), rates, ROWS)
         return NETWORK.bind(parameters).loss(TOKENS, targets, state, noise, 0.0, 0.0)[0]
 
-    silent = parameters | {"encoder": parameters["encoder"] | {"lstm_2": jax.tree.map(jnp.zeros_like, parameters["encoder"]["lstm_2"])}}
+    silent = parameters | {
+        "encoder": parameters["encoder"] | {"lstm_1": jax.tree.map(jnp.zeros_like, parameters["encoder"]["lstm_1"])}
+    }
     bias = np.asarray(parameters["decoder"]["bias"], np.float64)
     expected = np.log(np.exp(bias).sum()) - bias[0]
     assert float(loss(silent, Dropouts(embedding=0.5))) == pytest.approx(expected, rel=1e-5)
@@ -178,6 +185,28 @@ def test_penalties_act_on_the_dropped_and_on_the_undropped_outputs(parameters: T
     assert penalty(0.5, 0, 1) == pytest.approx(penalty(0.0, 0, 1), rel=1e-4)
     assert penalty(0.5, 2, 0) > 1.2 * penalty(0.0, 2, 0)
     assert penalty(0.5, 0, 0) == 0
+
+
+def test_every_place_in_the_network_draws_from_its_own_key(parameters: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[bytes] = []
+
+    def recording(draw: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        def record(key: jax.Array, *arguments: Any) -> jax.Array:
+            keys.append(np.asarray(jax.random.key_data(key)).tobytes())
+            return draw(key, *arguments)
+
+        return record
+
+    monkeypatch.setattr(awd_lstm, "locked_mask", recording(awd_lstm.locked_mask))
+    monkeypatch.setattr(awd_lstm, "keep_mask", recording(awd_lstm.keep_mask))
+    monkeypatch.setattr(awd_lstm, "embedding_row_mask", recording(awd_lstm.embedding_row_mask))
+    monkeypatch.setattr(classifier, "locked_mask", recording(classifier.locked_mask))
+    noise = Noise(jax.random.key(0), Dropouts(0.1, 0.1, 0.1, 0.1, 0.1), ROWS)
+    NETWORK.bind(parameters).loss(TOKENS, TOKENS, initial_state(SIZES, 4), noise)
+    head = ModuleDefinition(lambda rngs: classifier.PoolingHead(9, classifier.Head(2, (5,)), rngs=rngs))
+    head.bind(*head.initialise(0))(jnp.ones((4, 9), jnp.float32), jnp.ones((4,), bool), noise)
+    places = ["embedding", "input", "weight 0", "weight 1", "hidden 0", "output", "head 0", "head 1"]
+    assert len(keys) == len(set(keys)) == len(places)
 
 
 def test_initial_parameters_have_the_ranges_of_fastai() -> None:
@@ -207,5 +236,5 @@ def test_the_seed_decides_the_parameters(parameters: Tree) -> None:
 
 def test_the_parameters_have_the_field_s_names(parameters: Tree) -> None:
     layer = ["bias", "input_kernel", "recurrent_kernel"]
-    paths = [f"encoder/lstm_{i}/{name}" for i in range(3) for name in layer]
+    paths = [f"encoder/lstm_{i}/{name}" for i in range(2) for name in layer]
     assert sorted(flatten(parameters)) == sorted(["decoder/bias", "encoder/embedding", *paths])

@@ -38,7 +38,9 @@ def train(parameters: Tree, statistics: Tree, features: jax.Array, rows: jax.Arr
 
 
 @jax.jit
-def train_on_four_devices(parameters: Tree, statistics: Tree, features: jax.Array, rows: jax.Array) -> tuple[jax.Array, Tree]:
+def train_on_four_devices(
+    parameters: Tree, statistics: Tree, features: jax.Array, rows: jax.Array
+) -> tuple[jax.Array, Tree]:
     def share(features: jax.Array, rows: jax.Array) -> tuple[jax.Array, Tree]:
         norm = DEFINITION.bind(parameters, statistics)
         return norm(features, rows, "shares"), DEFINITION.statistics_of(norm)

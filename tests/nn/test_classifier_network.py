@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,13 +18,12 @@ from ulmfit_jax.nn.awd_lstm import Noise
 from ulmfit_jax.nn.classifier import ClassifierNetwork, Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
 
-SIZES = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=2)
+SIZES = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=1)
 HEAD = Head(n_classes=3, hidden=(6,))
 DEFINITION = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, HEAD, rngs=rngs))
 QUIET = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, Head(3, (6,), dropouts=(0.0,)), rngs=rngs))
 BPTT, MAX_LENGTH = 4, 8
 DOCUMENT = st.integers(1, 15).flatmap(lambda n: st.lists(st.integers(2, 19), min_size=n, max_size=n))
-SILENT = Noise(jax.random.key(0), Dropouts(), np.arange(4, dtype=np.int32))
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +53,36 @@ def test_probabilities_are_the_same_alone_in_any_batch_and_in_any_bucket(
         np.testing.assert_allclose(batch[row], probabilities(*weights, document, BPTT, MAX_LENGTH), atol=1e-5)
 
 
-def training_loss(weights: tuple[Tree, Tree], batch: tuple[np.ndarray, np.ndarray], labels: list[int], **options: Any):  # type: ignore[no-untyped-def]
-    """Loss, cross-entropy and new statistics of a training pass without dropout, by default without penalties."""
-    noise = SILENT._replace(rows=SILENT.rows[: len(labels)])
-    options = {"activation_penalty": 0.0, "temporal_penalty": 0.0} | options
+@partial(jax.jit, static_argnums=(5, 6, 7))
+def training_pass(
+    parameters: Tree,
+    statistics: Tree,
+    tokens: jax.Array,
+    lengths: jax.Array,
+    labels: jax.Array,
+    activation: float = 0.0,
+    temporal: float = 0.0,
+    smoothing: float = 0.0,
+) -> tuple[jax.Array, jax.Array, Tree]:
+    """Loss, cross-entropy and new statistics without dropout."""
+    network = QUIET.bind(parameters, statistics)
+    noise = Noise(jax.random.key(0), Dropouts(), jnp.arange(labels.shape[0], dtype=jnp.int32))
+    loss, cross_entropy = network.loss(
+        tokens,
+        lengths,
+        labels,
+        noise,
+        activation_penalty=activation,
+        temporal_penalty=temporal,
+        label_smoothing=smoothing,
+    )
+    return loss, cross_entropy, QUIET.statistics_of(network)
 
-    @jax.jit
-    def run(parameters: Tree, statistics: Tree) -> Any:
-        network = QUIET.bind(parameters, statistics)
-        loss, cross_entropy = network.loss(*batch, np.array(labels, np.int32), noise, **options)
-        return loss, cross_entropy, QUIET.statistics_of(network)
 
-    return run(*weights)
+def training_loss(
+    weights: tuple[Tree, Tree], batch: tuple[np.ndarray, np.ndarray], labels: list[int], *options: float
+) -> tuple[jax.Array, jax.Array, Tree]:
+    return training_pass(*weights, *batch, np.array(labels, np.int32), *options)
 
 
 DOCUMENTS, LABELS = [[2, 3, 4, 5, 6], [7, 8], [9, 3, 5, 12]], [0, 2, 1]
@@ -79,13 +98,13 @@ def test_filler_rows_count_in_nothing(weights: tuple[Tree, Tree]) -> None:
 def test_label_smoothing_mixes_in_the_uniform_distribution(weights: tuple[Tree, Tree]) -> None:
     batch = laid_out(DOCUMENTS, BPTT)
     plain = [float(training_loss(weights, batch, [label] * 3)[1]) for label in range(3)]
-    smooth = float(training_loss(weights, batch, [1] * 3, label_smoothing=0.3)[1])
+    smooth = float(training_loss(weights, batch, [1] * 3, 0.0, 0.0, 0.3)[1])
     assert smooth == pytest.approx(0.7 * plain[1] + 0.3 * np.mean(plain), rel=1e-5)
 
 
 def test_penalties_are_in_the_loss_and_not_in_the_cross_entropy(weights: tuple[Tree, Tree]) -> None:
     batch = laid_out(DOCUMENTS, BPTT)
-    loss, cross_entropy, _ = training_loss(weights, batch, LABELS, activation_penalty=2.0, temporal_penalty=1.0)
+    loss, cross_entropy, _ = training_loss(weights, batch, LABELS, 2.0, 1.0)
     plain, plain_cross_entropy, _ = training_loss(weights, batch, LABELS)
     assert float(loss) > float(plain) + 1e-3
     assert float(cross_entropy) == pytest.approx(float(plain_cross_entropy), rel=1e-6)
@@ -103,12 +122,12 @@ def test_the_head_is_fastai_s() -> None:
     assert Head(2).dropouts == (0.1,)
 
 
-def test_other_depths_of_head(weights: tuple[Tree, Tree]) -> None:
+def test_other_depths_of_head() -> None:
     head = Head(2, hidden=(5, 4), dropouts=(0.1, 0.2))
     definition = ModuleDefinition(lambda rngs: ClassifierNetwork(SIZES, head, rngs=rngs))
     parameters, statistics = definition.initialise(0)
     tokens, lengths = laid_out(DOCUMENTS, BPTT)
-    scores = jax.nn.softmax(definition.bind(parameters, statistics).scores(tokens, lengths))
+    scores = jax.jit(lambda: jax.nn.softmax(definition.bind(parameters, statistics).scores(tokens, lengths)))()
     for row, document in enumerate(DOCUMENTS):
         np.testing.assert_allclose(scores[row], probabilities(parameters, statistics, document, BPTT), atol=1e-5)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from oracles.documents import penalties
 
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import AwdLstm
-from ulmfit_jax.nn.documents import activation_penalties, encode_documents
+from ulmfit_jax.nn.documents import EncodedDocuments, activation_penalties, encode_documents
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
 
 SIZES = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=1)
@@ -52,9 +53,10 @@ def test_penalties_are_the_twin_s_in_every_bucket(
         np.testing.assert_allclose(gradients[1][path], gradient, rtol=1e-4, atol=1e-6, err_msg=path)
 
 
-def test_each_penalty_has_its_factor(parameters: Tree) -> None:
-    documents = [[2, 3, 4, 5, 6], [7, 8]]
-    activation, temporal = penalties(parameters, documents, BPTT, 1440)
-    batch = laid_out(documents, BPTT)
-    assert float(penalty(parameters, *batch, 2.0, 0.0, 1440)[0]) == pytest.approx(2 * activation, rel=1e-4)
-    assert float(penalty(parameters, *batch, 0.0, 3.0, 1440)[0]) == pytest.approx(3 * temporal, rel=1e-4)
+def test_each_penalty_has_its_factor() -> None:
+    outputs = np.random.default_rng(0).normal(size=(4, 2, 3)).astype(np.float32)
+    everywhere = jnp.ones((4, 2), bool)
+    documents = EncodedDocuments(jnp.asarray(outputs), everywhere, everywhere)
+    activation, temporal = (outputs**2).mean(), (np.diff(outputs, axis=0) ** 2).mean()
+    assert float(activation_penalties(documents, 2.0, 0.0)) == pytest.approx(2 * activation, rel=1e-5)
+    assert float(activation_penalties(documents, 0.0, 3.0)) == pytest.approx(3 * temporal, rel=1e-5)

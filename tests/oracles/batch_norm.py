@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 class NumpyBatchNorm:
-    """`train` normalises the given true rows with their own moments and moves the running ones; `evaluate` uses those."""
+    """`train` normalises rows with their own moments and moves the running ones; `evaluate` uses those."""
 
     def __init__(self, scale: Array, bias: Array, mean: Array, variance: Array):
         self.scale, self.bias = np.array(scale, np.float64), np.array(bias, np.float64)

@@ -29,7 +29,7 @@ def encode(encoder: dict[str, Any], tokens: Sequence[int]) -> Array:
 
 
 def first_pooled(length: int, bptt: int, max_length: int) -> int:
-    """The first token that is pooled: whole chunks at the end of the document, max_length tokens of them at the most."""
+    """The first token that is pooled: whole chunks at the document's end, max_length tokens of them at the most."""
     chunks = (length + bptt - 1) // bptt
     return max(chunks - max(max_length // bptt, 1), 0) * bptt
 
@@ -66,8 +66,8 @@ def penalties(
 ) -> tuple[float, float]:
     """AR and TAR of a batch without their factors: mean square of the outputs, and of their change from step to step.
 
-    As in fastai, each document fills its last chunk up with pads that the encoder reads too, and the batch is as wide as
-    its longest document, with zeros where a shorter one has not begun.
+    As in fastai, each document fills its last chunk up with pads that the encoder reads too, and the batch is as wide
+    as its longest document, with zeros where a shorter one has not begun.
     """
     filled = [[*document, *[PAD] * (-len(document) % bptt)] for document in documents]
     width = min(max(len(document) for document in filled), max(max_length // bptt, 1) * bptt)

@@ -13,7 +13,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def lstm_cell(gates: Array, cell: Array) -> tuple[Array, Array]:
-    """The hidden state and the cell after one step, from the gates' sums [4 * hidden]; gates in the order i, f, g, o."""
+    """Hidden state and cell after one step, from the gates' sums [4 * hidden]; gates in the order i, f, g, o."""
     i, f, g, o = np.split(gates, 4)
     cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(cell), cell

@@ -1,7 +1,7 @@
 """Tasks so small that their programs compile in a second, over a corpus that can be learnt.
 
-A document counts up or down in steps of one through a ring of tokens, from a random place on: the next token can be
-known, and the direction is the label.
+A document counts through one of two rings of tokens from a random place on: the next token can be known, and the ring
+is the label.
 """
 
 from __future__ import annotations
@@ -26,34 +26,45 @@ from ulmfit_jax.training.progress import Progress
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.stages import Stage
 
-SIZES = Architecture(vocabulary_size=24, embedding_size=6, hidden_size=8, n_layers=3)
-BOS, FIRST, RING = 2, 9, 15
+SIZES = Architecture(vocabulary_size=24, embedding_size=12, hidden_size=16, n_layers=3)
+BOS, RINGS, RING = 2, (9, 16), 7
 BPTT = 8
+
+LEARNABLE: dict[str, Any] = {"drop_mult": 0.2, "activation_penalty": 0.0, "temporal_penalty": 0.0}
+"""Options with which the language model learns its corpus in some hundred steps."""
+
+CLIPPED = Stage("all", 2, 1e-2, max_norm=0.5, weight_decay=0.1)
+"""All layers with clipping; several tests run it, so that its programs are compiled once."""
 
 
 def documents(count: int, longest: int, seed: int = 0) -> tuple[Corpus, np.ndarray]:
-    """Documents of 4 to `longest` tokens, the first one the longest, and their labels: 0 counts up, 1 down."""
+    """Documents of 4 to `longest` tokens, the first one the longest, and the numbers of their rings."""
     random = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.int32) % 2
     texts = []
     for label in labels:
         length = int(random.integers(4, longest + 1)) if texts else longest
-        steps = np.arange(length - 1) * (1 - 2 * label)
-        texts.append(np.array([BOS, *(FIRST + (random.integers(RING) + steps) % RING)], np.int32))
+        steps = random.integers(RING) + np.arange(length - 1)
+        texts.append(np.array([BOS, *(RINGS[label] + steps % RING)], np.int32))
     return Corpus.from_arrays(texts), labels
+
+
+def stream_corpus() -> Corpus:
+    """Text for 6 batches of 8 rows and 8 steps, and no token more."""
+    tokens = np.concatenate(list(documents(200, 20)[0]))[: 8 * 6 * BPTT + 1]
+    return Corpus.from_arrays(np.array_split(tokens.astype(np.int32), 20))
 
 
 def language_model_task(devices: int = 1, **options: Any) -> LanguageModelTask:
     """8 rows; 6 batches of 8 steps an epoch, the validation stream alike, so that one shape is compiled."""
-    tokens = np.concatenate(list(documents(200, 20)[0]))[: 8 * 6 * BPTT + 1]
-    corpus = Corpus.from_arrays(np.array_split(tokens.astype(np.int32), 20))
+    corpus = stream_corpus()
     train = LanguageModelStream(corpus, 8, BPTT, shuffle=True, seed=3)
     return LanguageModelTask(SIZES, train, LanguageModelStream(corpus, 8, BPTT), Devices(devices), **options)
 
 
-def classifier_task(devices: int = 1, longest: int = BPTT, **options: Any) -> ClassifierTask:
-    """40 documents in 5 batches of 8; one chunk by default, so that one shape is compiled."""
-    corpus, labels = documents(40, longest)
+def classifier_task(devices: int = 1, count: int = 40, **options: Any) -> ClassifierTask:
+    """Documents of one or two chunks, 40 in 5 batches of 8, or fewer than 8 in a batch that is filled up; one shape."""
+    corpus, labels = documents(count, 2 * BPTT)
     train, valid = (DocumentBatches(corpus, labels, 8, BPTT, seed=1) for _ in range(2))
     return ClassifierTask(SIZES, Head(2, (6,)), train, valid, Devices(devices), **options)
 

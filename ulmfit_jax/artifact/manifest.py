@@ -46,10 +46,10 @@ def check_manifest(folder: Path) -> None:
             )
 
 
-def listed_files(folder: Path) -> set[str]:
-    """The files that the folder's manifest lists, whether they are there or not; none if it is no manifest of ours."""
+def own_files(folder: Path) -> set[str]:
+    """The manifest and the files that it lists, there or not; none where there is no manifest of a model."""
     try:
-        return set(_read(folder))
+        return {MANIFEST, *_read(folder)}
     except ArtifactError:
         return set()
 

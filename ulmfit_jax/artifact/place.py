@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ulmfit_jax.artifact.manifest import MANIFEST, listed_files
+from ulmfit_jax.artifact.manifest import own_files
 from ulmfit_jax.errors import ArtifactError
 
 
@@ -14,18 +14,18 @@ def check_place(folder: Path) -> None:
     """Make sure that writing a model at `folder` costs nobody anything.
 
     Raises:
-        ArtifactError: there is something else than an empty folder or a model folder, whole or damaged, with nothing in
-            it but the model's own files.
+        ArtifactError: there is something else than an empty folder or a model folder (damaged or whole) with no file
+            in it but its own.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise ArtifactError(f"{folder} exists and is not a folder: choose another place, nothing was overwritten")
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    foreign = sorted(present - (listed_files(folder) | {MANIFEST} if MANIFEST in present else set()))
+    foreign = present - own_files(folder)
     if foreign:
         raise ArtifactError(
-            f"{folder} exists and holds {foreign[0]}, which is not of a model: choose another place, "
+            f"{folder} exists and holds {min(foreign)}, which is not of a model: choose another place, "
             "nothing was overwritten"
         )
 

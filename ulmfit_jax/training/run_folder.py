@@ -200,9 +200,21 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
+    stored, asked = _named_values(stored), _named_values(asked)
     for name in sorted(stored.keys() | asked.keys()):
         if stored.get(name) != asked.get(name):
             raise ConfigError(
                 f"{path} holds a run with {name} = {stored.get(name)!r}, but {asked.get(name)!r} is asked for now: "
                 "choose another folder, or the same options to go on with that run"
             )
+
+
+def _named_values(value: Any, name: str = "") -> dict[str, Any]:
+    """The values of nested dictionaries and lists by their place, `stages.0.epochs`."""
+    if not isinstance(value, (dict, list)):
+        return {name: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    values: dict[str, Any] = {}
+    for key, entry in items:
+        values |= _named_values(entry, f"{name}.{key}" if name else str(key))
+    return values

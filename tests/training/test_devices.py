@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from tiny_runs import CLIPPED, classifier_task, language_model_task, run
+
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.parameters import flatten
+from ulmfit_jax.training.mapping import Devices
+
+
+@pytest.mark.parametrize(
+    "make",
+    [language_model_task, classifier_task, partial(classifier_task, count=5)],
+    ids=["language model", "classifier", "classifier with filler rows"],
+)
+def test_one_and_four_devices_train_alike_with_dropout_on(make: Any) -> None:
+    one, four = (run(make(devices), [CLIPPED], devices=devices) for devices in (1, 4))
+    for alone, shared in zip(one.history, four.history, strict=True):
+        for column in ("train_loss", "valid_loss"):
+            assert shared[column] == pytest.approx(alone[column], abs=1e-5)
+    shared_leaves = flatten({"parameters": four.parameters, "statistics": four.statistics})
+    for path, leaf in flatten({"parameters": one.parameters, "statistics": one.statistics}).items():
+        np.testing.assert_allclose(shared_leaves[path], leaf, atol=1e-5, err_msg=path)
+
+
+def test_rows_are_split_and_joined_again() -> None:
+    devices = Devices(4)
+    array = np.arange(2 * 8 * 3).reshape(2, 8, 3)
+    split = devices.split_rows(array, 1)
+    assert split.shape == (2, 4, 2, 3)
+    np.testing.assert_array_equal(split[:, 1], array[:, 2:4])
+    np.testing.assert_array_equal(devices.join_rows(split, 1), array)
+
+
+def test_a_tree_lies_whole_or_in_shares_on_the_devices() -> None:
+    devices, tree = Devices(4), {"a": np.arange(8, dtype=np.float32).reshape(4, 2)}
+    whole, shares = devices.replicate(tree)["a"], devices.scatter(tree)["a"]
+    assert [piece.data.shape for piece in whole.addressable_shards] == [(4, 2)] * 4
+    assert [piece.data.shape for piece in shares.addressable_shards] == [(1, 2)] * 4
+    np.testing.assert_array_equal(shares, tree["a"])
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_devices_that_are_not_there(count: int) -> None:
+    with pytest.raises(ConfigError, match=f"{count} asked for, but this machine offers 4 cpu"):
+        Devices(count)
+    assert len(Devices()) == len(jax.local_devices()) == 4
+
+
+@pytest.mark.parametrize("make", [language_model_task, classifier_task])
+def test_a_batch_that_does_not_divide_is_refused(make: Any) -> None:
+    with pytest.raises(ConfigError, match="batch_size 8 does not divide over 3 devices"):
+        make(3)

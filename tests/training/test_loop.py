@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_task import BATCHES, START, Interruption, ScriptedTask, StopAt
+from tiny_runs import run
+
+from ulmfit_jax.errors import ConfigError, TrainingError
+from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.optim.groups import LayerGroup
+from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
+from ulmfit_jax.training.loop import LoopOptions, TrainResult
+from ulmfit_jax.training.progress import SilentProgress
+from ulmfit_jax.training.stages import Stage
+from ulmfit_jax.training.task import StepControls
+
+STAGES = [Stage("first", 2, 0.1), Stage("second", 1, (0.01, 0.2), schedule="constant")]
+STEPS = 3 * BATCHES
+
+
+def start() -> tuple[Tree, Tree]:
+    return jax.tree.map(np.copy, START), {}
+
+
+def scripted(task: ScriptedTask, stages: list[Stage] = STAGES, **options: Any) -> TrainResult:
+    return run(task, stages, start(), **options)
+
+
+def without_seconds(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+def test_the_table_has_a_row_for_each_epoch() -> None:
+    history = scripted(ScriptedTask([3.0, 2.0, 1.0])).history
+    places = [(row["stage"], row["epoch"], row["step"], row["valid_loss"]) for row in history]
+    assert places == [("first", 0, 5, 3.0), ("first", 1, 10, 2.0), ("second", 0, 15, 1.0)]
+
+
+def test_the_training_loss_is_fastai_s_smoothed_one_and_starts_afresh_in_each_stage() -> None:
+    losses: list[float] = []
+
+    class Recording(ScriptedTask):
+        def step(self, *args: Any) -> Any:
+            inner = super().step(*args)
+
+            def step(*args: Any) -> Any:
+                state, result = inner(*args)
+                losses.append(float(result.loss))
+                return state, result
+
+            return step
+
+    history = scripted(Recording()).history
+    for row, seen in zip(history, [losses[:5], losses[:10], losses[10:]], strict=True):
+        weights = 0.98 ** np.arange(len(seen))[::-1]
+        assert row["train_loss"] == pytest.approx((weights * seen).sum() / weights.sum(), rel=1e-9)
+
+
+def test_each_epoch_and_step_is_given_its_number_and_the_step_its_rates_and_its_momentum() -> None:
+    given_controls: list[StepControls] = []
+    epochs: list[int] = []
+
+    class Recording(ScriptedTask):
+        groups = (LayerGroup("first", ("v",)), LayerGroup("last", ("w",)))
+
+        def train_batches(self, epoch: int, start: int) -> Any:
+            epochs.append(epoch)
+            return super().train_batches(epoch, start)
+
+        def step(self, *args: Any) -> Any:
+            inner = super().step(*args)
+
+            def step(state: Any, batch: Any, controls: StepControls) -> Any:
+                given_controls.append(controls)
+                return inner(state, batch, controls)
+
+            return step
+
+    run(Recording(), STAGES, ({"v": np.zeros(1, np.float32), **START}, {}))
+    assert epochs == [0, 1, 2]
+    assert [int(controls.step) for controls in given_controls] == list(range(STEPS))
+    assert {int(controls.seed) for controls in given_controls} == {5}
+    rate, momentum = one_cycle(10, 0.1), one_cycle_momentum(10)
+    expected = [(rate(t), rate(t), momentum(t)) for t in range(10)] + [(0.01, 0.2, 0.8)] * 5
+    found = [(*controls.learning_rates, controls.momentum) for controls in given_controls]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@settings(max_examples=8)
+@given(events=st.lists(st.integers(0, STEPS + 4), min_size=1, max_size=2), save_steps=st.sampled_from([2, 7, 99]))
+def test_a_run_that_is_broken_off_anywhere_ends_as_the_whole_one(events: list[int], save_steps: int) -> None:
+    options = LoopOptions(save_steps=save_steps)
+    whole = scripted(ScriptedTask())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for event in events:
+            try:
+                scripted(ScriptedTask(), folder=folder, options=options, progress=StopAt(event))
+            except Interruption:
+                continue
+        result = scripted(ScriptedTask(), folder=folder, options=options)
+        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    np.testing.assert_array_equal(result.parameters["w"], whole.parameters["w"])
+    assert without_seconds(result.history) == without_seconds(whole.history) == without_seconds(rows)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    first = scripted(ScriptedTask(), folder=tmp_path)
+    progress = StopAt()
+    again = scripted(ScriptedTask(), folder=tmp_path, progress=progress)
+    assert progress.events == 0
+    np.testing.assert_array_equal(again.parameters["w"], first.parameters["w"])
+    assert again.history == first.history
+
+
+def test_a_row_lost_between_state_and_table_is_written_at_the_next_start(tmp_path: Path) -> None:
+    whole = scripted(ScriptedTask(), folder=tmp_path)
+    (tmp_path / "metrics.jsonl").unlink()
+    scripted(ScriptedTask(), folder=tmp_path)
+    assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == whole.history
+
+
+LONG = [Stage("long", 6, 0.1, schedule="constant")]
+
+
+def test_keep_best_returns_the_epoch_of_the_lowest_validation_loss() -> None:
+    losses = [3.0, 1.0, 2.0, 1.5, 4.0, 1.0]
+    best = scripted(ScriptedTask(losses), LONG, options=LoopOptions(keep_best=True))
+    last = scripted(ScriptedTask(losses), LONG)
+    until_best = scripted(ScriptedTask(losses), [Stage("short", 2, 0.1, schedule="constant")])
+    np.testing.assert_array_equal(best.parameters["w"], until_best.parameters["w"])
+    assert not np.array_equal(best.parameters["w"], last.parameters["w"])
+    assert len(best.history) == 6
+
+
+def test_the_best_parameters_outlive_an_interruption(tmp_path: Path) -> None:
+    losses, options = [3.0, 1.0, 2.0, 1.5, 4.0, 1.5], LoopOptions(keep_best=True, save_steps=3)
+    whole = scripted(ScriptedTask(losses), LONG, options=options)
+    with pytest.raises(Interruption):
+        scripted(ScriptedTask(losses), LONG, folder=tmp_path, options=options, progress=StopAt(4 * (BATCHES + 1) - 1))
+    resumed = ScriptedTask(losses[3:])
+    result = scripted(resumed, LONG, folder=tmp_path, options=options)
+    np.testing.assert_array_equal(result.parameters["w"], whole.parameters["w"])
+    assert [row["valid_loss"] for row in result.history] == losses
+
+
+def test_a_stage_ends_after_so_many_epochs_without_a_better_one() -> None:
+    messages: list[str] = []
+
+    class Messages(SilentProgress):
+        def message(self, text: str) -> None:
+            messages.append(text)
+
+    stages = [*LONG, Stage("next", 1, 0.1)]
+    losses = [3.0, 1.0, 2.0, 1.5, 0.5]
+    history = scripted(ScriptedTask(losses), stages, options=LoopOptions(patience=2), progress=Messages()).history
+    assert [(row["stage"], row["epoch"]) for row in history] == [("long", i) for i in range(4)] + [("next", 0)]
+    assert messages == ["stage long ended after epoch 4: no better valid_loss"]
+
+
+def test_without_validation_nothing_ends_early() -> None:
+    assert len(scripted(ScriptedTask(), LONG, options=LoopOptions(patience=1)).history) == 6
+
+
+def test_a_patience_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="patience is 0"):
+        LoopOptions(patience=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "said", "save_steps"),
+    [
+        (np.nan, 1.0, "loss is nan", 1),
+        (np.nan, 1.0, "loss is nan", 99),
+        (np.inf, 1.0, "loss is inf", 4),
+        (1.0, np.inf, "norm of the gradients is inf", 4),
+    ],
+)
+def test_a_number_that_is_not_finite_ends_the_run_and_is_never_saved(
+    tmp_path: Path, loss: float, norm: float, said: str, save_steps: int
+) -> None:
+    options = LoopOptions(save_steps=save_steps)
+    task = ScriptedTask(bad_steps={BATCHES + 2: (loss, norm)})
+    with pytest.raises(TrainingError, match=f"{said} at step 8 of stage first: .*last good state is in {tmp_path}"):
+        scripted(task, folder=tmp_path, options=options)
+    result = scripted(ScriptedTask(), folder=tmp_path, options=options)
+    np.testing.assert_array_equal(result.parameters["w"], scripted(ScriptedTask()).parameters["w"])
+
+
+def test_without_a_folder_the_sentence_names_none() -> None:
+    with pytest.raises(TrainingError, match=r"at step 1 of stage first: lower the learning rate or clip gradients$"):
+        scripted(ScriptedTask(bad_steps={0: (np.nan, 1.0)}))

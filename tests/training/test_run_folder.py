@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scripted_task import BATCHES, START, Interruption, ScriptedTask, StopAt
+from tiny_runs import CLIPPED, language_model_task, run
+
+from ulmfit_jax.errors import ArtifactError, ConfigError, TrainingError
+from ulmfit_jax.nn.parameters import flatten
+from ulmfit_jax.training.loop import LoopOptions
+from ulmfit_jax.training.run_folder import Position, RunFolder
+from ulmfit_jax.training.stages import Stage
+from ulmfit_jax.training.task import TrainState
+
+CONFIG = {"recipe": "tiny", "seed": 1, "rates": (0.1, 0.2)}
+STATE = TrainState({"a": {"b": np.arange(3, dtype=np.float32)}}, {}, (np.int32(4), {"m": np.ones(2, np.float32)}), ())
+STAGES = [Stage("only", 2, 0.1)]
+
+
+def saved(path: Path, config: dict[str, Any] | None = None) -> None:
+    folder = RunFolder(path, config or CONFIG)
+    folder.save(STATE, Position(step=7, saves=1, history=[{"loss": 0.1}]), None)
+    folder.close()
+
+
+def test_a_new_folder_has_a_configuration_and_no_state(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "new" / "run", CONFIG)
+    assert folder.load() is None
+    folder.close()
+    written = json.loads((tmp_path / "new" / "run" / "config.json").read_text())
+    assert written == {"format_version": 1, "recipe": "tiny", "seed": 1, "rates": [0.1, 0.2]}
+
+
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    saved(tmp_path)
+    folder = RunFolder(tmp_path, CONFIG)
+    snapshot = folder.load()
+    folder.close()
+    assert snapshot is not None
+    assert snapshot.position == Position(step=7, saves=1, history=[{"loss": 0.1}])
+    np.testing.assert_array_equal(snapshot.arrays["parameters"]["a"]["b"], STATE.parameters["a"]["b"])
+    assert [leaf.dtype for leaf in snapshot.arrays["optimizer"].values()] == [np.int32, np.float32]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"seed": 2}, "seed = 1, but 2"),
+        ({"rates": (0.1, 0.3)}, "rates.1 = 0.2, but 0.3"),
+        ({"new": 1}, "new = None, but 1"),
+    ],
+)
+def test_another_configuration_is_refused_and_the_folder_stays(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    saved(tmp_path)
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(
+        ConfigError, match=f"{tmp_path} holds a run with {said} is asked for now: choose another folder"
+    ):
+        RunFolder(tmp_path, CONFIG | changed)
+    assert (tmp_path / "config.json").read_bytes() == before
+    folder = RunFolder(tmp_path, CONFIG)
+    assert folder.load() is not None
+    folder.close()
+
+
+def test_before_a_state_is_saved_the_configuration_may_change(tmp_path: Path) -> None:
+    RunFolder(tmp_path, CONFIG).close()
+    RunFolder(tmp_path, CONFIG | {"seed": 2}).close()
+    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 2
+
+
+def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
+    saved(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"config\.json is damaged"):
+        RunFolder(tmp_path, CONFIG)
+
+
+def test_a_damaged_state_is_named_and_the_one_before_serves_without_it(tmp_path: Path) -> None:
+    run(ScriptedTask(), STAGES, (START, {}), tmp_path)
+    states = sorted(int(path.name) for path in (tmp_path / "state").iterdir())
+    newest = tmp_path / "state" / str(states[-1])
+    for file in newest.rglob("*"):
+        if file.is_file():
+            os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(ArtifactError, match=rf"{newest} is damaged.*delete that folder"):
+        run(ScriptedTask(), STAGES, (START, {}), tmp_path)
+    for file in sorted(newest.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    newest.rmdir()
+    assert len(run(ScriptedTask(), STAGES, (START, {}), tmp_path).history) == 2
+
+
+def test_two_states_are_kept(tmp_path: Path) -> None:
+    run(ScriptedTask(), STAGES, (START, {}), tmp_path, LoopOptions(save_steps=1))
+    assert len(list((tmp_path / "state").iterdir())) == 2
+
+
+def test_a_state_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path, CONFIG)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise ValueError("RESOURCE_EXHAUSTED: write failed: No space left on device\n[source locations]")
+
+    monkeypatch.setattr(folder._manager, "save", full)
+    with pytest.raises(TrainingError, match=r"there is no free disk left.*make room and start the same run again"):
+        folder.save(STATE, Position(saves=1), None)
+    folder.close()
+
+
+def test_a_run_goes_on_with_another_number_of_devices(tmp_path: Path) -> None:
+    """In the middle of an epoch, so that the recurrent state is cut anew too."""
+    stages, options = [CLIPPED], LoopOptions(save_steps=4)
+    whole = run(language_model_task(), stages)
+    with pytest.raises(Interruption):
+        run(language_model_task(), stages, folder=tmp_path, options=options, progress=StopAt(BATCHES))
+    result = run(language_model_task(4), stages, folder=tmp_path, options=options, devices=4)
+    found = flatten(result.parameters)
+    for path, leaf in flatten(whole.parameters).items():
+        np.testing.assert_allclose(found[path], leaf, atol=1e-5, err_msg=path)

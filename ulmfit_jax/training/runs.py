@@ -1,0 +1,193 @@
+"""One call for a whole training: settings, data and stages in, parameters and the table of epochs out.
+
+Everything that a run takes from its data and settings is an argument, so the same arguments give the same model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ulmfit_jax.data.batches import DocumentBatches
+from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.data.stream import LanguageModelStream
+from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.documents import MAX_LENGTH
+from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.training.classifier import ClassifierTask
+from ulmfit_jax.training.language_model import LanguageModelTask
+from ulmfit_jax.training.loop import Loop, LoopOptions, TrainResult
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.progress import Progress
+from ulmfit_jax.training.run_folder import RunFolder
+from ulmfit_jax.training.stages import Stage
+
+
+@dataclass(frozen=True)
+class LanguageModelSettings:
+    """How a language model is trained.
+
+    Attributes:
+        batch_size: rows of the token stream; 64 in fastai and the paper.
+        bptt: tokens of a batch in each row; 72 in fastai, 70 in the paper.
+        drop_mult: scales the dropouts.
+        activation_penalty: AR.
+        temporal_penalty: TAR.
+        backwards: predict each document from its end.
+    """
+
+    batch_size: int = 64
+    bptt: int = 72
+    drop_mult: float = 1.0
+    activation_penalty: float = 2.0
+    temporal_penalty: float = 1.0
+    backwards: bool = False
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """How a classifier is trained.
+
+    Attributes:
+        batch_size: documents of a batch; 64 in fastai's notebook, 32 in the paper's scripts.
+        bptt: tokens of a chunk.
+        max_length: tokens at a document's end that are pooled and trained on.
+        drop_mult: scales the dropouts; 0.5 in fastai.
+        activation_penalty: AR.
+        temporal_penalty: TAR.
+        label_smoothing: 0 in the paper, 0.1 in MultiFiT.
+        backwards: read each document from its end, for an encoder that was trained so.
+    """
+
+    batch_size: int = 64
+    bptt: int = 72
+    max_length: int = MAX_LENGTH
+    drop_mult: float = 0.5
+    activation_penalty: float = 2.0
+    temporal_penalty: float = 1.0
+    label_smoothing: float = 0.0
+    backwards: bool = False
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where and how a recipe runs: everything that does not change what is learnt.
+
+    Attributes:
+        devices: devices to run on.
+        folder: where the run's states are kept; None keeps nothing.
+        options: see `LoopOptions`.
+        progress: is told what happens; None tells nobody.
+    """
+
+    devices: Devices
+    folder: RunFolder | None = None
+    options: LoopOptions = field(default_factory=LoopOptions)
+    progress: Progress | None = None
+
+
+def train_language_model(
+    architecture: Architecture,
+    parameters: Tree | None,
+    train: Corpus,
+    valid: Corpus | None,
+    stages: Sequence[Stage],
+    settings: LanguageModelSettings,
+    seed: int,
+    context: RunContext,
+) -> TrainResult:
+    """Train a language model, from `parameters` or (None) from fresh ones drawn from `seed`.
+
+    Raises:
+        DataError: a corpus is too small for the batch size.
+        TrainingError: a loss was not finite.
+    """
+    task = LanguageModelTask(
+        architecture,
+        LanguageModelStream(train, settings.batch_size, settings.bptt, settings.backwards, shuffle=True, seed=seed),
+        validation_stream(valid, settings, len(context.devices)),
+        context.devices,
+        drop_mult=settings.drop_mult,
+        activation_penalty=settings.activation_penalty,
+        temporal_penalty=settings.temporal_penalty,
+    )
+    if parameters is None:
+        parameters, _ = task.definition.initialise(seed)
+    return _loop(task, stages, seed, context).run(parameters, {})
+
+
+def validation_stream(
+    valid: Corpus | None, settings: LanguageModelSettings, n_devices: int
+) -> LanguageModelStream | None:
+    """The stream to measure on: with fewer rows than in training where the corpus is small."""
+    if valid is None or valid.n_tokens < 2 * n_devices:
+        return None
+    rows = min(settings.batch_size, max((valid.n_tokens - 1) // settings.bptt, 1))
+    rows = max(rows - rows % n_devices, n_devices)
+    return LanguageModelStream(valid, rows, settings.bptt, settings.backwards)
+
+
+def train_classifier(
+    architecture: Architecture,
+    head: Head,
+    encoder: Tree | None,
+    train: tuple[Corpus, np.ndarray],
+    valid: tuple[Corpus, np.ndarray] | None,
+    stages: Sequence[Stage],
+    settings: ClassifierSettings,
+    seed: int,
+    context: RunContext,
+) -> TrainResult:
+    """Train a classifier from an `encoder`'s parameters (None: fresh ones) and a fresh head.
+
+    Args:
+        architecture: sizes of the encoder.
+        head: sizes of the head.
+        encoder: the `encoder` branch of a language model's parameters.
+        train: documents and their class indices.
+        valid: the same to measure on, or None.
+        stages: the fits.
+        settings: see `ClassifierSettings`.
+        seed: of the head's initial values, dropout and the order of the data.
+        context: see `RunContext`.
+
+    Raises:
+        ArtifactError: the encoder's shapes are not those of the architecture.
+        TrainingError: a loss was not finite.
+    """
+
+    def batches(data: tuple[Corpus, np.ndarray]) -> DocumentBatches:
+        return DocumentBatches(data[0], data[1], settings.batch_size, settings.bptt, settings.backwards, seed)
+
+    task = ClassifierTask(
+        architecture,
+        head,
+        batches(train),
+        batches(valid) if valid is not None else None,
+        context.devices,
+        drop_mult=settings.drop_mult,
+        activation_penalty=settings.activation_penalty,
+        temporal_penalty=settings.temporal_penalty,
+        label_smoothing=settings.label_smoothing,
+        max_length=settings.max_length,
+    )
+    parameters, statistics = task.definition.initialise(seed)
+    if encoder is not None:
+        parameters = {**parameters, "encoder": encoder}
+        task.definition.check(parameters, statistics, "the encoder")
+    return _loop(task, stages, seed, context).run(parameters, statistics)
+
+
+def _loop(task: LanguageModelTask | ClassifierTask, stages: Sequence[Stage], seed: int, context: RunContext) -> Loop:
+    return Loop(
+        task,
+        stages,
+        context.devices,
+        seed=seed,
+        folder=context.folder,
+        options=context.options,
+        progress=context.progress,
+    )
