@@ -164,15 +164,15 @@ def measure(options: argparse.Namespace, artifact: Artifact) -> dict[str, float]
     """Perplexity per word and bits per character on the WikiText-103 validation text, with the parameters as stored."""
     documents, words, characters = wikitext(options.data_dir / "wikitext-103" / "wiki.valid.tokens")
     corpus = Corpus.from_arrays([artifact.tokenizer.encode(text) for text in documents])
-    stored = to_device(half_precision(artifact.parameters))
     devices = Devices(1)
+    stored = devices.replicate(to_device(half_precision(artifact.parameters)))
     step = evaluation_step(language_model_definition(artifact.architecture), devices)
     stream = LanguageModelStream(corpus, 4, 512, backwards=options.backwards)
     carry, total = zero_carry(artifact.architecture, 4, devices), 0.0
     for inputs, targets in stream.epoch(0):
         scored = np.where(targets == UNK_ID, -1, targets).astype(np.int32)
         split = (devices.split_rows(inputs, 1), devices.split_rows(scored, 1))
-        scores, carry = step(devices.replicate(stored), *split, carry)
+        scores, carry = step(stored, *split, carry)
         total += float(scores.loss)
     total *= corpus.n_tokens / stream.tokens_per_epoch
     return {

@@ -187,7 +187,7 @@ class Loop:
         row = {
             "stage": stage.name,
             "epoch": position.epoch,
-            "train_loss": position.smoothed / (1 - SMOOTHING**position.smoothed_steps),
+            "train_loss": self._train_loss(),
             **measures,
             "seconds": round(time.monotonic() - started, 3),
             "step": position.step,
@@ -226,7 +226,11 @@ class Loop:
             raise TrainingError(f"{found} at {place}: lower the learning rate or clip gradients{where}")
         position.smoothed = SMOOTHING * position.smoothed + (1 - SMOOTHING) * loss
         position.smoothed_steps += 1
-        self._progress.step_done(done_steps, position.smoothed / (1 - SMOOTHING**position.smoothed_steps))
+        self._progress.step_done(done_steps, self._train_loss())
+
+    def _train_loss(self) -> float:
+        """The smoothed training loss without the bias of its start at 0."""
+        return self._position.smoothed / (1 - SMOOTHING**self._position.smoothed_steps)
 
     def _epoch_number(self) -> int:
         """Number of the epoch in the whole run: another order of the data in every epoch of every stage."""

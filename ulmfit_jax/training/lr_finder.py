@@ -28,7 +28,7 @@ DIVERGENCE = 4.0
 
 @dataclass(frozen=True)
 class LearningRates:
-    """The curve of a finder run, and four readings of it.
+    """The curve of a finder run, and three readings of it.
 
     Attributes:
         rates: rate of each step, rising.
@@ -52,7 +52,7 @@ class LearningRates:
 
     @property
     def valley(self) -> float:
-        """Two thirds into the longest falling stretch of the curve: fastai's default reading."""
+        """Half-way down the longest falling stretch of the curve: fastai's default reading."""
         rates, losses = self._usable()
         length = np.ones(len(losses), int)
         for end, start in itertools.product(range(len(losses)), repeat=2):
