@@ -3,7 +3,8 @@
     python experiments/imdb.py --data-dir DATA --out RUN                                # everything, as the notebook
     python experiments/imdb.py --data-dir DATA --out RUN --train-docs 2500 --epochs 1   # few labels, all the text
 
-DATA holds the prepared TFDS data set `imdb_reviews`. Measured figures, hardware and times: experiments/README.md.
+DATA, or `tensorflow_datasets` in it, holds the prepared TFDS data set `imdb_reviews`. Measured figures, hardware and
+times: experiments/README.md.
 
 The language model reads the texts of the training and the unsupervised reviews, never those of the test set, unless
 `--transductive` says so (the notebook does it). Validation is cut from the training labels; the test set is read once
@@ -52,6 +53,7 @@ def arguments() -> argparse.Namespace:
         "--epochs", type=int, default=10, help="epochs of language-model fine-tuning; 0 leaves (b), (c) out"
     )
     parser.add_argument("--lm-drop-mult", type=float, help="scales the language model's dropouts")
+    parser.add_argument("--lm-learning-rate", type=float, help="peak rate of its fine-tuning")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backwards", action="store_true", help="read from the end; needs a backward language model")
@@ -116,6 +118,7 @@ class Experiment:
             epochs=options.epochs,
             frozen_epochs=0,
             drop_mult=options.lm_drop_mult,
+            learning_rate=options.lm_learning_rate,
             backwards=options.backwards and self.pretrained is None,
             seed=options.seed,
             verbose=True,

@@ -113,6 +113,11 @@ def test_features_are_chosen_by_type_and_name(prepared, location, options, texts
     assert contents(f"tfds:{location}", prepared, **options) == (texts, labels)
 
 
+def test_the_folder_above_may_be_given(prepared, tmp_path):
+    (tmp_path / "tensorflow_datasets").symlink_to(prepared)
+    assert contents("tfds:trec:train", tmp_path, label_column="label-coarse") == (["Who ?"], ["HUM"])
+
+
 def test_texts_are_streamed_whole(prepared):
     texts = list(iter_texts("tfds:wiki40b/en:train", data_dir=str(prepared)))
     assert sorted(texts) == sorted(f"Article {i}" for i in range(3000))

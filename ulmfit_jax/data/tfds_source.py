@@ -74,7 +74,8 @@ def tfds_records(
         location: `tfds:NAME[/CONFIG][:VERSION]:SPLIT`.
         text_column, label_column: names of features; a label may be text or a whole number too.
         require_labels: whether there must be a label feature.
-        data_dir: where TFDS keeps prepared data sets; its own default where None.
+        data_dir: where TFDS keeps prepared data sets, or the folder with its `tensorflow_datasets` in it; TFDS's own
+            default where None.
         download: whether a data set that is not prepared there may be downloaded and prepared.
 
     Raises:
@@ -86,7 +87,7 @@ def tfds_records(
 
     target = TfdsLocation.parse(location)
     root = Path(tfds.core.constants.DATA_DIR if data_dir is None else data_dir).expanduser()
-    folder = prepared_folder(target, root)
+    folder = prepared_folder(target, root) or prepared_folder(target, root / "tensorflow_datasets")
     if folder is None and not download:
         raise DataError(
             f"{target.builder_name} is not prepared in {root}; allow the download, or give the folder of prepared "

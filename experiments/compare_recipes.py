@@ -1,0 +1,138 @@
+"""Compare settings on validation data cut from training data: how this project's defaults were chosen.
+
+    python experiments/compare_recipes.py classifier DATA --model DIR --documents 300 --repeats 3 \\
+        --variant "drop_mult=0.5" --variant "drop_mult=1.0, label_smoothing=0.1"
+    python experiments/compare_recipes.py language-model DATA --model wikipedia-small --documents 4000 \\
+        --variant "learning_rate=1e-3" --variant "learning_rate=4e-3"
+
+A variant names arguments of `TextClassifier` or `LanguageModel`. Each repeat draws other documents, the same ones for
+all variants; its number is the seed. Prints a Markdown table of means over the repeats. A classifier takes the encoder
+of --model as it is, trains on all its documents and is measured on the others; TF-IDF stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ulmfit_jax import LanguageModel, TextClassifier
+from ulmfit_jax.baseline import tfidf_accuracy
+from ulmfit_jax.data import TextDataset, read_dataset
+from ulmfit_jax.errors import ConfigError, UlmfitError
+
+Measures = dict[str, float]
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=("classifier", "language-model"))
+    parser.add_argument("data", help="as in `ulmfit train`; give training data, never a test set")
+    parser.add_argument("--data-dir", help="folder of prepared TFDS data sets")
+    parser.add_argument("--model", default="wikipedia-small", help="language model that every variant starts from")
+    parser.add_argument("--documents", type=int, required=True, help="to train on")
+    parser.add_argument("--valid-documents", type=int, default=1000, help="to measure on")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument(
+        "--variant", action="append", required=True, help='such as "drop_mult=1.0, epochs=(1, 1, 1, 2)"'
+    )
+    parser.add_argument("--verbose", action="store_true", help="show the tables of epochs")
+    return parser.parse_args()
+
+
+def settings(variant: str) -> dict[str, Any]:
+    """The keyword arguments that a variant names; 'defaults' names none.
+
+    Raises:
+        ConfigError: it is not of the form "name=value, name=value".
+    """
+    if variant == "defaults":
+        return {}
+    try:
+        call = ast.parse(f"f({variant})", mode="eval").body
+        if isinstance(call, ast.Call) and not call.args:
+            return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        raise ValueError
+    except (SyntaxError, ValueError):
+        raise ConfigError(f'{variant!r} is not of the form "name=value, name=value"') from None
+
+
+def measure_classifier(
+    options: argparse.Namespace, chosen: dict[str, Any], data: tuple[TextDataset, TextDataset], seed: int
+) -> Measures:
+    """Train one classifier and measure it."""
+    train, valid = data
+    fixed = {"lm_epochs": 0, "validation_fraction": 0.0, "seed": seed, "verbose": options.verbose}
+    model = TextClassifier(options.model, **{**fixed, **chosen})
+    model.fit(train.texts, train.labels or [])
+    result = model.evaluate(valid.texts, valid.labels or [])
+    return {
+        "error, %": 100 * result["error"],
+        "loss": result["loss"],
+        "training loss": model.history_[-1]["train_loss"],
+    }
+
+
+def measure_language_model(
+    options: argparse.Namespace, chosen: dict[str, Any], data: tuple[TextDataset, TextDataset], seed: int
+) -> Measures:
+    """Fine-tune one language model and measure it."""
+    train, valid = data
+    model = LanguageModel(options.model, **{"seed": seed, "verbose": options.verbose, **chosen})
+    model.fit(train.texts, valid.texts)
+    return {"perplexity per token": model.history[-1]["perplexity"], "training loss": model.history[-1]["train_loss"]}
+
+
+def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
+    """Training and validation documents of each repeat."""
+    data = read_dataset(options.data, data_dir=options.data_dir, require_labels=options.task == "classifier")
+    needed = options.documents + options.valid_documents
+    if needed > len(data):
+        raise ConfigError(f"{options.data} has {len(data):,} documents, {needed:,} are asked for")
+    orders = [np.random.default_rng(seed).permutation(len(data))[:needed] for seed in range(options.repeats)]
+    return [(data.select(o[: options.documents]), data.select(o[options.documents :])) for o in orders]
+
+
+def main() -> None:
+    """Measure every variant on every draw, print the table."""
+    options = arguments()
+    try:
+        variants = [(text, settings(text)) for text in options.variant]
+        data = draws(options)
+        if options.task == "classifier":
+            errors = [
+                100 - 100 * tfidf_accuracy(train.texts, train.labels or [], valid.texts, valid.labels or [])
+                for train, valid in data
+            ]
+            print(f"TF-IDF + logistic regression: error {np.mean(errors):.2f} %")
+        measure = measure_classifier if options.task == "classifier" else measure_language_model
+        compare(options, measure, variants, data)
+    except UlmfitError as error:
+        raise SystemExit(f"compare_recipes: {error}") from None
+
+
+def compare(
+    options: argparse.Namespace,
+    measure: Callable[..., Measures],
+    variants: list[tuple[str, dict[str, Any]]],
+    data: list[tuple[TextDataset, TextDataset]],
+) -> None:
+    """A row for each variant, printed as soon as it is measured."""
+    for number, (text, chosen) in enumerate(variants):
+        started = time.monotonic()
+        found = [measure(options, chosen, draw, seed) for seed, draw in enumerate(data)]
+        seconds = (time.monotonic() - started) / len(data)
+        if number == 0:
+            print("| variant | " + " | ".join(found[0]) + " | seconds |\n|---" + "|---" * (len(found[0]) + 1) + "|")
+        columns = [np.array([row[name] for row in found]) for name in found[0]]
+        cells = [f"{c.mean():.3f}" + (f" ± {c.std(ddof=1):.3f}" if len(c) > 1 else "") for c in columns]
+        print(f"| {text} | " + " | ".join(cells) + f" | {seconds:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
