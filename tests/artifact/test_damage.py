@@ -131,7 +131,7 @@ def test_a_vocabulary_that_does_not_fit_the_weights(tmp_path: Path) -> None:
 
 def test_arrays_that_do_not_fit_the_architecture(folder: Path) -> None:
     reconfigured(folder, lambda config: config["architecture"].update(hidden_size=5))
-    refused(folder, r"encoder/lstm_0/bias has the shape \(16,\) where the network needs \(20,\)")
+    refused(folder, r"encoder/lstm_0/input_bias has the shape \(16,\) where the network needs \(20,\)")
 
 
 def test_labels_that_do_not_fit_the_head(folder: Path) -> None:

@@ -219,8 +219,6 @@ def test_initial_parameters_have_the_ranges_of_fastai() -> None:
         hidden = 60 if "lstm_0" in path else 40
         bound = 0.1 if path == "encoder/embedding" else hidden**-0.5
         variance = bound**2 / 3
-        if path.endswith("bias"):  # the sum of two draws
-            bound, variance = 2 * bound, 2 * variance
         values = np.asarray(array)
         assert np.abs(values).max() <= bound, path
         assert np.abs(values).max() > 0.8 * bound, path
@@ -230,11 +228,11 @@ def test_initial_parameters_have_the_ranges_of_fastai() -> None:
 
 def test_the_seed_decides_the_parameters(parameters: Tree) -> None:
     one, (same, other) = parameters["encoder"], (NETWORK.initialise(seed)[0]["encoder"] for seed in (3, 4))
-    np.testing.assert_array_equal(one["lstm_0"]["bias"], same["lstm_0"]["bias"])
-    assert not np.allclose(one["lstm_0"]["bias"], other["lstm_0"]["bias"])
+    np.testing.assert_array_equal(one["lstm_0"]["input_bias"], same["lstm_0"]["input_bias"])
+    assert not np.allclose(one["lstm_0"]["input_bias"], other["lstm_0"]["input_bias"])
 
 
 def test_the_parameters_have_the_field_s_names(parameters: Tree) -> None:
-    layer = ["bias", "input_kernel", "recurrent_kernel"]
+    layer = ["input_bias", "input_kernel", "recurrent_bias", "recurrent_kernel"]
     paths = [f"encoder/lstm_{i}/{name}" for i in range(2) for name in layer]
     assert sorted(flatten(parameters)) == sorted(["decoder/bias", "encoder/embedding", *paths])

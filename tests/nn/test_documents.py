@@ -137,7 +137,7 @@ def test_each_chunk_draws_its_own_masks(parameters: Tree) -> None:
     layer = parameters["lstm_0"]
     forgetful = {
         "recurrent_kernel": jnp.zeros_like(layer["recurrent_kernel"]),
-        "bias": layer["bias"].at[3:6].set(-100),
+        "input_bias": layer["input_bias"].at[3:6].set(-100),
     }
     tokens, lengths = laid_out([[5] * 12], BPTT)
     encoder = DEFINITION.bind(parameters | {"lstm_0": layer | forgetful})

@@ -22,13 +22,13 @@ def test_paths_and_their_inverse() -> None:
 
 def test_a_bound_module_holds_the_arrays_it_was_given() -> None:
     parameters, statistics = DEFINITION.initialise(0)
-    parameters["encoder"]["lstm_1"]["bias"] += 1
+    parameters["encoder"]["lstm_1"]["input_bias"] += 1
     statistics["head"]["norm_0"]["mean"] += 2
     network = DEFINITION.bind(parameters, statistics)
-    np.testing.assert_array_equal(network.encoder.lstm_1.bias[...], parameters["encoder"]["lstm_1"]["bias"])
+    np.testing.assert_array_equal(network.encoder.lstm_1.input_bias[...], parameters["encoder"]["lstm_1"]["input_bias"])
     jax.tree.map(np.testing.assert_array_equal, DEFINITION.statistics_of(network), statistics)
     fresh = DEFINITION.bind(*DEFINITION.initialise(0))
-    assert float(network.encoder.lstm_1.bias[0] - fresh.encoder.lstm_1.bias[0]) == 1
+    assert float(network.encoder.lstm_1.input_bias[0] - fresh.encoder.lstm_1.input_bias[0]) == 1
 
 
 def test_to_numpy_and_back() -> None:
@@ -46,8 +46,8 @@ def test_check_accepts_the_network_s_own_arrays() -> None:
 
 def test_check_names_what_is_missing() -> None:
     parameters, statistics = DEFINITION.initialise(0)
-    del parameters["encoder"]["lstm_1"]["bias"]
-    with pytest.raises(ArtifactError, match=r"somewhere: the array encoder/lstm_1/bias is missing"):
+    del parameters["encoder"]["lstm_1"]["input_bias"]
+    with pytest.raises(ArtifactError, match=r"somewhere: the array encoder/lstm_1/input_bias is missing"):
         DEFINITION.check(parameters, statistics, "somewhere")
 
 

@@ -20,7 +20,7 @@ def classifier(seed: int = 0, n_layers: int = 3) -> dict[str, Any]:
 
 
 def _encoder(n_layers: int) -> dict[str, Any]:
-    layer = {"input_kernel": (3, 8), "recurrent_kernel": (2, 8), "bias": (8,)}
+    layer = {"input_kernel": (3, 8), "recurrent_kernel": (2, 8), "input_bias": (8,), "recurrent_bias": (8,)}
     return {"embedding": (11, 3)} | {f"lstm_{i}": layer for i in range(n_layers)}
 
 

@@ -15,8 +15,8 @@ from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
 
 def test_many_steps_with_moving_hyperparameters_match_the_numpy_twin() -> None:
     random = np.random.default_rng(0)
-    params = {"encoder": {"lstm_0": {"bias": jnp.asarray(random.normal(size=(7, 5)), jnp.float32)}}}
-    twin = NumpyAdam(np.asarray(params["encoder"]["lstm_0"]["bias"]), weight_decay=0.1)
+    params = {"encoder": {"lstm_0": {"input_bias": jnp.asarray(random.normal(size=(7, 5)), jnp.float32)}}}
+    twin = NumpyAdam(np.asarray(params["encoder"]["lstm_0"]["input_bias"]), weight_decay=0.1)
     transform = fastai_adam(weight_decay=0.1)
     state = transform.init(params)
     rates, momentums = one_cycle(300, 0.02), one_cycle_momentum(300, (0.95, 0.7, 0.9))
@@ -24,12 +24,12 @@ def test_many_steps_with_moving_hyperparameters_match_the_numpy_twin() -> None:
     for t in range(300):
         gradient = (random.normal(size=(7, 5)) * 10.0 ** random.uniform(-6, 2)).astype(np.float32)
         twin.step(gradient, rates(t), momentums(t))
-        gradients = {"encoder": {"lstm_0": {"bias": jnp.asarray(gradient)}}}
+        gradients = {"encoder": {"lstm_0": {"input_bias": jnp.asarray(gradient)}}}
         updates, state = update(gradients, state, params, learning_rate=rates(t), momentum=momentums(t))
         params = optax.apply_updates(params, updates)
-    np.testing.assert_allclose(params["encoder"]["lstm_0"]["bias"], twin.value, rtol=2e-5, atol=2e-6)
-    np.testing.assert_allclose(state.mean["encoder"]["lstm_0"]["bias"], twin.mean, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(state.square["encoder"]["lstm_0"]["bias"], twin.square, rtol=1e-5)
+    np.testing.assert_allclose(params["encoder"]["lstm_0"]["input_bias"], twin.value, rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(state.mean["encoder"]["lstm_0"]["input_bias"], twin.mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(state.square["encoder"]["lstm_0"]["input_bias"], twin.square, rtol=1e-5)
     assert int(state.steps) == 300
     assert update._cache_size() == 1
 
@@ -52,20 +52,20 @@ FASTAI_ADAM = {
 
 
 def test_matches_fastais_own_numbers() -> None:
-    w = {"lstm_0": {"bias": jnp.asarray([0.5, -1.0, 2.0], jnp.float32)}}
+    w = {"lstm_0": {"input_bias": jnp.asarray([0.5, -1.0, 2.0], jnp.float32)}}
     b = {"norm_0": {"bias": jnp.asarray([0.25, -0.75], jnp.float32)}}
     transform = fastai_adam(weight_decay=0.1)
     w_state, b_state = transform.init(w), transform.init(b)
     rates, momentums = one_cycle(20, 0.1), one_cycle_momentum(20)
     for t in range(20):
-        w_gradient = {"lstm_0": {"bias": jnp.asarray(np.sin(t + np.arange(3)), jnp.float32)}}
+        w_gradient = {"lstm_0": {"input_bias": jnp.asarray(np.sin(t + np.arange(3)), jnp.float32)}}
         b_gradient = {"norm_0": {"bias": jnp.asarray(np.cos(2 * t + np.arange(2)), jnp.float32)}}
         rate, momentum = rates(t), momentums(t)
         w_update, w_state = transform.update(w_gradient, w_state, w, learning_rate=rate / 10, momentum=momentum)
         b_update, b_state = transform.update(b_gradient, b_state, b, learning_rate=rate, momentum=momentum)
         w, b = optax.apply_updates(w, w_update), optax.apply_updates(b, b_update)
         if t + 1 in FASTAI_ADAM:
-            np.testing.assert_allclose(w["lstm_0"]["bias"], FASTAI_ADAM[t + 1][0], rtol=1e-6)
+            np.testing.assert_allclose(w["lstm_0"]["input_bias"], FASTAI_ADAM[t + 1][0], rtol=1e-6)
             np.testing.assert_allclose(b["norm_0"]["bias"], FASTAI_ADAM[t + 1][1], rtol=1e-6)
 
 
@@ -128,7 +128,7 @@ def test_momentum_zero_is_no_momentum() -> None:
         ("encoder/embedding", True),
         ("encoder/lstm_0/input_kernel", True),
         ("encoder/lstm_2/recurrent_kernel", True),
-        ("encoder/lstm_1/bias", True),
+        ("encoder/lstm_1/input_bias", True),
         ("decoder/bias", False),
         ("head/norm_0/scale", False),
         ("head/norm_1/bias", False),

@@ -23,7 +23,7 @@ from ulmfit_jax.optim.groups import (
     split_params,
 )
 
-LSTM = ("input_kernel", "recurrent_kernel", "bias")
+LSTM = ("input_kernel", "recurrent_kernel", "input_bias", "recurrent_bias")
 
 
 def test_groups_are_in_fastais_order() -> None:
@@ -50,7 +50,7 @@ def test_labels_of_a_classifier() -> None:
 
 def test_a_prefix_ends_where_a_name_ends() -> None:
     labels = group_labels(classifier(n_layers=11), layer_groups(11, "classifier"))
-    assert labels["encoder"]["lstm_10"]["bias"] == "lstm_10"
+    assert labels["encoder"]["lstm_10"]["input_bias"] == "lstm_10"
 
 
 def test_labels_need_names_and_shapes_only() -> None:
@@ -146,5 +146,5 @@ def test_split_leaves_no_empty_branches() -> None:
 
 
 def test_merging_a_parameter_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match="encoder/lstm_0/bias is in both halves"):
-        merge_params(classifier(), {"encoder": {"lstm_0": {"bias": jnp.zeros(8)}}})
+    with pytest.raises(ConfigError, match="encoder/lstm_0/input_bias is in both halves"):
+        merge_params(classifier(), {"encoder": {"lstm_0": {"input_bias": jnp.zeros(8)}}})

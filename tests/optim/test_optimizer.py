@@ -203,10 +203,10 @@ def test_description_names_every_parameter_once() -> None:
     assert sorted(row.split()[1] for row in rows) == sorted(_by_path(params))
     cells = {row.split()[1]: row for row in rows}
     assert cells["encoder/embedding"].split() == ["embedding", "encoder/embedding", "(11,", "3)", "frozen", "-"]
-    assert cells["encoder/lstm_2/bias"].split() == ["lstm_2", "encoder/lstm_2/bias", "(8,)", "0.002", "yes"]
+    assert cells["encoder/lstm_2/input_bias"].split() == ["lstm_2", "encoder/lstm_2/input_bias", "(8,)", "0.002", "yes"]
     assert cells["head/norm_0/scale"].split() == ["head", "head/norm_0/scale", "(5,)", "0.02", "no"]
     assert [row.split()[0] for row in rows[:2]] == ["embedding", "lstm_0"]
-    assert total == "89 of 218 parameters are trained"
+    assert total == "97 of 242 parameters are trained"
 
 
 def test_description_needs_a_rate_for_each_group() -> None:

@@ -20,11 +20,12 @@ def encode(encoder: dict[str, Any], tokens: Sequence[int]) -> Array:
     """Outputs of the last layer [tokens, features] of one text read from the zero state."""
     features = np.asarray(encoder["embedding"], np.float64)[np.asarray(tokens)][:, None]
     for name in sorted(name for name in encoder if name.startswith("lstm_")):
-        kernel, recurrent, bias = (
-            np.asarray(encoder[name][part], np.float64) for part in ("input_kernel", "recurrent_kernel", "bias")
+        kernel, recurrent, *biases = (
+            np.asarray(encoder[name][part], np.float64)
+            for part in ("input_kernel", "recurrent_kernel", "input_bias", "recurrent_bias")
         )
         zero = np.zeros((1, recurrent.shape[0]))
-        features, _, _ = lstm(features @ kernel + bias, recurrent, zero, zero)
+        features, _, _ = lstm(features @ kernel + sum(biases), recurrent, zero, zero)
     return features[:, 0]
 
 

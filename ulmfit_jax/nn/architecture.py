@@ -40,7 +40,7 @@ class Architecture:
 
     def parameter_count(self) -> int:
         """Number of parameters of a language model of these sizes, decoder bias included."""
-        lstm = sum(4 * out * (inp + out + 1) for inp, out in self.layer_sizes())
+        lstm = sum(4 * out * (inp + out + 2) for inp, out in self.layer_sizes())
         return self.vocabulary_size * (self.embedding_size + 1) + lstm
 
     def to_dict(self) -> dict[str, int]:

@@ -43,17 +43,18 @@ def _uniform(rngs: nnx.Rngs, shape: tuple[int, ...], bound: float) -> nnx.Param:
 class LstmLayer(nnx.Module):
     """One LSTM layer with weight drop on its recurrent matrix.
 
-    Parameters: `input_kernel` `[in, 4 * hidden]`, `recurrent_kernel` `[hidden, 4 * hidden]`, `bias` `[4 * hidden]`;
-        gates in the
-    order i, f, g, o. All are drawn from U(-1/sqrt(hidden), 1/sqrt(hidden)), the bias as the sum of two such draws,
-    since PyTorch's layer, which fastai uses, has two biases. There is no forget-gate bias of 1.
+    Parameters: `input_kernel` `[in, 4 * hidden]`, `recurrent_kernel` `[hidden, 4 * hidden]`, `input_bias` and
+    `recurrent_bias` `[4 * hidden]`; gates in the order i, f, g, o. All are drawn from U(-1/sqrt(hidden),
+    1/sqrt(hidden)), without a forget-gate bias of 1. Two biases, though only their sum acts, because PyTorch's layer,
+    which fastai uses, has them: each is moved by the optimiser, and each counts in the gradient's norm.
     """
 
     def __init__(self, inputs: int, hidden: int, *, rngs: nnx.Rngs):
         bound = hidden**-0.5
         self.input_kernel = _uniform(rngs, (inputs, 4 * hidden), bound)
         self.recurrent_kernel = _uniform(rngs, (hidden, 4 * hidden), bound)
-        self.bias = nnx.Param(_uniform(rngs, (2, 4 * hidden), bound)[...].sum(axis=0))
+        self.input_bias = _uniform(rngs, (4 * hidden,), bound)
+        self.recurrent_bias = _uniform(rngs, (4 * hidden,), bound)
 
     def __call__(self, inputs: Array, state: LstmState, weight_mask: Array | None = None) -> tuple[Array, LstmState]:
         """Run over `inputs` `[time, batch, in]` from `state`; `weight_mask` `[hidden, 4 * hidden]` scales the
@@ -65,7 +66,8 @@ class LstmLayer(nnx.Module):
         kernel = self.recurrent_kernel[...]
         if weight_mask is not None:
             kernel = kernel * weight_mask
-        projected = jnp.einsum("tbi,ig->tbg", inputs, self.input_kernel[...]) + self.bias[...][None, None]
+        bias = self.input_bias[...] + self.recurrent_bias[...]
+        projected = jnp.einsum("tbi,ig->tbg", inputs, self.input_kernel[...]) + bias[None, None]
         return recurrence(projected, kernel, state)
 
 

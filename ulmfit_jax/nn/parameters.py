@@ -77,7 +77,7 @@ def _filled(state: nnx.State, arrays: Tree) -> nnx.State:
 
 
 def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
-    """The leaves of a nested dictionary by their path, `encoder/lstm_0/bias`, in the dictionary's order."""
+    """The leaves of a nested dictionary by their path, `encoder/lstm_0/input_bias`, in the dictionary's order."""
     leaves: dict[str, Any] = {}
     for name, value in tree.items():
         path = f"{prefix}{name}"

@@ -33,16 +33,14 @@ class AdamState(NamedTuple):
 
 
 def decays(path: str) -> bool:
-    """Whether fastai decays the parameter at `path`, such as `encoder/lstm_0/bias`.
+    """Whether fastai decays the parameter at `path`, such as `encoder/lstm_0/input_bias`.
 
-    Normalisation layers and biases are left alone, LSTM biases are not: fastai's `norm_bias_params` looks for tensors
-    named `bias`, and that attribute of `torch.nn.LSTM` is a Boolean.
+    Normalisation layers and what is named `bias` are left alone. LSTM biases are decayed: fastai's `norm_bias_params`
+    looks for tensors named `bias`, and that attribute of `torch.nn.LSTM` is a Boolean.
     """
     *parents, name = path.split("/")
     parent = parents[-1] if parents else ""
-    if parent.startswith("norm_"):
-        return False
-    return name != "bias" or parent.startswith("lstm_")
+    return name != "bias" and not parent.startswith("norm_")
 
 
 def fastai_adam(

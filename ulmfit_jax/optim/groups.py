@@ -1,7 +1,7 @@
 """Layer groups: which parameters share a learning rate and are frozen together (ULMFiT sections 3.2 and 3.3).
 
-Parameters are a nested dictionary of arrays; a path names one of them, `encoder/lstm_0/bias`. Everything here looks at
-the names only, so arrays, tracers and shapes (`jax.ShapeDtypeStruct`) will do.
+Parameters are a nested dictionary of arrays; a path names one of them, `encoder/lstm_0/input_bias`. Everything here
+looks at the names only, so arrays, tracers and shapes (`jax.ShapeDtypeStruct`) will do.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def group_labels(params: Parameters, groups: Sequence[LayerGroup]) -> Parameters
 
 
 def path_name(key_path: Any) -> str:
-    """The path `encoder/lstm_0/bias` of a leaf, from what `jax.tree_util.tree_map_with_path` gives."""
+    """The path `encoder/lstm_0/input_bias` of a leaf, from what `jax.tree_util.tree_map_with_path` gives."""
     return jax.tree_util.keystr(key_path, simple=True, separator="/")
 
 
