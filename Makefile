@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test oracle lint format clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -10,11 +10,18 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@
 
+.venv/oracle: .venv/installed tests/oracles/fastai/requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement tests/oracles/fastai/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps 'fastai>=2.8.12,<2.9'
+	touch $@
+
 demo: .venv/installed  ## fine-tune on the shipped reviews, in minutes
 	$(BIN)/python experiments/demo.py $(DEMO)
 
 test: .venv/installed  ## the whole test suite
 	$(BIN)/python -m pytest
+
+oracle: .venv/oracle  ## fastai, so that `make test` compares with it
 
 lint: .venv/installed  ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from ulmfit_jax.nn import awd_lstm, classifier
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import AwdLstm, EncoderState, LanguageModelNetwork, Noise, initial_state
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
+from ulmfit_jax.text.rules import PAD_ID
 
 SIZES = Architecture(vocabulary_size=13, embedding_size=3, hidden_size=5, n_layers=2)
 ENCODER = ModuleDefinition(lambda rngs: AwdLstm(SIZES, rngs=rngs))
@@ -123,6 +124,18 @@ def test_weight_drop_acts_on_the_recurrent_matrices_alone(parameters: Tree) -> N
     plain, dropped = with_noise(parameters, TOKENS), with_noise(parameters, TOKENS, weight=0.5)
     np.testing.assert_allclose(dropped[0], plain[0], rtol=1e-6, atol=1e-7)
     assert not np.allclose(dropped[1], plain[1], atol=1e-4)
+
+
+def test_looking_padding_up_gives_its_row_no_gradient(parameters: Tree) -> None:
+    """The tied decoder still trains the row: `test_softmax`."""
+    tokens = np.where(TOKENS == 5, PAD_ID, TOKENS)
+    assert (tokens == PAD_ID).any()
+
+    def total(encoder: Tree) -> jax.Array:
+        return ENCODER.bind(encoder)(tokens, initial_state(SIZES, 4))[0].sum()
+
+    reached = np.asarray(jax.grad(total)(parameters["encoder"])["embedding"]).any(axis=1)
+    assert set(np.flatnonzero(reached)) == set(tokens.ravel()) - {PAD_ID}
 
 
 def test_output_dropout_is_not_the_encoder_s(parameters: Tree) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array
+from jax import Array, lax
 
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.dropout import embedding_row_mask, keep_mask, locked_mask
@@ -20,6 +20,10 @@ from ulmfit_jax.nn.softmax import TokenScores, logits, tied_softmax_loss, tied_s
 
 EncoderState = tuple[LstmState, ...]
 """The carried state of an encoder: one `LstmState` a layer."""
+
+PAD_ID = 1
+"""The token that fills documents up, `ulmfit_jax.text.rules.PAD_ID`; looking it up gives its row no gradient (torch's
+`padding_idx`)."""
 
 
 class Noise(NamedTuple):
@@ -97,6 +101,7 @@ class AwdLstm(nnx.Module):
             Outputs of the last layer `[time, batch, embedding]` and the state after the last step.
         """
         features = jnp.take(self.embedding[...], tokens, axis=0)
+        features = jnp.where((tokens == PAD_ID)[..., None], lax.stop_gradient(features), features)
         if noise is not None:
             features = self._drop_embedded(features, tokens, noise)
         states = []

@@ -33,10 +33,12 @@ class LearningRates:
     Attributes:
         rates: rate of each step, rising.
         losses: training loss after it, an exponential mean without its bias.
+        planned: steps that the run would have had if the loss had not exploded.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
+    planned: int = 100
 
     @property
     def minimum(self) -> float:
@@ -64,11 +66,11 @@ class LearningRates:
         return float(rates[max(start + int(section / 3) + int(section / 6), 0)])
 
     def _usable(self) -> tuple[np.ndarray, np.ndarray]:
-        """The curve without its first tenth, its last five points and everything from the first bad number on."""
+        """The curve without a tenth of the steps planned, its last five and everything from the first bad number on."""
         losses = np.array(self.losses)
         bad = np.flatnonzero(~np.isfinite(losses))
         end = min(len(losses) - 5, bad[0] if len(bad) else len(losses))
-        begin = len(losses) // 10
+        begin = self.planned // 10
         if end - begin < 2:
             raise TrainingError(
                 f"the loss was good for {end} steps only, too few to read a learning rate from: check the data, or "
@@ -131,7 +133,7 @@ def find_learning_rate(
         losses.append(mean / (1 - SMOOTHING ** (number + 1)))
         if not math.isfinite(mean) or losses[-1] > DIVERGENCE * min(losses):
             break
-    return LearningRates(tuple(rates), tuple(losses))
+    return LearningRates(tuple(rates), tuple(losses), steps)
 
 
 def _endless(task: Task) -> Iterator[Batch]:

@@ -1,0 +1,1 @@
+"""The package against the installed reference implementation, fastai 2."""
