@@ -78,7 +78,7 @@ def test_mistakes_are_named(model, tmp_path):
         LanguageModel(preset="tiny").generate("a")
     with pytest.raises(ConfigError, match="preset is only"):
         LanguageModel("somewhere", "tiny")
-    with pytest.raises(ConfigError, match="choose 'sentencepiece' or 'words'"):
+    with pytest.raises(ConfigError, match="choose 'sentencepiece', 'words', 'spacy'"):
         LanguageModel(tokenizer="bytes")
     with pytest.raises(ConfigError, match="temperature is 0"):
         model.generate("a", temperature=0)

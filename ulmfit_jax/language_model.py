@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
-from ulmfit_jax.data.corpus import corpus_in_memory
-from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
+from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.inference.generate import Generator
+from ulmfit_jax.inference.perplexity import perplexity
+from ulmfit_jax.interop.fastai_import import import_fastai
 from ulmfit_jax.language_model_fit import LanguageModelOptions, fit_language_model, untrained, with_words_of
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.pretrained import model_folder
-from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
-from ulmfit_jax.text.tokenizer import Tokenizer
-from ulmfit_jax.text.words import WordTokenizer
-from ulmfit_jax.training.language_model import evaluation_step, language_model_definition, stream_scores
-from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.runs import LanguageModelSettings, validation_stream
+from ulmfit_jax.text.tokenizer import Tokenizer, tokenizer_trainer
 
 
 class LanguageModel:
@@ -55,12 +50,14 @@ class LanguageModel:
             pretrained: a shipped model's name or a model folder, which fixes architecture, tokeniser and direction.
                 None starts from scratch with a `preset`.
             preset: `ulmfit`, `small` or `tiny`; `small` if nothing is said. Only without `pretrained`.
-            tokenizer: `sentencepiece` or `words`; only without `pretrained`.
+            tokenizer: `sentencepiece`, `words`, or `spacy` and `spacy:LANGUAGE` for words as fastai cuts them, which
+                needs the extra `spacy`. Only without `pretrained`.
             backwards: learn to predict each document from its end. Only without `pretrained`.
             epochs: passes over the text with all layers. Default: from the amount of text (`training.scaling`).
             frozen_epochs: passes before that with only embedding and decoder. Default: 1 for a word vocabulary, which
                 brings new rows (as in the notebook), otherwise 0.
-            learning_rate: peak rate with all layers; 1e-3 for fine-tuning (notebook), 5e-3 from scratch.
+            learning_rate: peak rate with all layers. Default: 1e-3 for fine-tuning (notebook), but 4e-3 (the paper)
+                where the text is read only once; 5e-3 from scratch.
             drop_mult: scales the dropouts; 1 in fastai. Default 0.5, but 0.1 where the text is read only once.
             activation_penalty: AR; default 2 (fastai, the paper), but 0 where the text is read only once.
             temporal_penalty: TAR; default 1 (fastai, the paper), but 0 where the text is read only once.
@@ -72,8 +69,7 @@ class LanguageModel:
         """
         if pretrained is not None and preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        if tokenizer not in (SentencePieceTokenizer.kind, WordTokenizer.kind):
-            raise ConfigError(f"tokenizer is {tokenizer!r}: choose 'sentencepiece' or 'words'")
+        tokenizer_trainer(tokenizer)
         self.pretrained = pretrained
         self.options = LanguageModelOptions(
             epochs,
@@ -163,15 +159,7 @@ class LanguageModel:
         Raises:
             DataError: there are fewer than two tokens.
         """
-        texts = [texts] if isinstance(texts, str) else texts
-        corpus, devices = corpus_in_memory(texts, self.tokenizer), Devices(1)
-        settings = LanguageModelSettings(batch_size=8, bptt=self.options.bptt, backwards=self.artifact.backwards)
-        stream = validation_stream(corpus, settings, 1)
-        if stream is None:
-            raise DataError("the texts have fewer than two tokens: there is nothing to predict")
-        step = evaluation_step(language_model_definition(self.architecture), devices)
-        loss, _, tokens = stream_scores(step, devices.replicate(self.parameters), stream, self.architecture, devices)
-        return math.exp(loss / tokens)
+        return perplexity(self.artifact, [texts] if isinstance(texts, str) else texts, self.options.bptt)
 
     def generate(
         self,
@@ -232,6 +220,23 @@ class LanguageModel:
         model._set(artifact)
         return model
 
+    @classmethod
+    def from_fastai(
+        cls, weights: str | Path, vocabulary: str | Path, language: str = "en", backwards: bool = False, **options: Any
+    ) -> LanguageModel:
+        """A language model that fastai saved; arguments of `interop.import_fastai`, `options` as for the constructor.
+
+        Raises:
+            ArtifactError, ConfigError: what `import_fastai` raises, or the file holds an encoder alone.
+        """
+        artifact = import_fastai(weights, vocabulary, language=language, backwards=backwards)
+        if artifact.kind == "encoder":
+            raise ArtifactError(
+                f"{weights} holds an encoder alone: make a folder of it with ulmfit import-fastai, and give that to "
+                "TextClassifier(pretrained=...)"
+            )
+        return cls.from_artifact(artifact, Path(weights).name, **options)
+
     def starting_point(self, texts: Iterable[str], folder: Path | None = None) -> Artifact:
         """What `fit` starts from: the pretrained model or, from scratch, a tokeniser trained on `texts`, and sizes.
 
@@ -241,8 +246,7 @@ class LanguageModel:
         if self.pretrained is None and self._artifact is None:
             return untrained(texts, *self._scratch, folder)
         start = self.artifact
-        is_word_model = start.kind == "language_model" and start.tokenizer.kind == WordTokenizer.kind
-        return with_words_of(start, texts) if is_word_model else start
+        return with_words_of(start, texts) if start.kind == "language_model" else start
 
     def _set(self, artifact: Artifact) -> None:
         self._artifact, self._generator = artifact, None

@@ -15,10 +15,8 @@ from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.progress import ConsoleProgress
-from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
-from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
+from ulmfit_jax.text.tokenizer import load_tokenizer, tokenizer_trainer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
-from ulmfit_jax.text.words import WordTokenizer
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
 from ulmfit_jax.training.run_folder import RunFolder
@@ -29,7 +27,10 @@ from ulmfit_jax.training.stages import Stage
 VALIDATION_SHARE = 0.05
 """Share of the documents, the last ones, that measure a language model when no others are given."""
 
-FINE_TUNING_RATE, SCRATCH_RATE = 1e-3, 5e-3
+SCRATCH_RATE = 5e-3
+
+FINE_TUNING_RATE, FINE_TUNING_RATE_ONCE = 1e-3, 4e-3
+"""The notebook's rate for text that is read several times, the paper's where it is read once."""
 
 REGULARISED = {"drop_mult": 0.5, "activation_penalty": 2.0, "temporal_penalty": 1.0}
 """For text that is read several times: fastai's AR and TAR, and half its dropout, as its classifiers have."""
@@ -56,7 +57,7 @@ class LanguageModelOptions:
 
 
 def untrained(
-    texts: Iterable[str], preset_name: str, tokenizer_kind: str, backwards: bool, folder: Path | None
+    texts: Iterable[str], preset_name: str, tokenizer_name: str, backwards: bool, folder: Path | None
 ) -> Artifact:
     """A model from scratch before its training: a tokeniser trained on `texts`, sizes, no parameters.
 
@@ -65,13 +66,7 @@ def untrained(
     largest = preset(preset_name).vocabulary_size
     kept = folder and folder / "tokenizer"
     found = kept is not None and (kept / "tokenizer.json").is_file()  # written last
-    tokenizer: Tokenizer
-    if kept and found:
-        tokenizer = load_tokenizer(kept)
-    elif tokenizer_kind == WordTokenizer.kind:
-        tokenizer = WordTokenizer.train(texts, max_size=largest)
-    else:
-        tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=largest)
+    tokenizer = load_tokenizer(kept) if kept and found else tokenizer_trainer(tokenizer_name)(texts, largest)
     if kept and not found:
         tokenizer.save(kept)
     sizes = preset(preset_name, len(tokenizer.vocabulary))
@@ -79,8 +74,13 @@ def untrained(
 
 
 def with_words_of(start: Artifact, texts: Iterable[str]) -> Artifact:
-    """A word model moved to the vocabulary of new texts: new words start at the mean of the old rows."""
-    tokenizer = WordTokenizer.train(texts, max_size=max(start.architecture.vocabulary_size, 60_000))
+    """A word model moved to the vocabulary of new texts: new words start at the mean of the old rows.
+
+    A model whose tokeniser serves any text is returned as it is.
+    """
+    if not start.tokenizer.closed_vocabulary:
+        return start
+    tokenizer = start.tokenizer.adapted(texts, max(start.architecture.vocabulary_size, 60_000))
     match = match_vocabularies(start.tokenizer.vocabulary, tokenizer.vocabulary)
     encoder, decoder = start.parameters["encoder"], start.parameters["decoder"]
     embedding, bias = apply_match(match, np.asarray(encoder["embedding"]), np.asarray(decoder["bias"]))
@@ -163,9 +163,10 @@ def _stages(train: Corpus, start: Artifact, options: LanguageModelOptions) -> li
     epochs = language_model_epochs(train.n_tokens) if options.epochs is None else options.epochs
     if not start.parameters:
         return pretrain_stages(epochs, options.learning_rate or SCRATCH_RATE)
-    brings_new_rows = start.tokenizer.kind == WordTokenizer.kind
+    brings_new_rows = start.tokenizer.closed_vocabulary
     frozen = int(brings_new_rows) if options.frozen_epochs is None else options.frozen_epochs
-    stages = language_model_stages(epochs, frozen, learning_rate=options.learning_rate or FINE_TUNING_RATE)
+    default_rate = FINE_TUNING_RATE_ONCE if epochs + frozen == 1 else FINE_TUNING_RATE
+    stages = language_model_stages(epochs, frozen, learning_rate=options.learning_rate or default_rate)
     if not stages:
         raise ConfigError("epochs and frozen_epochs are both 0: nothing would be trained")
     return stages

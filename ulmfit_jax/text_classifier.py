@@ -66,7 +66,7 @@ class TextClassifier:
             recipe: `gradual_unfreezing` (the notebook's four stages) or `fine_tune` (fastai's: head, then everything).
             lm_epochs: passes of language-model fine-tuning over texts and unlabelled texts; 0 skips it, None chooses by
                 the amount of text.
-            lm_learning_rate: peak rate of that; 1e-3 (notebook), 5e-3 from scratch.
+            lm_learning_rate: peak rate of that; see `LanguageModel`.
             lm_drop_mult: scales its dropouts; see `LanguageModel`.
             lm_batch_size: rows of its token stream; see `LanguageModel`.
             epochs: of the classifier: four numbers for the stages of gradual unfreezing, (1, 1, 1, 2) in the notebook,

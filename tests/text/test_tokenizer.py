@@ -13,15 +13,26 @@ import numpy as np
 import pytest
 
 from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
-from ulmfit_jax.text import SentencePieceTokenizer, Tokenizer, WordTokenizer, load_tokenizer, parallel
+from ulmfit_jax.text import (
+    SentencePieceTokenizer,
+    SpacyTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    load_tokenizer,
+    parallel,
+)
 from ulmfit_jax.text.storage import write_tokenizer
+from ulmfit_jax.text.tokenizer import tokenizer_trainer
 
 CORPUS = ["The cat sat on the mat.\n\nThe DOG ran!!!", "A cat ran; no no no dog sat.", "", "It's the $5 <unk> mat"] * 4
 UNSEEN = ["the the cat", "A zebra, ☃!", "no " * 50, "\ud800 x\x00y", "CATS\nDOGS"]
 
 
-@pytest.fixture(scope="module", params=["sentencepiece", "words"])
+@pytest.fixture(scope="module", params=["sentencepiece", "words", "spacy"])
 def tokenizer(request) -> Tokenizer:
+    if request.param == "spacy":
+        pytest.importorskip("spacy")
+        return SpacyTokenizer.train(CORPUS, min_freq=1)
     if request.param == "words":
         return WordTokenizer.train(CORPUS, min_freq=1)
     return SentencePieceTokenizer.train(CORPUS, vocabulary_size=60)
@@ -57,6 +68,13 @@ def test_a_pickled_tokenizer_is_the_same(tokenizer):
 def test_fingerprints_tell_tokenizers_apart(tokenizer):
     others = [WordTokenizer.train(["other"], min_freq=1), SentencePieceTokenizer.train(["other"])]
     assert len({other.fingerprint() for other in [tokenizer, *others]}) == 3
+
+
+def test_other_texts_get_their_own_words_or_need_none(tokenizer):
+    adapted = tokenizer.adapted(["a zebra"] * 3)
+    assert adapted.kind == tokenizer.kind
+    assert ("zebra" in adapted.vocabulary) == tokenizer.closed_vocabulary
+    assert (adapted is tokenizer) != tokenizer.closed_vocabulary
 
 
 def test_pieces_and_decoding(tokenizer):
@@ -190,7 +208,26 @@ def test_a_damaged_folder_is_refused(tokenizer, tmp_path, damage, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["sentencepiece", "words", "spacy", "spacy:de"])
+def test_a_tokenizer_is_trained_by_its_name(name):
+    kind, _, language = name.partition(":")
+    if kind == "spacy":
+        pytest.importorskip("spacy")
+    tokenizer = tokenizer_trainer(name)(CORPUS, 60)
+    assert tokenizer.kind == kind
+    assert len(tokenizer.vocabulary) <= 64
+    assert getattr(tokenizer, "language", None) == {"spacy": language or "en"}.get(kind)
+
+
+@pytest.mark.parametrize("name", ["", "bytes", "words:de"])
+def test_an_unknown_name_is_refused(name):
+    with pytest.raises(ConfigError, match=f"tokenizer is '{name}': choose 'sentencepiece', 'words', 'spacy' or"):
+        tokenizer_trainer(name)
+
+
 def test_an_unknown_kind_is_refused(tmp_path):
     write_tokenizer(tmp_path, "bytes", "bytes.bin", b"")
-    with pytest.raises(ArtifactError, match=r"is of kind 'bytes', but this version .* 'sentencepiece' and 'words'"):
+    with pytest.raises(
+        ArtifactError, match=r"is of kind 'bytes', but this version .* 'sentencepiece', 'words', 'spacy'"
+    ):
         load_tokenizer(tmp_path)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import ulmfit_jax
-from ulmfit_jax.cli import evaluate, generate, predict, pretrain, show, train
+from ulmfit_jax.cli import evaluate, export_fastai, generate, import_fastai, predict, pretrain, show, train
 from ulmfit_jax.cli.console import quiet_libraries
 from ulmfit_jax.errors import UlmfitError
 
@@ -26,6 +26,8 @@ COMMANDS = {
     "generate": generate,
     "pretrain": pretrain,
     "show": show,
+    "import-fastai": import_fastai,
+    "export-fastai": export_fastai,
 }
 
 _DESCRIPTION = """\

@@ -59,9 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preset", choices=PRESETS, default="small", help="size of the model (default: %(default)s)")
     group.add_argument(
         "--tokenizer",
-        choices=("sentencepiece", "words"),
+        choices=("sentencepiece", "words", "spacy"),
         default="sentencepiece",
-        help="pieces of words, or whole words (default: %(default)s)",
+        help="pieces of words, whole words, or whole words as fastai and spaCy cut them (default: %(default)s)",
+    )
+    group.add_argument(
+        "--language", default="en", metavar="L", help="language for --tokenizer spacy (default: %(default)s)"
     )
     group.add_argument("--backwards", action="store_true", help="learn to read from the end to the beginning")
     group.add_argument(
@@ -88,7 +91,8 @@ def run(options: argparse.Namespace) -> None:
 
     texts = TextStream(options.data, documents=options.documents, **reading_options(options))
     configuration = {
-        **{name: getattr(options, name) for name in (*_DECISIVE, "tokenizer")},
+        **{name: getattr(options, name) for name in _DECISIVE},
+        "tokenizer": _tokenizer(options),
         # The whole text is read once for this: a broken file is found now, not in the middle of the work.
         "data_sha256": texts_fingerprint(texts),
     }
@@ -104,12 +108,17 @@ def run(options: argparse.Namespace) -> None:
         show(as_text(report))
 
 
+def _tokenizer(options: argparse.Namespace) -> str:
+    """The tokeniser under its name in `LanguageModel`."""
+    return f"spacy:{options.language}" if options.tokenizer == "spacy" else options.tokenizer
+
+
 def _train(options: argparse.Namespace, texts: Any, training: TrainingRun) -> dict[str, Any]:
     """Train the model, or go on with it, and save it; returns the report."""
     from ulmfit_jax.language_model import LanguageModel
 
     settings = {name: getattr(options, name) for name in _DECISIVE}
-    model = LanguageModel(None, tokenizer=options.tokenizer, devices=options.devices, verbose=True, **settings)
+    model = LanguageModel(None, tokenizer=_tokenizer(options), devices=options.devices, verbose=True, **settings)
     model.fit(texts, run_dir=training.folder / "language_model", workers=options.workers)
     model.save(training.model)
     return {

@@ -1,4 +1,4 @@
-"""Text to ids and back: the rules of fastai, two kinds of tokenizer behind one protocol, and vocabularies."""
+"""Text to ids and back: the rules of fastai, three kinds of tokenizer behind one protocol, and vocabularies."""
 
 from ulmfit_jax.text.rules import (
     BOS_ID,
@@ -16,6 +16,7 @@ from ulmfit_jax.text.rules import (
     undo_rules,
 )
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
+from ulmfit_jax.text.spacy_words import SpacyTokenizer
 from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
 from ulmfit_jax.text.vocabulary import Vocabulary, VocabularyMatch, apply_match, match_vocabularies
 from ulmfit_jax.text.words import WordTokenizer
@@ -32,6 +33,7 @@ __all__ = [
     "UP_ID",
     "WREP_ID",
     "SentencePieceTokenizer",
+    "SpacyTokenizer",
     "Tokenizer",
     "Vocabulary",
     "VocabularyMatch",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 SPECIALS: Final = ("xxunk", "xxpad", "xxbos", "xxeos", "xxfld", "xxrep", "xxwrep", "xxup", "xxmaj")
@@ -20,7 +20,7 @@ UNK_ID, PAD_ID, BOS_ID, EOS_ID, FLD_ID, REP_ID, WREP_ID, UP_ID, MAJ_ID = range(l
 RULES_VERSION: Final = "fastai-2"
 """Goes into every tokenizer's fingerprint; changes whenever a rule changes what any text becomes."""
 
-_LITERALS: Final = (
+LITERALS: Final = (
     ("#39;", "'"),
     ("amp;", "&"),
     ("#146;", "'"),
@@ -59,12 +59,17 @@ def replace_surrogates(text: str) -> str:
 
 
 def fix_html(text: str) -> str:
-    """Undo the remains of HTML and of WikiText's `@-@` (fastai `fix_html`); `<br />` and `\\n` become newlines.
+    """Undo the remains of HTML and of WikiText's `@-@` (fastai `fix_html`); `<br />` and `\\n` become newlines."""
+    return replace_literals(text, LITERALS)
 
-    A decimal character reference of 100 digits or more becomes U+FFFD: no character has such a number, and Python
-    refuses to read a number of thousands of digits.
+
+def replace_literals(text: str, literals: Iterable[tuple[str, str]]) -> str:
+    """Each pair's first replaced by its second, one pair after the other, and then character references (`&lt;`).
+
+    A decimal character reference of 100 digits or more, leading zeros counted, becomes U+FFFD: no character needs so
+    many, and Python refuses to read a number of thousands of digits.
     """
-    for old, new in _LITERALS:
+    for old, new in literals:
         text = text.replace(old, new)
     if "&" in text:
         text = html.unescape(_HUGE_REFERENCE.sub("\ufffd", text))

@@ -40,6 +40,7 @@ class SentencePieceTokenizer:
 
     kind: ClassVar[str] = "sentencepiece"
     file_name: ClassVar[str] = "sentencepiece.model"
+    closed_vocabulary: ClassVar[bool] = False
 
     def __init__(self, model_proto: bytes) -> None:
         self._processor = sentencepiece.SentencePieceProcessor()
@@ -70,6 +71,10 @@ class SentencePieceTokenizer:
     ) -> SentencePieceTokenizer:
         """Learn the pieces from raw texts; arguments and errors are those of `train_model`."""
         return cls(train_model(texts, vocabulary_size, character_coverage, max_characters))
+
+    def adapted(self, texts: Iterable[str], max_size: int = 60_000) -> SentencePieceTokenizer:
+        """This tokenizer: its pieces make up the words of any text."""
+        return self
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """The ids of a raw text, int32 `[tokens]`, beginning with `BOS_ID`."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit_jax.errors import ArtifactError
+from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
+from ulmfit_jax.text.spacy_words import SpacyTokenizer
 from ulmfit_jax.text.storage import DESCRIPTION_FILE, read_tokenizer
 from ulmfit_jax.text.vocabulary import Vocabulary
 from ulmfit_jax.text.words import WordTokenizer
@@ -25,8 +27,15 @@ class Tokenizer(Protocol):
         """The name of the kind, as it stands in `tokenizer.json`."""
 
     @property
+    def closed_vocabulary(self) -> bool:
+        """Whether an unseen word has no id, so that each corpus wants a vocabulary of its own."""
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """Every token and its id."""
+
+    def adapted(self, texts: Iterable[str], max_size: int = 60_000) -> Tokenizer:
+        """The tokenizer for other texts: with their words, or, if its vocabulary is not closed, itself."""
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """The ids of a raw text, int32 `[tokens]`; the rules are applied inside, the first id is `BOS_ID`."""
@@ -47,19 +56,45 @@ class Tokenizer(Protocol):
         """Write `tokenizer.json` and the tokenizer's own file into a folder, for `load_tokenizer`."""
 
 
+_KINDS: Final[dict[str, Callable[[bytes], Tokenizer]]] = {
+    SentencePieceTokenizer.kind: SentencePieceTokenizer,
+    WordTokenizer.kind: WordTokenizer.from_bytes,
+    SpacyTokenizer.kind: SpacyTokenizer.from_bytes,
+}
+"""How each kind comes out of the bytes of its own file."""
+
+
+def tokenizer_trainer(name: str) -> Callable[[Iterable[str], int], Tokenizer]:
+    """How a tokenizer of this name comes out of texts and the largest size of its vocabulary.
+
+    Args:
+        name: `sentencepiece`, `words`, `spacy` (for English) or `spacy:LANGUAGE`, such as `spacy:de`.
+
+    Raises:
+        ConfigError: there is no such tokenizer.
+    """
+    kind, _, language = name.partition(":")
+    if kind == SpacyTokenizer.kind:
+        return partial(SpacyTokenizer.train, language=language or "en")
+    if name == WordTokenizer.kind:
+        return WordTokenizer.train
+    if name == SentencePieceTokenizer.kind:
+        return SentencePieceTokenizer.train
+    raise ConfigError(f"tokenizer is {name!r}: choose 'sentencepiece', 'words', 'spacy' or 'spacy:LANGUAGE'")
+
+
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer saved in a folder; its ids and fingerprint are those it had when it was saved.
 
     Raises:
         ArtifactError: a file is missing, altered, or of a kind or format that this version does not know.
+        ConfigError: it cuts words with spaCy, which is not installed.
     """
     folder = Path(folder)
     kind, content = read_tokenizer(folder)
-    if kind == SentencePieceTokenizer.kind:
-        return SentencePieceTokenizer(content)
-    if kind == WordTokenizer.kind:
-        return WordTokenizer.from_bytes(content)
+    if kind in _KINDS:
+        return _KINDS[kind](content)
     raise ArtifactError(
         f"{folder / DESCRIPTION_FILE} is of kind {kind!r}, but this version of ulmfit_jax knows "
-        f"{SentencePieceTokenizer.kind!r} and {WordTokenizer.kind!r}; load it with the version that saved it"
+        f"{', '.join(map(repr, _KINDS))}; load it with the version that saved it"
     )

@@ -97,7 +97,8 @@ class VocabularyMatch:
     """Where each token of a new vocabulary stands in an old one.
 
     Attributes:
-        rows: int32 `[new_size]`, the old row of each new token, -1 for a token (or `xxfake`) the old one lacks.
+        rows: int32 `[new_size]`, the old row of each new token, -1 for one the old vocabulary lacks; every `xxfake` has
+            the row of the last old one.
         old_size: the number of rows of the old vocabulary.
         kept: how many tokens are in both.
         new: how many tokens only the new vocabulary has (`xxfake` not counted).
@@ -119,8 +120,9 @@ class VocabularyMatch:
 
 def match_vocabularies(old: Vocabulary, new: Vocabulary) -> VocabularyMatch:
     """Find the row of every new token in the old vocabulary, by token and never by id (fastai `match_embeds`)."""
-    rows = np.array([old._ids.get(token, -1) for token in new.tokens], dtype=np.int32)
-    kept = int((rows >= 0).sum())
+    old_rows = {token: row for row, token in enumerate(old.tokens)}
+    rows = np.array([old_rows.get(token, -1) for token in new.tokens], dtype=np.int32)
+    kept = len(old._ids.keys() & new._ids.keys())
     return VocabularyMatch(rows, len(old), kept, new=len(new._ids) - kept, dropped=len(old._ids) - kept)
 
 
@@ -129,8 +131,8 @@ def apply_match(
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The embedding and decoder bias of the new vocabulary, from those of the old one (fastai `match_embeds`).
 
-    A token in both keeps its row and bias bit for bit; a new token (and `xxfake`) gets the mean of all old rows and the
-    mean of all old biases, taken in float64.
+    A token in both keeps its row and bias bit for bit; a new token gets the mean of all old rows and of all old biases,
+    taken in float64.
 
     Args:
         match: from `match_vocabularies`.

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import ClassVar, Final
+from collections.abc import Iterable
+from typing import ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
+from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.text.memo import MemoEncoder
-from ulmfit_jax.text.parallel import encode_batch
-from ulmfit_jax.text.rules import PAD, UNK_ID, apply_rules, undo_rules
-from ulmfit_jax.text.storage import content_fingerprint, write_tokenizer
+from ulmfit_jax.text.rules import PAD, SPECIALS, UNK_ID, apply_rules
 from ulmfit_jax.text.vocabulary import Vocabulary
+from ulmfit_jax.text.vocabulary_tokenizer import VocabularyTokenizer
 
 WORDS_VERSION: Final = 1
 """Stands in the tokenizer's file; changes whenever `split_words` cuts any text differently."""
@@ -36,9 +33,6 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE,
 )
-_BEFORE_SUFFIX: Final = re.compile(r" (?=(?:n['’]t|['’](?:s|m|d|re|ve|ll)|[.,!?;:%)\]}…]+)(?!\S))")
-_AFTER_PREFIX: Final = re.compile(r"(?<=[(\[{$#]) ")
-_AROUND: Final = re.compile(r" *(\n+|/) *")
 
 
 def split_words(ruled: str) -> list[str]:
@@ -51,7 +45,7 @@ def split_words(ruled: str) -> list[str]:
     return _TOKEN.findall(ruled)
 
 
-class WordTokenizer:
+class WordTokenizer(VocabularyTokenizer):
     """Whole words by `split_words` over the text that `apply_rules` gives, with a fixed vocabulary.
 
     A word that is not in the vocabulary gets id 0 (`xxunk`), and so does `xxpad` where a text writes it.
@@ -64,25 +58,13 @@ class WordTokenizer:
     file_name: ClassVar[str] = "words.json"
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
+        super().__init__(vocabulary)
         self._encoder = MemoEncoder(self._encode_words, keep_newlines=True)
 
     @classmethod
     def train(cls, texts: Iterable[str], max_size: int = 60_000, min_freq: int = 3) -> WordTokenizer:
-        """Count the words of raw texts and keep the most frequent; arguments are those of `Vocabulary.build`.
-
-        Memory grows with the number of different words, not with the number of texts.
-
-        Raises:
-            ConfigError: `max_size` or `min_freq` is out of range.
-            DataError: there is no word in the texts.
-        """
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(split_words(apply_rules(text))[1:])
-        if not counts:
-            raise DataError("the texts to train the tokenizer on hold no words; give texts that are not empty")
-        return cls(Vocabulary.build(counts, max_size, min_freq))
+        """Count the words of raw texts and keep the most frequent; see `VocabularyTokenizer.adapted`."""
+        return cls(Vocabulary(SPECIALS)).adapted(texts, max_size, min_freq)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> WordTokenizer:
@@ -109,36 +91,17 @@ class WordTokenizer:
         saved = {"words_version": WORDS_VERSION, "tokens": self.vocabulary.tokens}
         return json.dumps(saved, ensure_ascii=False, indent=0).encode()
 
+    def words(self, text: str) -> list[str]:
+        """The words of a raw text, special tokens among them."""
+        return split_words(apply_rules(text))
+
     def encode(self, text: str) -> NDArray[np.int32]:
         """The ids of a raw text, int32 `[tokens]`, beginning with `BOS_ID`."""
         return self._encoder.encode(text)
 
-    def encode_batch(self, texts: Iterable[str], workers: int = 1) -> Iterator[NDArray[np.int32]]:
-        """The ids of each text, lazily and in order; see `ulmfit_jax.text.parallel.encode_batch`."""
-        return encode_batch(self.encode, texts, workers)
-
-    def pieces(self, ids: Sequence[int] | NDArray[np.integer]) -> list[str]:
-        """The word of each id."""
-        return [self.vocabulary.token(int(i)) for i in ids]
-
-    def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
-        """The text to show for ids: marks undone (`undo_rules`), and no space before a full stop or after a `$`."""
-        text = undo_rules(" ".join(self.pieces(ids)))
-        return _AROUND.sub(r"\1", _AFTER_PREFIX.sub("", _BEFORE_SUFFIX.sub("", text)))
-
-    def fingerprint(self) -> str:
-        """The sha256, in hex, of everything that decides the ids."""
-        return content_fingerprint(self.kind, self.to_bytes())
-
-    def save(self, folder: Path) -> None:
-        """Write `tokenizer.json` and `words.json` into a folder, for `load_tokenizer`."""
-        write_tokenizer(Path(folder), self.kind, self.file_name, self.to_bytes())
-
-    def __len__(self) -> int:
-        return len(self.vocabulary)
-
-    def __repr__(self) -> str:
-        return f"WordTokenizer({len(self)} words, {self.fingerprint()[:12]})"
+    def with_vocabulary(self, vocabulary: Vocabulary) -> Self:
+        """The same cuts with other words."""
+        return type(self)(vocabulary)
 
     def __reduce__(self) -> tuple[type[WordTokenizer], tuple[Vocabulary]]:
         return type(self), (self.vocabulary,)
