@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from imdb import balanced_subset
 
+from imdb import balanced_subset
 from ulmfit_jax.artifact import Artifact, load_artifact
 from ulmfit_jax.data import Corpus, DocumentBatches, LanguageModelStream, TextDataset, corpus_in_memory, read_dataset
 from ulmfit_jax.nn.classifier import Head

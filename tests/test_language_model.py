@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reviews import reviews
 
+from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
 from ulmfit_jax.nn.parameters import flatten
 from ulmfit_jax.training.lr_finder import LearningRates

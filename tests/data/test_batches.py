@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles.sorted_batches import padded, training_order
 
+from oracles.sorted_batches import padded, training_order
 from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches, chunk_buckets
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError, DataError

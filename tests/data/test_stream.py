@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles.language_model_stream import language_model_batches
 
+from oracles.language_model_stream import language_model_batches
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.data.stream import LanguageModelStream
 from ulmfit_jax.errors import ConfigError, DataError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from oracles.sorted_batches import padded
 
 PAD = 1

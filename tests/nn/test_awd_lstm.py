@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from oracles.cross_entropy import tied_cross_entropy
 from oracles.documents import encode
-
 from ulmfit_jax.nn import awd_lstm, classifier
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import AwdLstm, EncoderState, LanguageModelNetwork, Noise, initial_state

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.batch_norm import NumpyBatchNorm
 
+from oracles.batch_norm import NumpyBatchNorm
 from ulmfit_jax.nn.classifier import BatchNorm
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 

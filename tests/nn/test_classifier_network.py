@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laid_out import laid_out
-from oracles.documents import probabilities
 
+from oracles.documents import probabilities
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise

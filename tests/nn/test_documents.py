@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laid_out import laid_out
-from oracles.documents import document_vector
 
+from oracles.documents import document_vector
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import AwdLstm, Noise
 from ulmfit_jax.nn.documents import EncodedDocuments, concat_pool, encode_documents

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laid_out import laid_out
-from oracles.documents import penalties
 
+from oracles.documents import penalties
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import AwdLstm
 from ulmfit_jax.nn.documents import EncodedDocuments, activation_penalties, encode_documents

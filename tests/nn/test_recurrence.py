@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.lstm import lstm, lstm_gradients
 
+from oracles.lstm import lstm, lstm_gradients
 from ulmfit_jax.nn.recurrence import LstmState, recurrence, recurrence_reference
 
 FORMS = {"fast": recurrence, "reference": recurrence_reference}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from oracles.cross_entropy import tied_cross_entropy
 from programs import largest_array
-
 from ulmfit_jax.nn import softmax
 from ulmfit_jax.nn.softmax import logits, tied_softmax_loss, tied_softmax_scores
 

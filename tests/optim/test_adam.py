@@ -7,8 +7,8 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.fastai_adam import NumpyAdam
 
+from oracles.fastai_adam import NumpyAdam
 from ulmfit_jax.optim.adam import decays, fastai_adam
 from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
 

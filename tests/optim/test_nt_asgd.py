@@ -13,8 +13,8 @@ import orbax.checkpoint as ocp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles.averaged_sgd import NumpyAveragedSgd
 
+from oracles.averaged_sgd import NumpyAveragedSgd
 from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.optim.nt_asgd import NonMonotonicTrigger, averaged_params, nt_asgd, start_averaging
 

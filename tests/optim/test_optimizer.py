@@ -9,9 +9,9 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 import pytest
-from oracles.fastai_adam import NumpyAdam
 from small_networks import classifier, language_model
 
+from oracles.fastai_adam import NumpyAdam
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.optim.adam import decays, fastai_adam
 from ulmfit_jax.optim.groups import (

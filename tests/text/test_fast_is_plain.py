@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from drawn_texts import any_text
 from hypothesis import given, settings
-from oracles.plain_encoding import sentencepiece_ids, word_ids
 
+from oracles.plain_encoding import sentencepiece_ids, word_ids
 from ulmfit_jax.text import SentencePieceTokenizer, WordTokenizer
 
 CORPUS = [

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
+
 from oracles.fastai_rules import fastai_rules
 from oracles.plain_encoding import sentencepiece_ids, word_ids
-
 from ulmfit_jax.text import SentencePieceTokenizer, WordTokenizer, apply_rules
 
 REVIEWS = 300

@@ -7,8 +7,8 @@ import pytest
 from drawn_texts import any_text
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from oracles.fastai_rules import fastai_rules
 
+from oracles.fastai_rules import fastai_rules
 from ulmfit_jax.text import rules
 from ulmfit_jax.text.rules import apply_rules, join_fields, undo_rules
 

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from oracles.cross_entropy import tied_cross_entropy
-from oracles.documents import encode, probabilities
 from tiny_runs import BPTT, documents
 
+from oracles.cross_entropy import tied_cross_entropy
+from oracles.documents import encode, probabilities
 from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.data.stream import LanguageModelStream

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from programs import multiplications
 from tiny_runs import LEARNABLE, classifier_task, language_model_task, run
 
+from programs import multiplications
 from ulmfit_jax.nn.parameters import Tree, flatten
 from ulmfit_jax.optim.groups import freeze_to, group_labels
 from ulmfit_jax.optim.optimizer import layerwise_adam
