@@ -34,6 +34,7 @@ from ulmfit_jax.data import (
 )
 from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.nn.architecture import PRESETS
+from ulmfit_jax.nn.products import PRECISIONS
 
 EXAMPLE = "I really liked that movie!"
 PROMPT = "I liked this movie because"
@@ -54,6 +55,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--lm-drop-mult", type=float, help="scales the language model's dropouts")
     parser.add_argument("--lm-learning-rate", type=float, help="peak rate of its fine-tuning")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backwards", action="store_true", help="read from the end; needs a backward language model")
@@ -120,6 +122,7 @@ class Experiment:
             drop_mult=options.lm_drop_mult,
             learning_rate=options.lm_learning_rate,
             backwards=options.backwards and self.pretrained is None,
+            precision=options.precision,
             seed=options.seed,
             verbose=True,
         )
@@ -145,7 +148,9 @@ class Experiment:
 
     def classifier(self, pretrained: str | LanguageModel | None, preset: str | None) -> TextClassifier:
         """A classifier that takes its encoder as it is."""
-        return TextClassifier(pretrained, preset, lm_epochs=0, seed=self.options.seed, verbose=True)
+        return TextClassifier(
+            pretrained, preset, lm_epochs=0, precision=self.options.precision, seed=self.options.seed, verbose=True
+        )
 
     def classify(self, name: str, classifier: TextClassifier, train: TextDataset, test: TextDataset) -> None:
         """(a), (c): gradual unfreezing, the test set once, an example, the saved model."""

@@ -27,6 +27,7 @@ from ulmfit_jax.artifact import Artifact, save_artifact
 from ulmfit_jax.data import Corpus, LanguageModelStream, build_corpus, iter_texts, open_corpus
 from ulmfit_jax.nn.architecture import PRESETS, preset
 from ulmfit_jax.nn.parameters import Tree, to_device
+from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text import UNK_ID, SentencePieceTokenizer, Tokenizer, load_tokenizer
 from ulmfit_jax.training.language_model import evaluation_step, language_model_definition, zero_carry
@@ -61,6 +62,7 @@ def arguments() -> argparse.Namespace:
         "--drop-mult", type=float, default=0.0, help="less than one pass over the text: nothing to regularise"
     )
     parser.add_argument("--penalties", type=float, default=0.0, help="times fastai's AR of 2 and TAR of 1")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of matrix products")
     parser.add_argument("--backwards", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hardware", default="2 CPU cores", help="said on the card")
@@ -110,6 +112,7 @@ def main() -> None:
         2 * options.penalties,
         options.penalties,
         backwards=options.backwards,
+        precision=options.precision,
     )
     stages = pretrain_stages(options.epochs, options.learning_rate)
     config = {
@@ -140,6 +143,7 @@ def main() -> None:
             "batch_size": options.batch_size,
             "bptt": options.bptt,
             "peak_learning_rate": options.learning_rate,
+            "precision": options.precision,
             "hours": round(hours, 2),
             "hardware": options.hardware,
             "seed": options.seed,

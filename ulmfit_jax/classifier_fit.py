@@ -17,6 +17,7 @@ from ulmfit_jax.data.split import train_validation_split
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.products import check_precision, chosen_precision
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop import LoopOptions
@@ -52,6 +53,7 @@ class ClassifierOptions:
     patience: int | None
     max_length: int
     bptt: int
+    precision: str | None
     seed: int
     devices: int | None
     verbose: bool
@@ -59,6 +61,7 @@ class ClassifierOptions:
     def __post_init__(self) -> None:
         if self.pretrained is not None and self.preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
+        check_precision(self.precision)
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
 
@@ -92,6 +95,7 @@ def fine_tuned_language_model(
         "drop_mult": options.lm_drop_mult,
         "batch_size": options.lm_batch_size,
         "bptt": options.bptt,
+        "precision": options.precision,
         "seed": options.seed,
         "devices": options.devices,
         "verbose": options.verbose,
@@ -142,6 +146,7 @@ def fit_classifier(
     settings = ClassifierSettings(
         batch_size=options.batch_size or classifier_batch_size(len(rows)),
         bptt=options.bptt,
+        precision=chosen_precision(options.precision),
         max_length=options.max_length,
         drop_mult=options.drop_mult,
         label_smoothing=options.label_smoothing,

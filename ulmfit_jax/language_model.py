@@ -40,6 +40,7 @@ class LanguageModel:
         temporal_penalty: float | None = None,
         batch_size: int | None = None,
         bptt: int = 72,
+        precision: str | None = None,
         seed: int = 0,
         devices: int | None = None,
         verbose: bool = False,
@@ -63,6 +64,8 @@ class LanguageModel:
             temporal_penalty: TAR; default 1 (fastai, the paper), but 0 where the text is read only once.
             batch_size: rows of the token stream; default 64 (fastai), fewer for little text.
             bptt: tokens of a batch in each row; 72 in fastai.
+            precision: what the operands of matrix products are rounded to in training, `float32` or `bfloat16`, which
+                is faster where the processor has it. Default: bfloat16 on accelerators, float32 on CPUs.
             seed: of everything that is drawn.
             devices: how many devices to use; all by default.
             verbose: print a table of epochs and, on a terminal, a progress bar to standard error.
@@ -80,6 +83,7 @@ class LanguageModel:
             temporal_penalty,
             batch_size,
             bptt,
+            precision,
             seed,
             devices,
             verbose,

@@ -14,6 +14,7 @@ from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.nn.products import check_precision, chosen_precision
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text.tokenizer import load_tokenizer, tokenizer_trainer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
@@ -51,9 +52,13 @@ class LanguageModelOptions:
     temporal_penalty: float | None = None
     batch_size: int | None = None
     bptt: int = 72
+    precision: str | None = None
     seed: int = 0
     devices: int | None = None
     verbose: bool = False
+
+    def __post_init__(self) -> None:
+        check_precision(self.precision)
 
 
 def untrained(
@@ -154,6 +159,7 @@ def _settings(
     return LanguageModelSettings(
         batch_size=options.batch_size or language_model_batch_size(train.n_tokens, options.bptt),
         bptt=options.bptt,
+        precision=chosen_precision(options.precision),
         backwards=start.backwards,
         **{name: defaults[name] if value is None else value for name, value in chosen.items()},
     )

@@ -53,6 +53,7 @@ class TextClassifier:
         patience: int | None = None,
         max_length: int = MAX_LENGTH,
         bptt: int = 72,
+        precision: str | None = None,
         seed: int = 0,
         devices: int | None = None,
         verbose: bool = False,
@@ -82,6 +83,7 @@ class TextClassifier:
             patience: end a stage after so many epochs without a lower validation loss; None never does.
             max_length: tokens at a document's end that are pooled and trained on; 1,440 in fastai.
             bptt: tokens of a chunk; 72 in fastai.
+            precision: what the operands of matrix products are rounded to in training; see `LanguageModel`.
             seed: of everything that is drawn.
             devices: how many devices to use; all by default.
             verbose: print tables of epochs and, on a terminal, a progress bar to standard error.
@@ -92,7 +94,8 @@ class TextClassifier:
         self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
         self.label_smoothing, self.weight_decay = label_smoothing, weight_decay
         self.validation_fraction, self.keep_best, self.patience = validation_fraction, keep_best, patience
-        self.max_length, self.bptt, self.seed, self.devices, self.verbose = max_length, bptt, seed, devices, verbose
+        self.max_length, self.bptt, self.precision = max_length, bptt, precision
+        self.seed, self.devices, self.verbose = seed, devices, verbose
         self._artifact: Artifact | None = None
         self._predictor: Predictor | None = None
         self.history_: list[dict[str, Any]] = []

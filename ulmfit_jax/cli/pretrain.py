@@ -7,6 +7,7 @@ from typing import Any
 
 from ulmfit_jax.cli.arguments import (
     add_device_options,
+    add_precision,
     add_reading_options,
     add_seed,
     add_workers,
@@ -40,7 +41,7 @@ examples:
   ulmfit pretrain corpus/ --out backwards-model --backwards
 """
 
-_DECISIVE = ("preset", "backwards", "epochs", "batch_size", "learning_rate", "drop_mult", "seed")
+_DECISIVE = ("preset", "backwards", "epochs", "batch_size", "learning_rate", "drop_mult", "precision", "seed")
 """Options that decide what is learnt, under their names in `LanguageModel`."""
 
 
@@ -79,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--drop-mult", type=number_from_zero, metavar="F", help="scales the dropouts of the AWD-LSTM (default: 0.1)"
     )
+    add_precision(group)
     add_seed(group, "everything that is drawn at random")
     add_device_options(group)
     add_workers(group)

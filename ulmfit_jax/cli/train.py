@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
-_DECISIVE = ("preset", "recipe", "lm_epochs", "epochs", "batch_size", "validation_fraction", "seed")
+_DECISIVE = ("preset", "recipe", "lm_epochs", "epochs", "batch_size", "validation_fraction", "precision", "seed")
 """Options that decide what is learnt, under their names in `TextClassifier`."""
 
 _BASELINE = "TF-IDF (1-2-grams) and logistic regression"

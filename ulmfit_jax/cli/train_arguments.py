@@ -6,6 +6,7 @@ import argparse
 
 from ulmfit_jax.cli.arguments import (
     add_device_options,
+    add_precision,
     add_reading_options,
     add_seed,
     add_workers,
@@ -99,6 +100,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
     )
+    add_precision(group)
     add_seed(group, "everything that is drawn at random")
     add_device_options(group)
     add_workers(group)

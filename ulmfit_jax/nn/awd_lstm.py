@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.dropout import embedding_row_mask, keep_mask, locked_mask
+from ulmfit_jax.nn.products import product
 from ulmfit_jax.nn.recurrence import LstmState, recurrence
 from ulmfit_jax.nn.softmax import TokenScores, logits, tied_softmax_loss, tied_softmax_scores
 
@@ -53,8 +55,9 @@ class LstmLayer(nnx.Module):
     which fastai uses, has them: each is moved by the optimiser, and each counts in the gradient's norm.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, rngs: nnx.Rngs):
+    def __init__(self, inputs: int, hidden: int, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
         bound = hidden**-0.5
+        self.dtype = dtype
         self.input_kernel = _uniform(rngs, (inputs, 4 * hidden), bound)
         self.recurrent_kernel = _uniform(rngs, (hidden, 4 * hidden), bound)
         self.input_bias = _uniform(rngs, (4 * hidden,), bound)
@@ -71,21 +74,22 @@ class LstmLayer(nnx.Module):
         if weight_mask is not None:
             kernel = kernel * weight_mask
         bias = self.input_bias[...] + self.recurrent_bias[...]
-        projected = jnp.einsum("tbi,ig->tbg", inputs, self.input_kernel[...]) + bias[None, None]
-        return recurrence(projected, kernel, state)
+        projected = product("tbi,ig->tbg", inputs, self.input_kernel[...], self.dtype) + bias[None, None]
+        return recurrence(projected, kernel, state, self.dtype)
 
 
 class AwdLstm(nnx.Module):
     """Embedding and LSTM layers with fastai's `AWD_LSTM` dropouts.
 
-    Parameters: `embedding` `[vocabulary, embedding]`, drawn from U(-0.1, 0.1), and `lstm_0`, `lstm_1`, ….
+    Parameters: `embedding` `[vocabulary, embedding]`, drawn from U(-0.1, 0.1), and `lstm_0`, `lstm_1`, …. The operands
+    of matrix products are rounded to `dtype` (`ulmfit_jax.nn.products`); everything else is float32.
     """
 
-    def __init__(self, architecture: Architecture, *, rngs: nnx.Rngs):
+    def __init__(self, architecture: Architecture, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
         self.architecture = architecture
         self.embedding = _uniform(rngs, (architecture.vocabulary_size, architecture.embedding_size), 0.1)
         for index, (inputs, hidden) in enumerate(architecture.layer_sizes()):
-            setattr(self, f"lstm_{index}", LstmLayer(inputs, hidden, rngs=rngs))
+            setattr(self, f"lstm_{index}", LstmLayer(inputs, hidden, dtype=dtype, rngs=rngs))
 
     def initial_state(self, batch: int) -> EncoderState:
         """The zero state for `batch` rows."""
@@ -146,10 +150,11 @@ class TiedDecoder(nnx.Module):
 
 
 class LanguageModelNetwork(nnx.Module):
-    """Encoder and tied decoder."""
+    """Encoder and tied decoder; `dtype` as for `AwdLstm`."""
 
-    def __init__(self, architecture: Architecture, *, rngs: nnx.Rngs):
-        self.encoder = AwdLstm(architecture, rngs=rngs)
+    def __init__(self, architecture: Architecture, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
+        self.dtype = dtype
+        self.encoder = AwdLstm(architecture, dtype=dtype, rngs=rngs)
         self.decoder = TiedDecoder(architecture.vocabulary_size)
 
     def loss(
@@ -181,7 +186,7 @@ class LanguageModelNetwork(nnx.Module):
             dropped = outputs * locked_mask(key, noise.dropouts.output, noise.rows, outputs.shape[-1])[None]
         flat = dropped.reshape(-1, dropped.shape[-1])
         cross_entropy = tied_softmax_loss(
-            flat, self.encoder.embedding[...], self.decoder.bias[...], targets.reshape(-1)
+            flat, self.encoder.embedding[...], self.decoder.bias[...], targets.reshape(-1), self.dtype
         )
         loss = cross_entropy
         if activation_penalty:
@@ -195,11 +200,13 @@ class LanguageModelNetwork(nnx.Module):
         outputs, state = self.encoder(tokens, state)
         flat = outputs.reshape(-1, outputs.shape[-1])
         return (
-            tied_softmax_scores(flat, self.encoder.embedding[...], self.decoder.bias[...], targets.reshape(-1)),
+            tied_softmax_scores(
+                flat, self.encoder.embedding[...], self.decoder.bias[...], targets.reshape(-1), self.dtype
+            ),
             state,
         )
 
     def next_token_logits(self, tokens: Array, state: EncoderState) -> tuple[Array, EncoderState]:
         """Scores `[batch, vocabulary]` of the token that follows `tokens` `[time, batch]`, and the state after them."""
         outputs, state = self.encoder(tokens, state)
-        return logits(outputs[-1], self.encoder.embedding[...], self.decoder.bias[...]), state
+        return logits(outputs[-1], self.encoder.embedding[...], self.decoder.bias[...], self.dtype), state

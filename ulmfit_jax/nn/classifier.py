@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture
@@ -139,10 +140,10 @@ class PoolingHead(nnx.Module):
 
 
 class ClassifierNetwork(nnx.Module):
-    """Encoder and head."""
+    """Encoder and head; `dtype` as for `AwdLstm`, the head is float32."""
 
-    def __init__(self, architecture: Architecture, head: Head, *, rngs: nnx.Rngs):
-        self.encoder = AwdLstm(architecture, rngs=rngs)
+    def __init__(self, architecture: Architecture, head: Head, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
+        self.encoder = AwdLstm(architecture, dtype=dtype, rngs=rngs)
         self.head = PoolingHead(3 * architecture.embedding_size, head, rngs=rngs)
 
     def loss(

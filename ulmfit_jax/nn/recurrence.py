@@ -14,11 +14,15 @@ steps: the same numbers for less time.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import DTypeLike
+
+from ulmfit_jax.nn.products import rounded_einsum
 
 
 class LstmState(NamedTuple):
@@ -37,8 +41,8 @@ def _cell(gates: Array, cell: Array) -> tuple[Array, Array, tuple[Array, Array, 
 
 
 def recurrence_reference(projected: Array, recurrent_kernel: Array, state: LstmState) -> tuple[Array, LstmState]:
-    """The recurrence as a plain scan, differentiated by JAX: the readable twin of `recurrence`, with the same
-    arguments."""
+    """The recurrence as a plain scan in float32, differentiated by JAX: the readable twin of `recurrence`, with the
+    same arguments."""
 
     def step(carry: LstmState, projected_t: Array) -> tuple[LstmState, Array]:
         hidden, cell, _ = _cell(projected_t + carry.hidden @ recurrent_kernel, carry.cell)
@@ -48,35 +52,43 @@ def recurrence_reference(projected: Array, recurrent_kernel: Array, state: LstmS
     return outputs, final
 
 
-@jax.custom_vjp
-def recurrence(projected: Array, recurrent_kernel: Array, state: LstmState) -> tuple[Array, LstmState]:
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def recurrence(
+    projected: Array, recurrent_kernel: Array, state: LstmState, dtype: DTypeLike = jnp.float32
+) -> tuple[Array, LstmState]:
     """Run an LSTM layer over time.
 
     Args:
         projected: input projection with the bias added, `[time, batch, 4 * hidden]`.
         recurrent_kernel: `[hidden, 4 * hidden]`, gates in the order i, f, g, o.
         state: state before the first step, two arrays `[batch, hidden]`.
+        dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
 
     Returns:
         The hidden states `[time, batch, hidden]` and the state after the last step.
     """
-    return recurrence_reference(projected, recurrent_kernel, state)
+    return _forward(projected, recurrent_kernel, state, dtype)[0]
 
 
-def _forward(projected: Array, recurrent_kernel: Array, state: LstmState) -> tuple[tuple[Array, LstmState], tuple]:
+def _forward(
+    projected: Array, recurrent_kernel: Array, state: LstmState, dtype: DTypeLike
+) -> tuple[tuple[Array, LstmState], tuple]:
+    rounded_kernel = recurrent_kernel.astype(dtype)
+
     def step(carry: LstmState, projected_t: Array) -> tuple[LstmState, tuple[Array, Array, Array]]:
-        hidden, cell, gates = _cell(projected_t + carry.hidden @ recurrent_kernel, carry.cell)
+        recurrent = rounded_einsum("bh,hg->bg", carry.hidden, rounded_kernel, dtype)
+        hidden, cell, gates = _cell(projected_t + recurrent, carry.cell)
         return LstmState(hidden, cell), (hidden, cell, jnp.concatenate(gates, axis=-1))
 
     final, (outputs, cells, gates) = lax.scan(step, state, projected)
     return (outputs, final), (outputs, cells, gates, recurrent_kernel, state)
 
 
-def _backward(saved: tuple, gradients: tuple[Array, LstmState]) -> tuple[Array, Array, LstmState]:
+def _backward(dtype: DTypeLike, saved: tuple, gradients: tuple[Array, LstmState]) -> tuple[Array, Array, LstmState]:
     outputs, cells, gates, recurrent_kernel, state = saved
     d_outputs, d_final = gradients
     previous_cells = jnp.concatenate([state.cell[None], cells[:-1]])
-    kernel_transposed = recurrent_kernel.T
+    kernel_transposed = recurrent_kernel.astype(dtype).T
 
     def step(carry: LstmState, inputs: tuple[Array, Array, Array, Array]) -> tuple[LstmState, Array]:
         d_output, gates_t, cell, previous_cell = inputs
@@ -93,11 +105,11 @@ def _backward(saved: tuple, gradients: tuple[Array, LstmState]) -> tuple[Array, 
             ],
             axis=-1,
         )
-        return LstmState(d_gates @ kernel_transposed, d_cell * f), d_gates
+        return LstmState(rounded_einsum("bg,gh->bh", d_gates, kernel_transposed, dtype), d_cell * f), d_gates
 
     d_state, d_projected = lax.scan(step, d_final, (d_outputs, gates, cells, previous_cells), reverse=True)
     previous_hidden = jnp.concatenate([state.hidden[None], outputs[:-1]])
-    d_kernel = jnp.einsum("tbh,tbg->hg", previous_hidden, d_projected)
+    d_kernel = rounded_einsum("tbh,tbg->hg", previous_hidden, d_projected, dtype)
     return d_projected, d_kernel, d_state
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import DTypeLike
 
 from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, Architecture, Dropouts
@@ -20,9 +22,9 @@ from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, row_numbers, update
 
 
-def classifier_definition(architecture: Architecture, head: Head) -> ModuleDefinition:
-    """The network of a classifier of these sizes."""
-    return ModuleDefinition(lambda rngs: ClassifierNetwork(architecture, head, rngs=rngs))
+def classifier_definition(architecture: Architecture, head: Head, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
+    """The network of a classifier of these sizes, with products of `dtype`."""
+    return ModuleDefinition(lambda rngs: ClassifierNetwork(architecture, head, dtype=dtype, rngs=rngs))
 
 
 class ClassifierTask:
@@ -44,6 +46,7 @@ class ClassifierTask:
         temporal_penalty: float = 1.0,
         label_smoothing: float = 0.0,
         max_length: int = MAX_LENGTH,
+        dtype: DTypeLike = jnp.float32,
     ):
         """Bind a network to its data.
 
@@ -59,10 +62,11 @@ class ClassifierTask:
             temporal_penalty: TAR, 1 in fastai.
             label_smoothing: see `ClassifierNetwork.loss`.
             max_length: tokens at a document's end that are pooled; 1,440 in fastai (`max_len`).
+            dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
         """
         devices.check_batch(train.batch_size)
         self.architecture, self.head = architecture, head
-        self.definition = classifier_definition(architecture, head)
+        self.definition = classifier_definition(architecture, head, dtype)
         self.groups: Sequence[LayerGroup] = layer_groups(architecture.n_layers, "classifier")
         self._train, self._valid, self._devices = train, valid, devices
         self._dropouts = dropouts.scaled(drop_mult)

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.typing import DTypeLike
 
 from ulmfit_jax.data.stream import LanguageModelStream
 from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS, Architecture, Dropouts
@@ -23,9 +25,9 @@ from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, row_numbers, update
 
 
-def language_model_definition(architecture: Architecture) -> ModuleDefinition:
-    """The network of a language model of these sizes."""
-    return ModuleDefinition(lambda rngs: LanguageModelNetwork(architecture, rngs=rngs))
+def language_model_definition(architecture: Architecture, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
+    """The network of a language model of these sizes, with products of `dtype`."""
+    return ModuleDefinition(lambda rngs: LanguageModelNetwork(architecture, dtype=dtype, rngs=rngs))
 
 
 class LanguageModelTask:
@@ -44,6 +46,7 @@ class LanguageModelTask:
         dropouts: Dropouts = LANGUAGE_MODEL_DROPOUTS,
         activation_penalty: float = 2.0,
         temporal_penalty: float = 1.0,
+        dtype: DTypeLike = jnp.float32,
     ):
         """Bind a network to its data.
 
@@ -56,10 +59,11 @@ class LanguageModelTask:
             dropouts: rates; fastai's `awd_lstm_lm_config` by default.
             activation_penalty: AR, 2 in fastai and the paper.
             temporal_penalty: TAR, 1 in both.
+            dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
         """
         devices.check_batch(train.batch_size)
         self.architecture = architecture
-        self.definition = language_model_definition(architecture)
+        self.definition = language_model_definition(architecture, dtype)
         self.groups: Sequence[LayerGroup] = layer_groups(architecture.n_layers, "language_model")
         self._train, self._valid, self._devices = train, valid, devices
         self._dropouts = dropouts.scaled(drop_mult)

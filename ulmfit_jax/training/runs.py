@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import jax.numpy as jnp
 import numpy as np
 
 from ulmfit_jax.data.batches import DocumentBatches
@@ -37,6 +38,7 @@ class LanguageModelSettings:
         activation_penalty: AR.
         temporal_penalty: TAR.
         backwards: predict each document from its end.
+        precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
     """
 
     batch_size: int = 64
@@ -45,6 +47,7 @@ class LanguageModelSettings:
     activation_penalty: float = 2.0
     temporal_penalty: float = 1.0
     backwards: bool = False
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class ClassifierSettings:
         temporal_penalty: TAR.
         label_smoothing: 0 in the paper, 0.1 in MultiFiT.
         backwards: read each document from its end, for an encoder that was trained so.
+        precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
     """
 
     batch_size: int = 64
@@ -70,6 +74,7 @@ class ClassifierSettings:
     temporal_penalty: float = 1.0
     label_smoothing: float = 0.0
     backwards: bool = False
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ def train_language_model(
         drop_mult=settings.drop_mult,
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,
+        dtype=jnp.dtype(settings.precision),
     )
     if parameters is None:
         parameters, _ = task.definition.initialise(seed)
@@ -173,6 +179,7 @@ def train_classifier(
         temporal_penalty=settings.temporal_penalty,
         label_smoothing=settings.label_smoothing,
         max_length=settings.max_length,
+        dtype=jnp.dtype(settings.precision),
     )
     parameters, statistics = task.definition.initialise(seed)
     if encoder is not None:
