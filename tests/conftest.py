@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # Compiling takes nearly all of the suite's time: unoptimised code from XLA's older emitters compiles in a quarter of
@@ -32,6 +34,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_programs_at_a_time() -> Iterator[None]:
+    """Lets go of a module's compiled programs: a process has 65,530 memory maps (Linux's default), each program takes
+    some, and XLA crashes when there are none left."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
