@@ -12,6 +12,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from jax.typing import DTypeLike
 
 from ulmfit_jax.errors import ConfigError
@@ -39,22 +40,31 @@ def rounded_einsum(subscripts: str, left: Array, right: Array, dtype: DTypeLike)
 def product(subscripts: str, left: Array, right: Array, dtype: DTypeLike = jnp.float32) -> Array:
     """The product of two float32 arrays by `jnp.einsum`'s `subscripts`, such as `tbi,ig->tbg`.
 
-    Each index has to stand in two of the three arrays. The products of the gradient are rounded in the same way.
+    Each index has to stand in two of the three arrays. The products of the gradient are rounded in the same way; one
+    that nobody asks for (of a frozen kernel, or of the input of the lowest trained layer) is not made.
     """
     return rounded_einsum(subscripts, left, right, dtype)
 
 
-def _forward(subscripts: str, left: Array, right: Array, dtype: DTypeLike) -> tuple[Array, tuple[Array, Array]]:
-    return rounded_einsum(subscripts, left, right, dtype), (left, right)
+def _forward(
+    subscripts: str, left: CustomVJPPrimal, right: CustomVJPPrimal, dtype: DTypeLike
+) -> tuple[Array, tuple[Array | None, Array | None]]:
+    result = rounded_einsum(subscripts, left.value, right.value, dtype)
+    return result, (left.value if right.perturbed else None, right.value if left.perturbed else None)
 
 
-def _backward(subscripts: str, dtype: DTypeLike, saved: tuple[Array, Array], d_result: Array) -> tuple[Array, Array]:
+def _backward(
+    subscripts: str, dtype: DTypeLike, saved: tuple[Array | None, Array | None], d_result: Array | SymbolicZero
+) -> tuple[Array | None, Array | None]:
     left, right = saved
+    if isinstance(d_result, SymbolicZero):
+        return None, None
     operands, result = subscripts.split("->")
     left_indices, right_indices = operands.split(",")
-    d_left = rounded_einsum(f"{result},{right_indices}->{left_indices}", d_result, right, dtype)
-    d_right = rounded_einsum(f"{left_indices},{result}->{right_indices}", left, d_result, dtype)
+    into_left, into_right = f"{result},{right_indices}->{left_indices}", f"{left_indices},{result}->{right_indices}"
+    d_left = None if right is None else rounded_einsum(into_left, d_result, right, dtype)
+    d_right = None if left is None else rounded_einsum(into_right, left, d_result, dtype)
     return d_left, d_right
 
 
-product.defvjp(_forward, _backward)
+product.defvjp(_forward, _backward, symbolic_zeros=True)
