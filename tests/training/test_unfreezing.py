@@ -50,7 +50,9 @@ def classifier_fits() -> list[Fit]:
 
 @pytest.fixture(scope="module")
 def language_model_fits() -> list[Fit]:
-    return fits(language_model_task(**LEARNABLE), language_model_stages(epochs=120, frozen_epochs=2, learning_rate=5e-2))
+    return fits(
+        language_model_task(**LEARNABLE), language_model_stages(epochs=120, frozen_epochs=2, learning_rate=5e-2)
+    )
 
 
 @pytest.mark.parametrize("kind", ["classifier_fits", "language_model_fits"])
