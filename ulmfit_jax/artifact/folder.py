@@ -113,6 +113,8 @@ def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
     arrays = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), arrays)
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save((folder / "parameters").absolute(), arrays)
+    # Orbax notes the absolute path of the temporary folder here, which is nobody's business in a shared model.
+    (folder / "parameters" / "commit_success.txt").write_text("Checkpoint commit was successful\n", "utf-8")
     artifact.tokenizer.save(folder)
     config = artifact.config()
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
