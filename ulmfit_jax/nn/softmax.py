@@ -82,8 +82,10 @@ def tied_softmax_scores(
 ) -> TokenScores:
     """Loss, right predictions and number of tokens as sums: for evaluation. Arguments as for `tied_softmax_loss`."""
 
+    rounded = embedding.astype(dtype)
+
     def step(total: TokenScores, chunk: tuple[Array, Array]) -> tuple[TokenScores, None]:
-        scores = logits(chunk[0], embedding, bias, dtype)
+        scores = logits(chunk[0], rounded, bias, dtype)
         losses, _, scored = _token_losses(scores, chunk[1])
         right = (jnp.argmax(scores, axis=-1).astype(jnp.int32) == chunk[1]) & scored
         added = TokenScores(losses.sum(), right.sum(dtype=jnp.int32), scored.sum(dtype=jnp.int32))
