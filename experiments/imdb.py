@@ -8,7 +8,7 @@ times: experiments/README.md.
 
 The language model reads the texts of the training and the unsupervised reviews, never those of the test set, unless
 `--transductive` says so (the notebook does it). Validation is cut from the training labels; the test set is read once
-for each of the two classifiers, at the end. RUN keeps everything: `language_model/` and `classifier_*/` (training
+for each classifier, at the end. RUN keeps everything: `language_model/` and `classifier_*/` (training
 states), `models/` (model folders), `report.json`. `--resume` goes on with an interrupted run.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--lm-drop-mult", type=float, help="scales the language model's dropouts")
     parser.add_argument("--lm-learning-rate", type=float, help="peak rate of its fine-tuning")
+    parser.add_argument(
+        "--self-training", type=int, default=0, help="(d): reviews that (c) labels for another classifier"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
@@ -81,14 +85,19 @@ class Experiment:
 
     def run(self) -> None:
         """All steps."""
+        options = self.options
         train, test, lm_texts = self.data()
-        if not self.options.skip_plain:
+        if not options.skip_plain:
             print("\n(a) Classifier without language-model fine-tuning")
             self.classify("plain", self.classifier(self.pretrained, self.preset), train, test)
-        if self.options.epochs:
+        if options.epochs:
             model = self.language_model(lm_texts)
             print("\n(c) Classifier from the fine-tuned encoder")
             self.classify("fine_tuned", self.classifier(model, None), train, test)
+        if options.epochs and options.self_training:
+            print("\n(d) The same, after self-training")
+            others = sorted(set(lm_texts).difference(train.texts, test.texts))
+            self.classify("self_trained", self.classifier(model, None, options.self_training), train, test, others)
         print("\n" + json.dumps(self.report["results"], indent=2))
 
     def data(self) -> tuple[TextDataset, TextDataset, list[str]]:
@@ -146,16 +155,32 @@ class Experiment:
         )
         return model
 
-    def classifier(self, pretrained: str | LanguageModel | None, preset: str | None) -> TextClassifier:
+    def classifier(
+        self, pretrained: str | LanguageModel | None, preset: str | None, self_training: int = 0
+    ) -> TextClassifier:
         """A classifier that takes its encoder as it is."""
         return TextClassifier(
-            pretrained, preset, lm_epochs=0, precision=self.options.precision, seed=self.options.seed, verbose=True
+            pretrained,
+            preset,
+            lm_epochs=0,
+            self_training=self_training,
+            precision=self.options.precision,
+            seed=self.options.seed,
+            verbose=True,
         )
 
-    def classify(self, name: str, classifier: TextClassifier, train: TextDataset, test: TextDataset) -> None:
-        """(a), (c): gradual unfreezing, the test set once, an example, the saved model."""
+    def classify(
+        self,
+        name: str,
+        classifier: TextClassifier,
+        train: TextDataset,
+        test: TextDataset,
+        unlabeled: Sequence[str] = (),
+    ) -> None:
+        """(a), (c), (d): gradual unfreezing, the test set once, an example, the saved model."""
         started = time.monotonic()
-        classifier.fit(train.texts, train.labels or [], run_dir=self.options.out / f"classifier_{name}", workers=2)
+        folder = self.options.out / ("classifier_plain" if name == "plain" else "classifier_fine_tuned")  # (d) goes on
+        classifier.fit(train.texts, train.labels or [], unlabeled, run_dir=folder, workers=2)
         trained = time.monotonic()
         classifier.save(self.options.out / "models" / f"classifier_{name}")
         result = classifier.evaluate(test.texts, test.labels or [])

@@ -18,12 +18,13 @@ import argparse
 import itertools
 import math
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from ulmfit_jax.artifact import Artifact, save_artifact
+from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data import Corpus, LanguageModelStream, build_corpus, iter_texts, open_corpus
 from ulmfit_jax.nn.architecture import PRESETS, preset
 from ulmfit_jax.nn.parameters import Tree, to_device
@@ -54,6 +55,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--parts", type=int, default=2, help="parts of the corpus to train on, 1 to 7 (the 8th validates)"
     )
+    parser.add_argument("--first-part", type=int, default=0, help="number of the first of these parts")
+    parser.add_argument("--start", type=Path, help="model folder to go on from, with its tokeniser; sizes are its own")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--bptt", type=int, default=72)
@@ -66,7 +69,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backwards", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hardware", default="2 CPU cores", help="said on the card")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not 0 <= options.first_part < options.first_part + options.parts < N_PARTS:
+        parser.error(f"--first-part and --parts have to name some of the parts 0 to {N_PARTS - 2}")
+    return options
 
 
 def part(options: argparse.Namespace, number: int) -> str:
@@ -75,7 +81,9 @@ def part(options: argparse.Namespace, number: int) -> str:
 
 
 def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
-    """The tokeniser of the work folder, trained on the first documents if it is not there yet."""
+    """The tokeniser of the model to start from, or of the work folder: trained if it is not there yet."""
+    if options.start is not None:
+        return load_artifact(options.start, "language_model").tokenizer
     folder = options.work_dir / "tokenizer"
     if not folder.exists():
         texts = itertools.islice(iter_texts(part(options, 0)), TOKENIZER_DOCUMENTS)
@@ -86,9 +94,10 @@ def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
 
 def corpora(options: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Corpus, Corpus]:
     """Token arrays of the training parts and of the first documents of the last part."""
-    train, valid = options.work_dir / f"train-{options.parts}", options.work_dir / "valid"
+    last = options.first_part + options.parts
+    train, valid = options.work_dir / f"train-{options.first_part}-to-{last - 1}", options.work_dir / "valid"
     if not train.exists():
-        texts = itertools.chain.from_iterable(iter_texts(part(options, number)) for number in range(options.parts))
+        texts = itertools.chain.from_iterable(iter_texts(part(options, n)) for n in range(options.first_part, last))
         build_corpus(texts, tokenizer, train, workers=2)
     if not valid.exists():
         build_corpus(itertools.islice(iter_texts(part(options, N_PARTS - 1)), VALID_DOCUMENTS), tokenizer, valid)
@@ -100,7 +109,8 @@ def main() -> None:
     options = arguments()
     tokenizer = tokenizer_for(options)
     train, valid = corpora(options, tokenizer)
-    architecture = preset(options.preset, len(tokenizer.vocabulary))
+    start = load_artifact(options.start, "language_model") if options.start is not None else None
+    architecture = start.architecture if start is not None else preset(options.preset, len(tokenizer.vocabulary))
     print(
         f"{train.n_tokens:,} tokens to train on, {valid.n_tokens:,} to validate, "
         f"{architecture.parameter_count():,} parameters"
@@ -131,7 +141,8 @@ def main() -> None:
         LoopOptions(save_seconds=180),
         ConsoleProgress(),
     )
-    result = train_language_model(architecture, None, train, valid, stages, settings, options.seed, context)
+    parameters = start.parameters if start is not None else None
+    result = train_language_model(architecture, parameters, train, valid, stages, settings, options.seed, context)
     report = measure(options, Artifact("language_model", architecture, tokenizer, result.parameters))
     hours = sum(row["seconds"] for row in result.history) / 3600
     provenance = {
@@ -147,7 +158,9 @@ def main() -> None:
             "hours": round(hours, 2),
             "hardware": options.hardware,
             "seed": options.seed,
+            "date": datetime.now(UTC).date().isoformat(),
         },
+        **({"started_from": start.provenance} if start is not None else {}),
         "measures": {"perplexity per token, held-out Wikipedia": round(result.history[-1]["perplexity"], 2), **report},
         "intended_use": "a start for fine-tuning on your own texts; it holds facts and prejudices of its source",
     }

@@ -11,6 +11,7 @@ import pytest
 
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
+from ulmfit_jax.self_training import surest
 
 OPTIONS = {
     "preset": "tiny",
@@ -42,6 +43,40 @@ def test_the_history_has_every_epoch_of_every_stage(trained):
     assert {"train_loss", "valid_loss", "perplexity", "seconds"} <= trained.history_[0].keys()
     assert {"train_loss", "valid_loss", "error_rate", "seconds"} <= trained.history_[-1].keys()
     assert set(trained.seconds_) == {"language_model", "classifier"}
+
+
+def test_self_training_teaches_a_second_classifier_with_labels_of_the_first(tmp_path):
+    texts, labels = reviews(120)
+    more = reviews(200, seed=5)[0]
+    options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 4), "self_training": 100}
+    model = TextClassifier(None, **options)
+    model.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
+    stages = [row["stage"] for row in model.history_]
+    assert stages[-5:] == ["self-training, head"] + ["self-training, all layers"] * 4
+    assert stages[-10:-5] == ["head"] + ["all layers"] * 4
+    assert 60 <= model.artifact.provenance["training"]["pseudo_labelled_documents"] <= 70
+    assert set(model.seconds_) == {"language_model", "classifier", "self_training"}
+    first = TextClassifier(None, **{**options, "self_training": 0})
+    first.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
+    assert not np.allclose(first.predict_proba(more), model.predict_proba(more), atol=1e-3)
+    again = TextClassifier(None, **options)
+    again.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(more), model.predict_proba(more))
+
+
+def test_self_training_needs_texts_without_labels():
+    with pytest.raises(ConfigError, match="unlabeled"):
+        TextClassifier(None, **OPTIONS, self_training=100).fit(*reviews(120))
+    with pytest.raises(ConfigError, match="self_training is -1"):
+        TextClassifier(None, **OPTIONS, self_training=-1).fit(*reviews(120), unlabeled=reviews(60, seed=5)[0])
+
+
+def test_the_surest_of_each_class_are_kept():
+    sure = np.array([0.9, 0.6, 0.8, 0.7, 0.95])
+    log_probabilities = np.log(np.stack([sure, 1 - sure], axis=1))
+    log_probabilities[[1, 2]] = log_probabilities[[1, 2], ::-1]
+    assert surest(log_probabilities, 0.7).tolist() == [0, 2, 4]
+    assert surest(log_probabilities, 0.1).tolist() == [2, 4]
 
 
 def test_probabilities_are_probabilities_with_names(trained):

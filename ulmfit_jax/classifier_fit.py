@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact, load_artifact
+from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import cached_corpus, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
@@ -17,7 +18,7 @@ from ulmfit_jax.data.split import train_validation_split
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.classifier import Head
-from ulmfit_jax.nn.products import check_precision, chosen_precision
+from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop import LoopOptions
@@ -28,42 +29,8 @@ from ulmfit_jax.training.runs import ClassifierSettings, RunContext, train_class
 from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
 from ulmfit_jax.training.stages import Stage
 
-RECIPES = ("gradual_unfreezing", "fine_tune")
-
-
-@dataclass(frozen=True)
-class ClassifierOptions:
-    """What can be chosen of a classifier's training; `TextClassifier` documents each. None: by the data."""
-
-    pretrained: str | Path | LanguageModel | None
-    preset: str | None
-    recipe: str
-    lm_epochs: int | None
-    lm_learning_rate: float | None
-    lm_drop_mult: float | None
-    lm_batch_size: int | None
-    epochs: int | Sequence[int] | None
-    learning_rate: float | None
-    drop_mult: float
-    batch_size: int | None
-    label_smoothing: float
-    weight_decay: float
-    validation_fraction: float
-    keep_best: bool
-    patience: int | None
-    max_length: int
-    bptt: int
-    precision: str | None
-    seed: int
-    devices: int | None
-    verbose: bool
-
-    def __post_init__(self) -> None:
-        if self.pretrained is not None and self.preset is not None:
-            raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        check_precision(self.precision)
-        if self.recipe not in RECIPES:
-            raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
+_COUNTS = ("documents", "pseudo_labelled_documents", "validation_documents", "seed")
+"""Figures of a run that its card shows."""
 
 
 def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
@@ -103,11 +70,11 @@ def fine_tuned_language_model(
     if start is None:
         model = LanguageModel(None, options.preset, **training)
     else:
-        model = LanguageModel.from_artifact(start, name=_name(options), **training)
+        model = LanguageModel.from_artifact(start, name=options.start_name, **training)
     is_encoder = start is not None and start.kind == "encoder"
     if is_encoder and options.lm_epochs:
         raise ConfigError(
-            f"{_name(options)} is an encoder alone, which cannot be fine-tuned as a language model: "
+            f"{options.start_name} is an encoder alone, which cannot be fine-tuned as a language model: "
             "leave lm_epochs out, or give the whole language model"
         )
     if is_encoder or options.lm_epochs == 0:
@@ -126,6 +93,7 @@ def fit_classifier(
     options: ClassifierOptions,
     folder: Path | None,
     workers: int,
+    pseudo: TextDataset | None = None,
 ) -> tuple[Artifact, list[dict[str, Any]]]:
     """Train a classifier on the encoder of `start`.
 
@@ -136,13 +104,17 @@ def fit_classifier(
         options: see `TextClassifier`.
         folder: the run folder, or None.
         workers: processes that tokenise.
+        pseudo: more texts to train on, labelled by another classifier (`ulmfit_jax.self_training`).
 
     Returns:
         The trained classifier and its rows of the table of epochs.
     """
+    rows, held_out = _split(data, options)
+    if pseudo is not None:
+        rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
+        data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
     corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
     labels = label_indices(data, classes)
-    rows, held_out = _split(data, options)
     settings = ClassifierSettings(
         batch_size=options.batch_size or classifier_batch_size(len(rows)),
         bptt=options.bptt,
@@ -153,6 +125,8 @@ def fit_classifier(
         backwards=start.backwards,
     )
     stages = _stages(options, len(rows), settings.batch_size, start.architecture.n_layers + 2)
+    if pseudo is not None:
+        stages = [replace(stage, name=f"self-training, {stage.name}") for stage in stages]
     head = Head(len(classes))
     config = {
         "task": "classifier",
@@ -161,6 +135,7 @@ def fit_classifier(
         "tokenizer": start.tokenizer.fingerprint(),
         "labels": list(classes),
         "documents": len(rows),
+        "pseudo_labelled_documents": 0 if pseudo is None else len(pseudo),
         "validation_documents": len(held_out),
         "texts": texts_fingerprint([*data.texts, *(data.labels or ())]),
         "settings": vars(settings),
@@ -171,7 +146,7 @@ def fit_classifier(
     }
     context = RunContext(
         Devices(options.devices),
-        RunFolder(folder / "classifier", config) if folder else None,
+        RunFolder(folder / ("classifier" if pseudo is None else "self_training"), config) if folder else None,
         LoopOptions(keep_best=options.keep_best, patience=options.patience),
         ConsoleProgress() if options.verbose else None,
     )
@@ -213,13 +188,6 @@ def _pretrained(options: ClassifierOptions) -> Artifact | None:
     return artifact
 
 
-def _name(options: ClassifierOptions) -> str:
-    """What the card calls the model that training started from."""
-    if isinstance(options.pretrained, LanguageModel):
-        return str(options.pretrained.pretrained or "a language model trained from scratch")
-    return "scratch" if options.pretrained is None else str(options.pretrained)
-
-
 def _split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and rows to measure on."""
     if not options.validation_fraction:
@@ -242,9 +210,9 @@ def _provenance(
 ) -> dict[str, Any]:
     last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
     return {
-        "trained_from": _name(options),
+        "trained_from": options.start_name,
         "recipe": options.recipe,
-        "training": {name: config[name] for name in ("documents", "validation_documents", "seed")} | config["settings"],
+        "training": {name: config[name] for name in _COUNTS} | config["settings"],
         "stages": [f"{stage['name']}, {stage['epochs']} epochs" for stage in config["stages"]],
         "language_model": start.provenance,
         "last_epoch": last,

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
-from ulmfit_jax.classifier_fit import ClassifierOptions, check_plan, fine_tuned_language_model, fit_classifier
+from ulmfit_jax.classifier_fit import check_plan, fine_tuned_language_model, fit_classifier
+from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels, label_indices
-from ulmfit_jax.errors import ArtifactError, DataError
+from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.self_training import pseudo_labelled
 from ulmfit_jax.training.mapping import Devices
 
 Texts = Sequence[str]
@@ -49,6 +51,7 @@ class TextClassifier:
         label_smoothing: float = 0.0,
         weight_decay: float = 0.01,
         validation_fraction: float = 0.1,
+        self_training: int = 0,
         keep_best: bool = False,
         patience: int | None = None,
         max_length: int = MAX_LENGTH,
@@ -79,6 +82,8 @@ class TextClassifier:
             weight_decay: 0.01 in fastai, 0.1 in its older notebooks.
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
                 everything and measures nothing.
+            self_training: how many of the unlabelled texts to train on as well: a first classifier labels them, and the
+                labels that it is surest of count for a second one, which is kept (`ulmfit_jax.self_training`). 0: none.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
             patience: end a stage after so many epochs without a lower validation loss; None never does.
             max_length: tokens at a document's end that are pooled and trained on; 1,440 in fastai.
@@ -93,7 +98,8 @@ class TextClassifier:
         self.lm_drop_mult, self.lm_batch_size = lm_drop_mult, lm_batch_size
         self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
         self.label_smoothing, self.weight_decay = label_smoothing, weight_decay
-        self.validation_fraction, self.keep_best, self.patience = validation_fraction, keep_best, patience
+        self.validation_fraction, self.self_training = validation_fraction, self_training
+        self.keep_best, self.patience = keep_best, patience
         self.max_length, self.bptt, self.precision = max_length, bptt, precision
         self.seed, self.devices, self.verbose = seed, devices, verbose
         self._artifact: Artifact | None = None
@@ -115,7 +121,7 @@ class TextClassifier:
         Args:
             texts: documents.
             labels: one for each; strings, or anything whose `str` names the class.
-            unlabeled: more documents of the same kind, which only the language model reads.
+            unlabeled: more documents of the same kind, for the language model and for self-training.
             run_dir: folder that keeps tokens and training state; the same call goes on with an interrupted run.
             workers: processes that tokenise.
 
@@ -127,16 +133,36 @@ class TextClassifier:
         data = TextDataset(_texts(texts), [str(label) for label in labels], "the training data")
         classes = check_labels(data)
         check_plan(options, data)
-        everything = [*data.texts, *_texts([] if unlabeled is None else unlabeled)]
+        more = _texts([] if unlabeled is None else unlabeled)
+        if self.self_training and not more:
+            raise ConfigError("self_training needs texts without labels: give them as unlabeled")
         folder = Path(run_dir) if run_dir is not None else None
         started = time.monotonic()
-        start, lm_history = fine_tuned_language_model(options, everything, folder, workers)
+        start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
         middle = time.monotonic()
         self._artifact, history = fit_classifier(start, data, classes, options, folder, workers)
         self._predictor = None
         self.history_ = [*lm_history, *history]
         self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
+        if self.self_training:
+            self._fit_again(start, data, more, options, folder, workers)
         return self
+
+    def _fit_again(
+        self,
+        start: Artifact,
+        data: TextDataset,
+        texts: Texts,
+        options: ClassifierOptions,
+        folder: Path | None,
+        workers: int,
+    ) -> None:
+        """Self-training: a second classifier, from the same encoder, learns from labels of the first one too."""
+        started = time.monotonic()
+        pseudo = pseudo_labelled(self.artifact, texts, options.self_training, self.seed, Devices(self.devices))
+        self._artifact, history = fit_classifier(start, data, self.artifact.labels, options, folder, workers, pseudo)
+        self.history_ += history
+        self.seconds_["self_training"] = time.monotonic() - started
 
     @property
     def artifact(self) -> Artifact:

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
-_DECISIVE = ("preset", "recipe", "lm_epochs", "epochs", "batch_size", "validation_fraction", "precision", "seed")
+_DECISIVE = (
+    "preset",
+    "recipe",
+    "lm_epochs",
+    "epochs",
+    "batch_size",
+    "validation_fraction",
+    "self_training",
+    "precision",
+    "seed",
+)
 """Options that decide what is learnt, under their names in `TextClassifier`."""
 
 _BASELINE = "TF-IDF (1-2-grams) and logistic regression"
@@ -58,7 +68,7 @@ def _read(options: argparse.Namespace, location: str) -> TextDataset:
 
 
 def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[str]:
-    """Texts for the language model alone: without the test texts, or, if that was asked for, with all of them."""
+    """Texts without labels: without the test texts, or, if that was asked for, with all of them."""
     from ulmfit_jax.data import read_dataset
 
     reading = {**reading_options(options), "require_labels": False}

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="more texts for the language model, in one or more places",
+        help="more texts, without labels, for the language model and --self-training",
     )
     parser.add_argument(
         "--transductive", action="store_true", help="let the language model read the test texts too, without labels"
@@ -100,6 +100,14 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
     )
+    group.add_argument(
+        "--self-training",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="train a second classifier on DATA and on N texts of --unlabeled, as the first one labels them; takes as "
+        "long again and longer (default: %(default)s, no self-training)",
+    )
     add_precision(group)
     add_seed(group, "everything that is drawn at random")
     add_device_options(group)
@@ -112,6 +120,8 @@ def check_combinations(options: argparse.Namespace) -> None:
         raise ConfigError("--preset is only for --pretrained none: a pretrained model has its own sizes")
     if options.transductive and options.test is None:
         raise ConfigError("--transductive is about the test texts: give them with --test")
+    if options.self_training and not (options.unlabeled or options.transductive):
+        raise ConfigError("--self-training needs texts without labels: give them with --unlabeled")
     four = isinstance(options.epochs, tuple)
     if options.epochs is not None and four != (options.recipe == "gradual_unfreezing"):
         wanted = "one number, such as 4" if four else "four numbers, such as 1,1,1,2"

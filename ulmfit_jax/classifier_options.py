@@ -1,0 +1,58 @@
+"""What can be chosen of a classifier's training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.language_model import LanguageModel
+from ulmfit_jax.nn.products import check_precision
+
+RECIPES = ("gradual_unfreezing", "fine_tune")
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """What can be chosen of a classifier's training; `TextClassifier` documents each. None: by the data."""
+
+    pretrained: str | Path | LanguageModel | None
+    preset: str | None
+    recipe: str
+    lm_epochs: int | None
+    lm_learning_rate: float | None
+    lm_drop_mult: float | None
+    lm_batch_size: int | None
+    epochs: int | Sequence[int] | None
+    learning_rate: float | None
+    drop_mult: float
+    batch_size: int | None
+    label_smoothing: float
+    weight_decay: float
+    validation_fraction: float
+    self_training: int
+    keep_best: bool
+    patience: int | None
+    max_length: int
+    bptt: int
+    precision: str | None
+    seed: int
+    devices: int | None
+    verbose: bool
+
+    def __post_init__(self) -> None:
+        if self.pretrained is not None and self.preset is not None:
+            raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
+        if self.self_training < 0:
+            raise ConfigError(f"self_training is {self.self_training}: it counts texts, 0 for none")
+        check_precision(self.precision)
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
+
+    @property
+    def start_name(self) -> str:
+        """What the card calls the model that training started from."""
+        if isinstance(self.pretrained, LanguageModel):
+            return str(self.pretrained.pretrained or "a language model trained from scratch")
+        return "scratch" if self.pretrained is None else str(self.pretrained)
