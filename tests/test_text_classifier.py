@@ -11,7 +11,7 @@ import pytest
 
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
-from ulmfit_jax.self_training import surest
+from ulmfit_jax.self_training import joint_scores, surest
 
 OPTIONS = {
     "preset": "tiny",
@@ -77,6 +77,15 @@ def test_the_surest_of_each_class_are_kept():
     log_probabilities[[1, 2]] = log_probabilities[[1, 2], ::-1]
     assert surest(log_probabilities, 0.7).tolist() == [0, 2, 4]
     assert surest(log_probabilities, 0.1).tolist() == [2, 4]
+
+
+def test_teachers_have_the_same_say_however_sure_they_are_of_themselves():
+    loud = np.log([[0.999, 0.001], [0.001, 0.999], [0.4, 0.6], [0.9, 0.1]])
+    quiet = np.log([[0.6, 0.4], [0.4, 0.6], [0.7, 0.3], [0.2, 0.8]])
+    assert joint_scores([loud, quiet]).argmax(axis=1).tolist() == [0, 1, 0, 1]
+    assert (loud + quiet).argmax(axis=1).tolist() == [0, 1, 0, 0]
+    np.testing.assert_allclose(joint_scores([loud * 3, quiet]), joint_scores([loud, quiet]))
+    assert np.isfinite(joint_scores([np.zeros((2, 3))])).all()
 
 
 def test_probabilities_are_probabilities_with_names(trained):

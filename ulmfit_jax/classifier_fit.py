@@ -188,6 +188,11 @@ def _pretrained(options: ClassifierOptions) -> Artifact | None:
     return artifact
 
 
+def training_part(data: TextDataset, options: ClassifierOptions) -> TextDataset:
+    """What is left of `data` to train on when the documents to measure on are taken out."""
+    return data.select(_split(data, options)[0])
+
+
 def _split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and rows to measure on."""
     if not options.validation_fraction:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
-from ulmfit_jax.classifier_fit import check_plan, fine_tuned_language_model, fit_classifier
+from ulmfit_jax.classifier_fit import check_plan, fine_tuned_language_model, fit_classifier, training_part
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
@@ -82,8 +82,8 @@ class TextClassifier:
             weight_decay: 0.01 in fastai, 0.1 in its older notebooks.
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
                 everything and measures nothing.
-            self_training: how many of the unlabelled texts to train on as well: a first classifier labels them, and the
-                labels that it is surest of count for a second one, which is kept (`ulmfit_jax.self_training`). 0: none.
+            self_training: how many of the unlabelled texts to label with a first classifier and TF-IDF; the surest of
+                these labels count for a second classifier, which is kept (`ulmfit_jax.self_training`). 0: none.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
             patience: end a stage after so many epochs without a lower validation loss; None never does.
             max_length: tokens at a document's end that are pooled and trained on; 1,440 in fastai.
@@ -159,7 +159,8 @@ class TextClassifier:
     ) -> None:
         """Self-training: a second classifier, from the same encoder, learns from labels of the first one too."""
         started = time.monotonic()
-        pseudo = pseudo_labelled(self.artifact, texts, options.self_training, self.seed, Devices(self.devices))
+        labelled, devices = training_part(data, options), Devices(self.devices)
+        pseudo = pseudo_labelled(self.artifact, labelled, texts, options.self_training, self.seed, devices)
         self._artifact, history = fit_classifier(start, data, self.artifact.labels, options, folder, workers, pseudo)
         self.history_ += history
         self.seconds_["self_training"] = time.monotonic() - started

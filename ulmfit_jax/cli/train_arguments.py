@@ -105,8 +105,8 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="train a second classifier on DATA and on N texts of --unlabeled, as the first one labels them; takes as "
-        "long again and longer (default: %(default)s, no self-training)",
+        help="let the classifier and TF-IDF label N texts of --unlabeled, and train a second classifier on DATA and "
+        "the surest of these; takes as long again and longer (default: %(default)s, no self-training)",
     )
     add_precision(group)
     add_seed(group, "everything that is drawn at random")
