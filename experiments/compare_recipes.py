@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -113,7 +114,8 @@ def main() -> None:
         measure = measure_classifier if options.task == "classifier" else measure_language_model
         compare(options, measure, variants, data)
     except UlmfitError as error:
-        raise SystemExit(f"compare_recipes: {error}") from None
+        print(f"compare_recipes: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def compare(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax import ConfigError, LanguageModel, TextClassifier
+from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import (
     LanguageModelStream,
@@ -36,6 +38,7 @@ from ulmfit_jax.data import (
 from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.nn.architecture import PRESETS
 from ulmfit_jax.nn.products import PRECISIONS
+from ulmfit_jax.pretrained import model_folder
 
 EXAMPLE = "I really liked that movie!"
 PROMPT = "I liked this movie because"
@@ -78,16 +81,21 @@ class Experiment:
                 f"{options.out} is not empty: add --resume to go on with the run there, or choose another"
             )
         self.report: dict[str, Any] = {"options": {k: str(v) for k, v in vars(options).items()}, "results": {}}
+        if (options.out / "report.json").is_file():
+            self.report["results"] = json.loads((options.out / "report.json").read_text("utf-8"))["results"]
         shipped = "wikipedia-small" if options.preset == "small" else "none"
         name = options.pretrained or shipped
         self.pretrained = None if name == "none" else name
         self.preset = options.preset if self.pretrained is None else None
+        forwards = self.pretrained is not None and not load_artifact(model_folder(self.pretrained)).backwards
+        if options.backwards and forwards:
+            raise ConfigError(f"{self.pretrained} reads forwards: with --backwards, give a backward model or none")
 
     def run(self) -> None:
         """All steps."""
         options = self.options
         train, test, lm_texts = self.data()
-        if not options.skip_plain:
+        if not options.skip_plain and not (options.backwards and self.pretrained is None):
             print("\n(a) Classifier without language-model fine-tuning")
             self.classify("plain", self.classifier(self.pretrained, self.preset), train, test)
         if options.epochs:
@@ -110,7 +118,11 @@ class Experiment:
         unsupervised = read_dataset(
             "tfds:imdb_reviews:unsupervised", data_dir=self.options.data_dir, require_labels=False
         )
-        texts = [*everything.texts, *unsupervised.texts, *(test.texts if self.options.transductive else [])]
+        texts = [*everything.texts, *unsupervised.texts]
+        tested = set(test.texts)
+        kept = [text for text in texts if text not in tested]
+        print(f"{len(texts) - len(kept)} of the language model's texts are test reviews too and left out")
+        texts = [*kept, *(test.texts if self.options.transductive else [])]
         order = np.random.default_rng(self.options.seed).permutation(len(texts))[: self.options.lm_docs]
         texts = [texts[i] for i in order]
         print(f"{len(train):,} labelled reviews, {len(test):,} to test on, {len(texts):,} texts for the language model")
@@ -178,6 +190,9 @@ class Experiment:
         unlabeled: Sequence[str] = (),
     ) -> None:
         """(a), (c), (d): gradual unfreezing, the test set once, an example, the saved model."""
+        if name in self.report["results"]:
+            print(f"measured before, see {self.options.out / 'report.json'}")  # the test set is read once
+            return
         started = time.monotonic()
         folder = self.options.out / ("classifier_plain" if name == "plain" else "classifier_fine_tuned")  # (d) goes on
         classifier.fit(train.texts, train.labels or [], unlabeled, run_dir=folder, workers=2)
@@ -221,7 +236,8 @@ def main() -> None:
     try:
         Experiment(options).run()
     except UlmfitError as error:
-        raise SystemExit(f"imdb: {error}") from None
+        print(f"imdb: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import argparse
 import itertools
 import math
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +27,9 @@ import numpy as np
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data import Corpus, LanguageModelStream, build_corpus, iter_texts, open_corpus
+from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.nn.architecture import PRESETS, preset
-from ulmfit_jax.nn.parameters import Tree, to_device
+from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_device
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text import UNK_ID, SentencePieceTokenizer, Tokenizer, load_tokenizer
@@ -95,7 +97,8 @@ def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
 def corpora(options: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Corpus, Corpus]:
     """Token arrays of the training parts and of the first documents of the last part."""
     last = options.first_part + options.parts
-    train, valid = options.work_dir / f"train-{options.first_part}-to-{last - 1}", options.work_dir / "valid"
+    tokens = options.work_dir / f"tokens-{tokenizer.fingerprint()[:12]}"
+    train, valid = tokens / f"train-{options.first_part}-to-{last - 1}", tokens / "valid"
     if not train.exists():
         texts = itertools.chain.from_iterable(iter_texts(part(options, n)) for n in range(options.first_part, last))
         build_corpus(texts, tokenizer, train, workers=2)
@@ -105,7 +108,16 @@ def corpora(options: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Corpus, 
 
 
 def main() -> None:
-    """Tokenise, train, measure, save."""
+    """Tokenise, train, measure, save; or say in one sentence what is wrong."""
+    try:
+        pretrain()
+    except UlmfitError as error:
+        print(f"pretrain_wikipedia: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def pretrain() -> None:
+    """All of it."""
     options = arguments()
     tokenizer = tokenizer_for(options)
     train, valid = corpora(options, tokenizer)
@@ -131,6 +143,7 @@ def main() -> None:
         if name not in ("data_dir", "work_dir", "out", "hardware")
     } | {
         "tokenizer": tokenizer.fingerprint(),
+        "start_parameters": parameters_fingerprint(start.parameters if start is not None else {}),
         "tokens": train.n_tokens,
         "stages": [stage.to_dict() for stage in stages],
     }

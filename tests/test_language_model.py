@@ -99,3 +99,13 @@ def test_the_finder_reads_a_curve_with_a_known_valley():
     # The longest falling stretch of the curve from step 10 on ends at step 69 and has 60 points.
     assert curve.valley == pytest.approx(rates[10 + (59 - 60) + 20 + 10])
     assert rates[10] <= curve.steep <= rates[69]
+
+
+def test_a_run_folder_keeps_a_tokeniser_for_each_text(tmp_path):
+    texts, others = reviews(40)[0], [text.replace("kettle", "samovar") for text in reviews(40)[0]]
+    fingerprints = [
+        LanguageModel(preset="tiny", tokenizer=name).starting_point(given, tmp_path).tokenizer.fingerprint()
+        for name, given in [("words", texts), ("words", others), ("sentencepiece", texts), ("words", texts)]
+    ]
+    assert len(set(fingerprints)) == 3
+    assert fingerprints[0] == fingerprints[3]

@@ -11,6 +11,7 @@ import pytest
 
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
+from ulmfit_jax.data.lists import label_list
 from ulmfit_jax.self_training import joint_scores, surest
 
 OPTIONS = {
@@ -69,6 +70,18 @@ def test_self_training_needs_texts_without_labels():
         TextClassifier(None, **OPTIONS, self_training=100).fit(*reviews(120))
     with pytest.raises(ConfigError, match="self_training is -1"):
         TextClassifier(None, **OPTIONS, self_training=-1).fit(*reviews(120), unlabeled=reviews(60, seed=5)[0])
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), " "])
+def test_a_missing_label_is_refused(missing):
+    with pytest.raises(DataError, match="label 1 is missing"):
+        TextClassifier(None, **OPTIONS).fit(["one", "two", "three"], ["good", missing, "bad"])
+
+
+def test_numbers_are_labels_as_in_files(trained):
+    assert label_list([1, 2.0, np.int64(3), np.float64(4), True, " five "]) == ["1", "2", "3", "4", "True", "five"]
+    with pytest.raises(DataError, match="label 1 is missing"):
+        trained.evaluate(["one", "two"], ["good", None])
 
 
 def test_the_surest_of_each_class_are_kept():
@@ -185,3 +198,13 @@ def test_importing_the_package_is_light():
     script = script.replace("import sys, ulmfit_jax", "import sys; from ulmfit_jax import TextClassifier")
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "['jax']"
+
+
+def test_a_run_folder_belongs_to_the_weights_that_the_run_started_from(tmp_path):
+    texts, labels = reviews(40)
+    for number in (1, 2):
+        LanguageModel(preset="tiny", epochs=1, devices=1, seed=number).fit(texts).save(tmp_path / f"lm-{number}")
+    options = {**OPTIONS, "preset": None, "lm_epochs": 0, "epochs": (1, 0, 0, 0)}
+    TextClassifier(tmp_path / "lm-1", **options).fit(texts, labels, run_dir=tmp_path / "run")
+    with pytest.raises(ConfigError, match="holds a run with start = "):
+        TextClassifier(tmp_path / "lm-2", **options).fit(texts, labels, run_dir=tmp_path / "run")

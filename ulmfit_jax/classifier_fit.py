@@ -18,6 +18,7 @@ from ulmfit_jax.data.split import train_validation_split
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
@@ -133,6 +134,7 @@ def fit_classifier(
         "architecture": start.architecture.to_dict(),
         "head": head.to_dict(),
         "tokenizer": start.tokenizer.fingerprint(),
+        "start": parameters_fingerprint(start.parameters["encoder"] if start.parameters else {}),
         "labels": list(classes),
         "documents": len(rows),
         "pseudo_labelled_documents": 0 if pseudo is None else len(pseudo),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture, preset
-from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.nn.products import check_precision, chosen_precision
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text.tokenizer import load_tokenizer, tokenizer_trainer
@@ -37,7 +38,7 @@ REGULARISED = {"drop_mult": 0.5, "activation_penalty": 2.0, "temporal_penalty": 
 """For text that is read several times: fastai's AR and TAR, and half its dropout, as its classifiers have."""
 
 READ_ONCE = {"drop_mult": 0.1, "activation_penalty": 0.0, "temporal_penalty": 0.0}
-"""For text that is read once: there is nothing to over-fit, so regularisation only costs (experiments/README.md)."""
+"""For text that is read once: there is nothing to over-fit, so regularisation only costs."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,17 @@ def untrained(
 ) -> Artifact:
     """A model from scratch before its training: a tokeniser trained on `texts`, sizes, no parameters.
 
-    The tokeniser is kept in the run `folder`, if there is one, and found again there.
+    The tokeniser is kept in the run `folder`, if there is one, and found again there by its name, size and texts.
     """
     largest = preset(preset_name).vocabulary_size
-    kept = folder and folder / "tokenizer"
-    found = kept is not None and (kept / "tokenizer.json").is_file()  # written last
-    tokenizer = load_tokenizer(kept) if kept and found else tokenizer_trainer(tokenizer_name)(texts, largest)
-    if kept and not found:
-        tokenizer.save(kept)
+    if folder is None:
+        tokenizer = tokenizer_trainer(tokenizer_name)(texts, largest)
+    else:
+        wanted = hashlib.sha256(f"{tokenizer_name} {largest} {texts_fingerprint(texts)}".encode()).hexdigest()
+        kept = folder / "tokenizers" / wanted[:16]
+        if not (kept / "tokenizer.json").is_file():  # written last
+            tokenizer_trainer(tokenizer_name)(texts, largest).save(kept)
+        tokenizer = load_tokenizer(kept)
     sizes = preset(preset_name, len(tokenizer.vocabulary))
     return Artifact("language_model", sizes, tokenizer, {}, backwards=backwards)
 
@@ -131,6 +135,7 @@ def fit_language_model(
         "architecture": start.architecture.to_dict(),
         "tokenizer": start.tokenizer.fingerprint(),
         "pretrained": name,
+        "start": parameters_fingerprint(start.parameters),
         "texts": fingerprint,
         "tokens": train.n_tokens,
         "settings": vars(settings),

@@ -16,6 +16,7 @@ from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels, label_indices
+from ulmfit_jax.data.lists import label_list, text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
@@ -120,20 +121,20 @@ class TextClassifier:
 
         Args:
             texts: documents.
-            labels: one for each; strings, or anything whose `str` names the class.
+            labels: one for each; strings or numbers (a whole number is its decimal string, 1.0 too, as in files).
             unlabeled: more documents of the same kind, for the language model and for self-training.
             run_dir: folder that keeps tokens and training state; the same call goes on with an interrupted run.
             workers: processes that tokenise.
 
         Raises:
-            DataError: no texts, not one label for each, a single class.
+            DataError: no texts, not one label for each, a missing label, a single class.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
         options = ClassifierOptions(**{field.name: getattr(self, field.name) for field in fields(ClassifierOptions)})
-        data = TextDataset(_texts(texts), [str(label) for label in labels], "the training data")
+        data = TextDataset(text_list(texts), label_list(labels), "the training data")
         classes = check_labels(data)
         check_plan(options, data)
-        more = _texts([] if unlabeled is None else unlabeled)
+        more = text_list([] if unlabeled is None else unlabeled)
         if self.self_training and not more:
             raise ConfigError("self_training needs texts without labels: give them as unlabeled")
         folder = Path(run_dir) if run_dir is not None else None
@@ -188,7 +189,7 @@ class TextClassifier:
         """
         if self._predictor is None:
             self._predictor = Predictor(self.artifact, Devices(self.devices))
-        documents = corpus_in_memory(_texts([texts] if isinstance(texts, str) else texts), self.artifact.tokenizer)
+        documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), self.artifact.tokenizer)
         probabilities = np.exp(self._predictor.log_probabilities(documents).astype(np.float64))
         return (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -203,7 +204,7 @@ class TextClassifier:
         Raises:
             DataError: no texts, or a label that the model does not know.
         """
-        data = TextDataset(_texts(texts), [str(label) for label in labels], "the evaluation data")
+        data = TextDataset(text_list(texts), label_list(labels), "the evaluation data")
         if not len(data):
             raise DataError("there are no texts to evaluate on: give at least one")
         truth = label_indices(data, self.artifact.labels)
@@ -231,14 +232,3 @@ class TextClassifier:
         model = cls(devices=devices)
         model._artifact = load_artifact(model_folder(folder), "classifier")
         return model
-
-
-def _texts(texts: Iterable[str]) -> list[str]:
-    """A list of strings, or a sentence about what else was found."""
-    if isinstance(texts, str):
-        raise DataError("texts is one string: give a list of texts")
-    found = list(texts)
-    for index, text in enumerate(found):
-        if not isinstance(text, str):
-            raise DataError(f"text {index} is a {type(text).__name__} ({text!r:.40}), it has to be a string")
-    return found

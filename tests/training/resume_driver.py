@@ -1,10 +1,11 @@
 """Trains a tiny language model and a tiny classifier in run folders, and can kill itself on the way.
 
-    python resume_driver.py FOLDER [EVENT]
+    python resume_driver.py FOLDER [TASK EVENT]
 
-An event is the start of a stage, an accounted step or a finished epoch; at event number EVENT, counted from 0 over both
-runs, the process sends itself SIGKILL: no handler runs, and a state that is being written stays a fragment. A run that
-gets to its end writes `language_model.npz` and `classifier.npz` with the final parameters and statistics.
+An event is the start of a stage, an accounted step or a finished epoch. At event number EVENT of the run of TASK
+(`language_model` or `classifier`), counted from 0 in each process, the process sends itself SIGKILL: no handler runs,
+and a state that is being written stays a fragment. A run that gets to its end writes `language_model.npz` and
+`classifier.npz` with the final parameters and statistics.
 """
 
 from __future__ import annotations
@@ -45,15 +46,16 @@ class KillAt(SilentProgress):
     stage_started = step_done = epoch_done = _happened
 
 
-def train(folder: Path, event: int | None) -> int:
-    """Both runs, each from its newest state; returns the number of events."""
-    progress = KillAt(event)
+def train(folder: Path, killed: str = "", event: int | None = None) -> dict[str, int]:
+    """Both runs, each from its newest state; returns the number of events of each."""
+    progress = {name: KillAt(event if name == killed else None) for name in ("language_model", "classifier")}
     stages = language_model_stages(epochs=2, frozen_epochs=1)
-    result = run(language_model_task(**LEARNABLE), stages, folder=folder / "run-lm", options=OPTIONS, progress=progress)
-    _write(folder / "language_model.npz", result)
-    result = run(classifier_task(), CLASSIFIER_STAGES, folder=folder / "run-cl", options=OPTIONS, progress=progress)
+    task, told = language_model_task(**LEARNABLE), progress["language_model"]
+    _write(folder / "language_model.npz", run(task, stages, folder=folder / "run-lm", options=OPTIONS, progress=told))
+    told = progress["classifier"]
+    result = run(classifier_task(), CLASSIFIER_STAGES, folder=folder / "run-cl", options=OPTIONS, progress=told)
     _write(folder / "classifier.npz", result)
-    return progress.events
+    return {name: counter.events for name, counter in progress.items()}
 
 
 def _write(file: Path, result: TrainResult) -> None:
@@ -61,4 +63,4 @@ def _write(file: Path, result: TrainResult) -> None:
 
 
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    train(Path(sys.argv[1]), *([sys.argv[2], int(sys.argv[3])] if len(sys.argv) > 2 else []))

@@ -56,3 +56,13 @@ def test_devices_that_are_not_there(count: int) -> None:
 def test_a_batch_that_does_not_divide_is_refused(make: Any) -> None:
     with pytest.raises(ConfigError, match="batch_size 8 does not divide over 3 devices"):
         make(3)
+
+
+def test_a_platform_that_cannot_be_had_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("Unable to initialize backend 'cuda'")
+
+    monkeypatch.setattr(jax, "local_devices", refuse)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    with pytest.raises(ConfigError, match="no device of the platform cuda"):
+        Devices()

@@ -16,14 +16,24 @@ from typing import Any
 import numpy as np
 import pytest
 import resume_driver
+from resume_driver import OPTIONS
 
-KILLS = 3
+KILLS = 2
+"""Of each of the two runs."""
 
 
-def train_in_a_process(folder: Path, event: int | None = None) -> int:
+def train_in_a_process(folder: Path, *kill: str) -> int:
     """The exit status of the driver; minus the signal's number if one has ended it."""
-    command = [sys.executable, str(Path(resume_driver.__file__)), str(folder)]
-    return subprocess.run([*command, *([str(event)] if event is not None else [])], timeout=120, check=False).returncode
+    command = [sys.executable, str(Path(resume_driver.__file__)), str(folder), *kill]
+    return subprocess.run(command, timeout=120, check=False).returncode
+
+
+def drawn_events(count: int) -> list[int]:
+    """Where to kill a run of `count` events: after its first state (4 steps, the stage's start before them), and so
+    that the starts together do not reach its end."""
+    first = OPTIONS.save_steps + 3
+    drawn = random.Random(count)
+    return [drawn.randrange(first, count // KILLS) for _ in range(KILLS)]
 
 
 def table(run_folder: Path) -> list[dict[str, Any]]:
@@ -32,20 +42,22 @@ def table(run_folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """The folder of a run in this process, and its number of events."""
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """The folder of a run in this process, and its numbers of events."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    return folder, resume_driver.train(folder, None)
+    return folder, resume_driver.train(folder)
 
 
 def test_a_run_killed_at_drawn_steps_ends_as_the_uninterrupted_one(
-    uninterrupted: tuple[Path, int], tmp_path: Path
+    uninterrupted: tuple[Path, dict[str, int]], tmp_path: Path
 ) -> None:
-    """Each start is killed some events further on; the last one is left to end."""
+    """Each start is killed some events further on, when a state is on disk; the last one is left to end."""
     whole, events = uninterrupted
-    kills = [random.Random(seed).randrange(3, events // 2) for seed in range(KILLS)]
-    for event in kills:
-        assert train_in_a_process(tmp_path, event) == -signal.SIGKILL
+    kills = [(name, event) for name, count in events.items() for event in drawn_events(count)]
+    for name, event in kills:
+        assert train_in_a_process(tmp_path, name, str(event)) == -signal.SIGKILL
+        states = tmp_path / ("run-lm" if name == "language_model" else "run-cl") / "state"
+        assert any(path.name.isdecimal() for path in states.iterdir()), "killed before there was anything to go on from"
     assert train_in_a_process(tmp_path) == 0
     for name in ("language_model", "classifier"):
         expected, found = np.load(whole / f"{name}.npz"), np.load(tmp_path / f"{name}.npz")

@@ -17,7 +17,7 @@ at what a model has learnt from its texts.
 EXAMPLES = """\
 examples:
   ulmfit generate wikipedia-small --prompt "The city of" --words 60
-  ulmfit generate run --prompt "I liked this movie because" --samples 3 --temperature 0.75
+  ulmfit generate run/language_model --prompt "I liked this movie because" --samples 3 --temperature 0.75
 """
 
 

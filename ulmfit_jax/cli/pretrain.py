@@ -78,7 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--learning-rate", type=positive_number, metavar="R", help="peak of the one-cycle schedule (default: 0.005)"
     )
     group.add_argument(
-        "--drop-mult", type=number_from_zero, metavar="F", help="scales the dropouts of the AWD-LSTM (default: 0.1)"
+        "--drop-mult",
+        type=number_from_zero,
+        metavar="F",
+        help="scales the dropouts of the AWD-LSTM (default: 0.1 for one epoch, 0.5 for more)",
     )
     add_precision(group)
     add_seed(group, "everything that is drawn at random")

@@ -54,6 +54,8 @@ def as_text(report: dict[str, Any]) -> str:
         classes = f"{len(report['classes'])} classes"
         counts = f"{documents['labelled']:,} labelled texts of {classes}, {documents['unlabelled']:,} without a label"
         lines.append(f"trained on      {counts}")
+        if report.get("transductive"):
+            lines.append(f"{'':16}the language model read the test texts too, without their labels")
     times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in report["seconds"].items())
     return "\n".join([*lines, f"time            {times}", f"model           {report['model']}"])
 

@@ -78,8 +78,8 @@ class TrainingRun:
     def _check_place(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"--out {self.folder} is a file: give a folder, which is made if it does not exist")
-        if not self.folder.is_dir() or not any(self.folder.iterdir()):
-            return
+        if not self.folder.is_dir() or all(path.name.startswith(".config.json.") for path in self.folder.iterdir()):
+            return  # at most what a start left that was killed in its first moment
         found = _read_json(self.folder / "config.json").get("command")
         if found != self._command:
             what = f"a run of ulmfit {found}" if found in ("train", "pretrain") else "something that is no training run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,19 @@ def unflatten(leaves: dict[str, Any]) -> Tree:
             place = place.setdefault(parent, {})
         place[name] = value
     return tree
+
+
+def parameters_fingerprint(tree: Tree) -> str | None:
+    """SHA-256 over names, shapes and values of the arrays; None for no arrays at all."""
+    leaves = flatten(tree)
+    if not leaves:
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(leaves):
+        array = np.ascontiguousarray(leaves[path])
+        digest.update(f"{path} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
+    return digest.hexdigest()
 
 
 def _check_tree(expected: Tree, given: Tree, source: str) -> None:

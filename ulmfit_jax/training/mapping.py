@@ -7,6 +7,7 @@ A mapped function is written for one device, with the axis name `DEVICE_AXIS`. R
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,9 +28,16 @@ class Devices:
         """Use the first `count` devices of this process; all of them by default.
 
         Raises:
-            ConfigError: there are fewer.
+            ConfigError: there are fewer, or the platform that JAX was told to use cannot be had.
         """
-        available = jax.local_devices()
+        try:
+            available = jax.local_devices()
+        except (RuntimeError, AssertionError) as error:  # JAX asserts for a platform it was not built for
+            wanted = os.environ.get("JAX_PLATFORMS", "")
+            raise ConfigError(
+                f"JAX finds no device of the platform {wanted or 'it was told to use'}: "
+                "change or unset JAX_PLATFORMS, or install JAX for that platform"
+            ) from error
         if count is not None and not 1 <= count <= len(available):
             raise ConfigError(
                 f"devices: {count} asked for, but this machine offers {len(available)} {available[0].platform}"

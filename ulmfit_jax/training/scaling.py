@@ -2,8 +2,7 @@
 
 The published recipes are for tens of thousands of labels and tens of millions of tokens. With a hundredth of that,
 their 64 rows a batch leave a handful of steps. The rules here give the published numbers where the data is large, and
-smaller batches and more epochs where it is not, so that a stage takes some tens of steps. They were chosen on IMDb
-subsets and the demo reviews; `experiments/README.md` has the comparisons.
+smaller batches and more epochs where it is not, so that a stage takes some tens of steps.
 """
 
 from __future__ import annotations

@@ -1,0 +1,91 @@
+"""`experiments/imdb.py` from end to end, on a tiny data set in the form of IMDb."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow_datasets as tfds
+
+from reviews import reviews
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "imdb.py"
+IN_TEST_TOO = "This review stands in the test set and among the unsupervised ones."
+
+
+class ImdbReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="plain_text")]  # noqa: RUF012
+    name = "imdb_reviews"
+
+    def _info(self):
+        label = tfds.features.ClassLabel(names=["neg", "pos"])
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict({"label": label, "text": tfds.features.Text()})
+        )
+
+    def _split_generators(self, manager):
+        def labelled(count, seed):
+            rows = zip(*reviews(count, seed=seed), strict=True)
+            return enumerate({"text": text, "label": {"bad": 0, "good": 1}[label]} for text, label in rows)
+
+        def extended(rows):
+            yield from rows
+            yield -1, {"text": IN_TEST_TOO, "label": 0}
+
+        return {
+            "train": labelled(80, 1),
+            "test": extended(labelled(30, 2)),
+            "unsupervised": extended((key, {**row, "label": -1}) for key, row in labelled(60, 3)),
+        }
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("tensorflow_datasets")
+    ImdbReviews(data_dir=root, file_format="array_record").download_and_prepare()
+    return root
+
+
+def imdb(data_dir: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), "--data-dir", str(data_dir), "--out", str(out), *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+
+
+def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp_path):
+    options = ["--preset", "tiny", "--train-docs", "40", "--epochs", "1", "--skip-plain", "--self-training", "30"]
+    first = imdb(data_dir, tmp_path / "run", *options)
+    assert first.returncode == 0, first.stderr
+    assert "40 labelled reviews, 31 to test on, 140 texts for the language model" in first.stdout
+    assert "1 of the language model's texts are test reviews too" in first.stdout
+    results: dict[str, Any] = json.loads((tmp_path / "run" / "report.json").read_text())["results"]
+    assert list(results) == ["language_model", "fine_tuned", "self_trained"]
+    for name in ("fine_tuned", "self_trained"):
+        assert results[name]["test"]["n"] == 31
+        assert 0 <= results[name]["baseline"]["error"] <= 1
+        assert (tmp_path / "run" / "models" / f"classifier_{name}" / "manifest.json").is_file()
+    again = imdb(data_dir, tmp_path / "run", *options, "--resume")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("measured before") == 2
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["results"].keys() == results.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--backwards"], "wikipedia-small reads forwards"),
+        (["--pretrained", "nowhere"], "there is no model 'nowhere'"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_a_sentence(options, sentence, tmp_path):
+    result = imdb(tmp_path / "no-data", tmp_path / "run", "--train-docs", "40", *options)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,52 @@
+"""What a person sees while a model is trained: on a terminal a bar that is redrawn, elsewhere only whole lines."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.training.stages import Stage
+
+
+class Screen(io.StringIO):
+    def __init__(self, terminal: bool):
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def shown(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Four steps of one epoch, thirty seconds each, then its row."""
+    clock = iter(range(0, 10_000, 30))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    screen = Screen(terminal)
+    progress = ConsoleProgress(screen)
+    progress.stage_started(Stage("head", 1, 2e-2), ("valid_loss", "error_rate"), 4, 0)
+    for step in (1, 2, 3, 4):
+        progress.step_done(step, 0.5 / step)
+    progress.epoch_done({"epoch": 0, "train_loss": 0.25, "valid_loss": 0.5, "error_rate": 0.125, "seconds": 120.0})
+    return screen.getvalue()
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left_which_the_row_wipes(monkeypatch):
+    text = shown(True, monkeypatch)
+    bars = [part for part in text.split("\r\x1b[2K") if "━" in part]
+    assert [bar.count("━") for bar in bars] == [6, 12, 18, 24]
+    assert all(len(bar.split()[0]) == 24 for bar in bars)
+    assert "head: 1/4 steps, loss 0.5000, 01:30 left" in bars[0]
+    assert "00:00 left" in bars[3]
+    row = text.split("\r\x1b[2K")[-1]
+    assert row.split() == ["0", "0.2500", "0.5000", "0.1250", "02:00"]
+
+
+def test_elsewhere_there_are_whole_lines_at_most_one_a_minute(monkeypatch):
+    text = shown(False, monkeypatch)
+    assert "\r" not in text
+    assert "\x1b" not in text
+    assert [line.split(" steps")[0] for line in text.splitlines() if "left" in line] == ["head: 2/4", "head: 4/4"]
+    assert text.splitlines()[2].split() == ["epoch", "train", "loss", "valid", "loss", "error", "rate", "time"]

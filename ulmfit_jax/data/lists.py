@@ -1,0 +1,31 @@
+"""Texts and labels that are given as Python lists, pandas columns or NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ulmfit_jax.data.records import Record, clean_label
+from ulmfit_jax.errors import DataError
+
+
+def text_list(texts: Iterable[str]) -> list[str]:
+    """A list of strings, or a sentence about what else was found."""
+    if isinstance(texts, str):
+        raise DataError("texts is one string: give a list of texts")
+    found = list(texts)
+    for index, text in enumerate(found):
+        if not isinstance(text, str):
+            raise DataError(f"text {index} is a {type(text).__name__} ({text!r:.40}), it has to be a string")
+    return found
+
+
+def label_list(labels: Sequence[Any]) -> list[str]:
+    """The labels as strings, by the rules for labels in files, or a sentence about the first one that is missing."""
+    found = []
+    for index, label in enumerate(labels):
+        name = clean_label(Record(f"label {index}", ("",), label), "labels")
+        if name is None:
+            raise DataError(f"label {index} is missing: give a label for each text, and texts without one as unlabeled")
+        found.append(name)
+    return found
