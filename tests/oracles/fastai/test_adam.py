@@ -200,7 +200,8 @@ def test_any_setting(
             {"kernel": jnp.asarray(gradient)}, state, params, learning_rate=rate, momentum=momentum
         )
         params = optax.apply_updates(params, updates)
-        np.testing.assert_allclose(params["kernel"], tensor.detach().numpy(), rtol=1e-6, atol=1e-6)
+        # 1 - momentum^k, which the step is divided by, has five true digits in float32 for a momentum of 0.99
+        np.testing.assert_allclose(params["kernel"], tensor.detach().numpy(), rtol=1e-6, atol=1e-5)
     np.testing.assert_allclose(state.mean["kernel"], theirs.state[tensor]["grad_avg"], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(state.square["kernel"], theirs.state[tensor]["sqr_avg"], rtol=1e-5)
     assert int(state.steps) == theirs.state[tensor]["step"]
