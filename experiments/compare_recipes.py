@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import argparse
 import ast
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from running import run_or_explain
 from ulmfit_jax import LanguageModel, TextClassifier
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import TextDataset, read_dataset
-from ulmfit_jax.errors import ConfigError, UlmfitError
+from ulmfit_jax.errors import ConfigError
 
 Measures = dict[str, float]
 
@@ -102,20 +102,16 @@ def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
 def main() -> None:
     """Measure every variant on every draw, print the table."""
     options = arguments()
-    try:
-        variants = [(text, settings(text)) for text in options.variant]
-        data = draws(options)
-        if options.task == "classifier":
-            errors = [
-                100 - 100 * tfidf_accuracy(train.texts, train.labels or [], valid.texts, valid.labels or [])
-                for train, valid in data
-            ]
-            print(f"TF-IDF + logistic regression: error {np.mean(errors):.2f} %")
-        measure = measure_classifier if options.task == "classifier" else measure_language_model
-        compare(options, measure, variants, data)
-    except UlmfitError as error:
-        print(f"compare_recipes: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    variants = [(text, settings(text)) for text in options.variant]
+    data = draws(options)
+    if options.task == "classifier":
+        errors = [
+            100 - 100 * tfidf_accuracy(train.texts, train.labels or [], valid.texts, valid.labels or [])
+            for train, valid in data
+        ]
+        print(f"TF-IDF + logistic regression: error {np.mean(errors):.2f} %")
+    measure = measure_classifier if options.task == "classifier" else measure_language_model
+    compare(options, measure, variants, data)
 
 
 def compare(
@@ -137,4 +133,4 @@ def compare(
 
 
 if __name__ == "__main__":
-    main()
+    run_or_explain("compare_recipes", main)

@@ -10,14 +10,13 @@ comes out.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
+from running import run_or_explain
 from ulmfit_jax import LanguageModel, TextClassifier
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import TextDataset, read_dataset, show_documents
-from ulmfit_jax.errors import UlmfitError
 
 DATA = Path(__file__).parent / "data" / "everyday_reviews"
 PROMPTS = ("The coffee", "I would not", "My new umbrella")
@@ -62,8 +61,4 @@ def report(classifier: TextClassifier, train: TextDataset, test: TextDataset) ->
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UlmfitError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    run_or_explain("demo", main)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from running import run_or_explain
 from ulmfit_jax import ConfigError, LanguageModel, TextClassifier
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
@@ -35,7 +35,6 @@ from ulmfit_jax.data import (
     show_documents,
     show_language_model_batch,
 )
-from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.nn.architecture import PRESETS
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import model_folder
@@ -233,11 +232,7 @@ def balanced_subset(data: TextDataset, size: int, seed: int) -> np.ndarray:
 def main() -> None:
     """Run, or say in one sentence what is wrong."""
     options = arguments()
-    try:
-        Experiment(options).run()
-    except UlmfitError as error:
-        print(f"imdb: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    run_or_explain("imdb", lambda: Experiment(options).run())
 
 
 if __name__ == "__main__":

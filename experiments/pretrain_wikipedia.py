@@ -18,16 +18,15 @@ import argparse
 import itertools
 import math
 import re
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jax
 import numpy as np
 
+from running import run_or_explain
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data import Corpus, LanguageModelStream, build_corpus, iter_texts, open_corpus
-from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.nn.architecture import PRESETS, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_device
 from ulmfit_jax.nn.products import PRECISIONS
@@ -83,9 +82,7 @@ def part(options: argparse.Namespace, number: int) -> str:
 
 
 def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
-    """The tokeniser of the model to start from, or of the work folder: trained if it is not there yet."""
-    if options.start is not None:
-        return load_artifact(options.start, "language_model").tokenizer
+    """The tokeniser of the work folder, trained on the first documents if it is not there yet."""
     folder = options.work_dir / "tokenizer"
     if not folder.exists():
         texts = itertools.islice(iter_texts(part(options, 0)), TOKENIZER_DOCUMENTS)
@@ -108,20 +105,11 @@ def corpora(options: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Corpus, 
 
 
 def main() -> None:
-    """Tokenise, train, measure, save; or say in one sentence what is wrong."""
-    try:
-        pretrain()
-    except UlmfitError as error:
-        print(f"pretrain_wikipedia: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-def pretrain() -> None:
-    """All of it."""
+    """Tokenise, train, measure, save."""
     options = arguments()
-    tokenizer = tokenizer_for(options)
-    train, valid = corpora(options, tokenizer)
     start = load_artifact(options.start, "language_model") if options.start is not None else None
+    tokenizer = start.tokenizer if start is not None else tokenizer_for(options)
+    train, valid = corpora(options, tokenizer)
     architecture = start.architecture if start is not None else preset(options.preset, len(tokenizer.vocabulary))
     print(
         f"{train.n_tokens:,} tokens to train on, {valid.n_tokens:,} to validate, "
@@ -241,4 +229,4 @@ def running_text(text: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_or_explain("pretrain_wikipedia", main)

@@ -1,0 +1,17 @@
+"""How every experiment ends on a mistake of its user: in one sentence, with exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from ulmfit_jax.errors import UlmfitError
+
+
+def run_or_explain(name: str, experiment: Callable[[], None]) -> None:
+    """Run `experiment`; what the library refuses becomes a sentence on standard error that begins with `name`."""
+    try:
+        experiment()
+    except UlmfitError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
