@@ -32,7 +32,7 @@ from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_device
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text import UNK_ID, SentencePieceTokenizer, Tokenizer, load_tokenizer
-from ulmfit_jax.training.language_model import evaluation_step, language_model_definition, zero_carry
+from ulmfit_jax.training.language_model import document_ends, evaluation_step, language_model_definition, zero_carry
 from ulmfit_jax.training.loop import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import pretrain_stages
@@ -121,6 +121,7 @@ def main() -> None:
         options.drop_mult,
         2 * options.penalties,
         options.penalties,
+        reset_state=True,
         backwards=options.backwards,
         precision=options.precision,
     )
@@ -156,6 +157,7 @@ def main() -> None:
             "bptt": options.bptt,
             "peak_learning_rate": options.learning_rate,
             "precision": options.precision,
+            "reset_state": True,
             "hours": round(hours, 2),
             "hardware": options.hardware,
             "seed": options.seed,
@@ -171,7 +173,7 @@ def main() -> None:
         tokenizer,
         result.parameters,
         backwards=options.backwards,
-        settings={"bptt": options.bptt},
+        settings={"bptt": options.bptt, "reset_state": True},
         provenance=provenance,
     )
     save_artifact(artifact, options.out, half_precision=True)
@@ -184,7 +186,7 @@ def measure(options: argparse.Namespace, artifact: Artifact) -> dict[str, float]
     corpus = Corpus.from_arrays([artifact.tokenizer.encode(text) for text in documents])
     devices = Devices(1)
     stored = devices.replicate(to_device(half_precision(artifact.parameters)))
-    step = evaluation_step(language_model_definition(artifact.architecture), devices)
+    step = evaluation_step(language_model_definition(artifact.architecture), devices, document_ends(options.backwards))
     stream = LanguageModelStream(corpus, 4, 512, backwards=options.backwards)
     carry, total = zero_carry(artifact.architecture, 4, devices), 0.0
     for inputs, targets in stream.epoch(0):

@@ -38,6 +38,7 @@ class LanguageModel:
         drop_mult: float | None = None,
         activation_penalty: float | None = None,
         temporal_penalty: float | None = None,
+        reset_state: bool = True,
         batch_size: int | None = None,
         bptt: int = 72,
         precision: str | None = None,
@@ -62,6 +63,8 @@ class LanguageModel:
             drop_mult: scales the dropouts; 1 in fastai. Default 0.5, but 0.1 where the text is read only once.
             activation_penalty: AR; default 2 (fastai, the paper), but 0 where the text is read only once.
             temporal_penalty: TAR; default 1 (fastai, the paper), but 0 where the text is read only once.
+            reset_state: start each document from the zero state, which is where a classifier and a generated text
+                begin too; False carries the state over from the document before, as fastai does.
             batch_size: rows of the token stream; default 64 (fastai), fewer for little text.
             bptt: tokens of a batch in each row; 72 in fastai.
             precision: what the operands of matrix products are rounded to in training, `float32` or `bfloat16`, which
@@ -81,6 +84,7 @@ class LanguageModel:
             drop_mult,
             activation_penalty,
             temporal_penalty,
+            reset_state,
             batch_size,
             bptt,
             precision,

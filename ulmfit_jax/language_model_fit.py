@@ -51,6 +51,7 @@ class LanguageModelOptions:
     drop_mult: float | None = None
     activation_penalty: float | None = None
     temporal_penalty: float | None = None
+    reset_state: bool = True
     batch_size: int | None = None
     bptt: int = 72
     precision: str | None = None
@@ -164,6 +165,7 @@ def _settings(
     return LanguageModelSettings(
         batch_size=options.batch_size or language_model_batch_size(train.n_tokens, options.bptt),
         bptt=options.bptt,
+        reset_state=options.reset_state,
         precision=chosen_precision(options.precision),
         backwards=start.backwards,
         **{name: defaults[name] if value is None else value for name, value in chosen.items()},
@@ -197,6 +199,6 @@ def _finished(start: Artifact, parameters: Tree, config: dict[str, Any], history
         start.tokenizer,
         parameters,
         backwards=start.backwards,
-        settings={"bptt": config["settings"]["bptt"]},
+        settings={name: config["settings"][name] for name in ("bptt", "reset_state")},
         provenance=provenance,
     )

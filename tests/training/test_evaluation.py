@@ -42,6 +42,24 @@ def test_a_language_model_is_measured_over_every_token_once(devices: int) -> Non
     assert measured["accuracy"] == pytest.approx(((outputs @ embedding.T).argmax(axis=1) == text[1:]).mean())
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_documents_are_measured_from_the_zero_state(backwards: bool) -> None:
+    """One row, in steps of 8 that cut documents anywhere: as if each document were read alone."""
+    corpus = documents(9, 20, seed=5)[0]
+    stream = LanguageModelStream(corpus, 1, BPTT, backwards=backwards)
+    task = LanguageModelTask(SIZES, stream, stream, Devices(1), reset_state=True)
+    parameters, _ = task.definition.initialise(0)
+    parameters["encoder"] = jax.tree.map(lambda leaf: 8 * leaf, parameters["encoder"])
+    parameters["encoder"]["embedding"] *= 4
+    read = [text[::-1] if backwards else text for text in corpus]
+    outputs = np.concatenate([encode(parameters["encoder"], text) for text in read])[:-1]
+    embedding, bias = np.asarray(parameters["encoder"]["embedding"], np.float64), np.zeros(24)
+    loss = tied_cross_entropy(outputs, embedding, bias, np.concatenate(read)[1:])[0]
+    assert task.evaluate(parameters, {})["valid_loss"] == pytest.approx(loss, rel=1e-5)
+    carried = LanguageModelTask(SIZES, stream, stream, Devices(1))
+    assert carried.evaluate(parameters, {})["valid_loss"] != pytest.approx(loss, rel=1e-4)
+
+
 @pytest.mark.parametrize("devices", [1, 4])
 def test_a_classifier_answers_in_the_order_of_the_corpus(devices: int) -> None:
     """11 documents of other lengths in batches of 4: sorted, split over devices and filled up on the way."""

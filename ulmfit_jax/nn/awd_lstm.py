@@ -63,9 +63,11 @@ class LstmLayer(nnx.Module):
         self.input_bias = _uniform(rngs, (4 * hidden,), bound)
         self.recurrent_bias = _uniform(rngs, (4 * hidden,), bound)
 
-    def __call__(self, inputs: Array, state: LstmState, weight_mask: Array | None = None) -> tuple[Array, LstmState]:
+    def __call__(
+        self, inputs: Array, state: LstmState, weight_mask: Array | None = None, ends: Array | None = None
+    ) -> tuple[Array, LstmState]:
         """Run over `inputs` `[time, batch, in]` from `state`; `weight_mask` `[hidden, 4 * hidden]` scales the
-        recurrent matrix.
+        recurrent matrix, `ends` `[time, batch]` bool tells after which steps the state is zero.
 
         Returns:
             Hidden states `[time, batch, hidden]` and the state after the last step.
@@ -75,7 +77,7 @@ class LstmLayer(nnx.Module):
             kernel = kernel * weight_mask
         bias = self.input_bias[...] + self.recurrent_bias[...]
         projected = product("tbi,ig->tbg", inputs, self.input_kernel[...], self.dtype) + bias[None, None]
-        return recurrence(projected, kernel, state, self.dtype)
+        return recurrence(projected, kernel, state, ends, self.dtype)
 
 
 class AwdLstm(nnx.Module):
@@ -95,8 +97,11 @@ class AwdLstm(nnx.Module):
         """The zero state for `batch` rows."""
         return initial_state(self.architecture, batch)
 
-    def __call__(self, tokens: Array, state: EncoderState, noise: Noise | None = None) -> tuple[Array, EncoderState]:
-        """Encode `tokens` `[time, batch]` int32 from `state`.
+    def __call__(
+        self, tokens: Array, state: EncoderState, noise: Noise | None = None, ends: Array | None = None
+    ) -> tuple[Array, EncoderState]:
+        """Encode `tokens` `[time, batch]` int32 from `state`, which becomes zero after the tokens where `ends`
+        `[time, batch]` bool is true.
 
         Dropout, if `noise` is given, acts on rows of the embedding, on the embedded tokens, on the recurrent matrices
         and between the layers; not on the output, whose dropout belongs to the decoder or the head.
@@ -111,7 +116,7 @@ class AwdLstm(nnx.Module):
         states = []
         for index in range(self.architecture.n_layers):
             layer: LstmLayer = getattr(self, f"lstm_{index}")
-            features, layer_state = layer(features, state[index], _weight_mask(layer, index, noise))
+            features, layer_state = layer(features, state[index], _weight_mask(layer, index, noise), ends)
             states.append(layer_state)
             if noise is not None and noise.dropouts.hidden and index < self.architecture.n_layers - 1:
                 key = jax.random.fold_in(noise.key, 200 + index)
@@ -165,6 +170,7 @@ class LanguageModelNetwork(nnx.Module):
         noise: Noise,
         activation_penalty: float = 2.0,
         temporal_penalty: float = 1.0,
+        ends: Array | None = None,
     ) -> tuple[Array, tuple[Array, EncoderState]]:
         """Training loss of a batch of a token stream.
 
@@ -175,11 +181,13 @@ class LanguageModelNetwork(nnx.Module):
             noise: what dropout draws from.
             activation_penalty: AR, times the mean square of the dropped outputs; 2 in fastai and the paper.
             temporal_penalty: TAR, times the mean square change of the undropped outputs between steps; 1 in both.
+            ends: where the state becomes zero, `[time, batch]` bool: the last tokens of documents. None: nowhere, as in
+                fastai.
 
         Returns:
             Loss with the penalties (to differentiate) and (cross-entropy without them, state after the batch).
         """
-        outputs, state = self.encoder(tokens, state, noise)
+        outputs, state = self.encoder(tokens, state, noise, ends)
         dropped = outputs
         if noise.dropouts.output:
             key = jax.random.fold_in(noise.key, 2)
@@ -195,9 +203,11 @@ class LanguageModelNetwork(nnx.Module):
             loss = loss + temporal_penalty * jnp.mean(jnp.square(outputs[1:] - outputs[:-1]))
         return loss, (cross_entropy, state)
 
-    def scores(self, tokens: Array, targets: Array, state: EncoderState) -> tuple[TokenScores, EncoderState]:
+    def scores(
+        self, tokens: Array, targets: Array, state: EncoderState, ends: Array | None = None
+    ) -> tuple[TokenScores, EncoderState]:
         """Evaluate a batch, dropout off: sums over its tokens, and the state after it. Arguments as for `loss`."""
-        outputs, state = self.encoder(tokens, state)
+        outputs, state = self.encoder(tokens, state, ends=ends)
         flat = outputs.reshape(-1, outputs.shape[-1])
         return (
             tied_softmax_scores(

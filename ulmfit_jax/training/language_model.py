@@ -4,7 +4,7 @@ batch."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -21,8 +21,11 @@ from ulmfit_jax.nn.classifier import DEVICE_AXIS
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.nn.softmax import TokenScores
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
+from ulmfit_jax.text.rules import BOS_ID
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, row_numbers, update
+
+DocumentEnds = Callable[[jax.Array, jax.Array], jax.Array | None]
 
 
 def language_model_definition(architecture: Architecture, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
@@ -46,6 +49,7 @@ class LanguageModelTask:
         dropouts: Dropouts = LANGUAGE_MODEL_DROPOUTS,
         activation_penalty: float = 2.0,
         temporal_penalty: float = 1.0,
+        reset_state: bool = False,
         dtype: DTypeLike = jnp.float32,
     ):
         """Bind a network to its data.
@@ -59,6 +63,7 @@ class LanguageModelTask:
             dropouts: rates; fastai's `awd_lstm_lm_config` by default.
             activation_penalty: AR, 2 in fastai and the paper.
             temporal_penalty: TAR, 1 in both.
+            reset_state: start each document from the zero state; False carries the state over, as fastai does.
             dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
         """
         devices.check_batch(train.batch_size)
@@ -69,7 +74,8 @@ class LanguageModelTask:
         self._dropouts = dropouts.scaled(drop_mult)
         self._penalties = (activation_penalty, temporal_penalty)
         self.batches_per_epoch = train.batches_per_epoch
-        self._scores = evaluation_step(self.definition, devices)
+        self._ends = document_ends(train.backwards) if reset_state else nowhere
+        self._scores = evaluation_step(self.definition, devices, self._ends)
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Inputs and targets `[time, devices, batch / devices]` int32."""
@@ -94,7 +100,10 @@ class LanguageModelTask:
             def loss(parameters: Tree, key: jax.Array) -> Any:
                 network: LanguageModelNetwork = self.definition.bind(parameters)
                 noise = Noise(key, self._dropouts, row_numbers(inputs.shape[1]))
-                total, (cross_entropy, carry) = network.loss(inputs, targets, state.carry, noise, activation, temporal)
+                ends = self._ends(inputs, targets)
+                total, (cross_entropy, carry) = network.loss(
+                    inputs, targets, state.carry, noise, activation, temporal, ends
+                )
                 return total, (cross_entropy, state.statistics, carry)
 
             return update(state, controls, optimizer, labels, trainable, loss)
@@ -125,11 +134,31 @@ def zero_carry(architecture: Architecture, batch_size: int, devices: Devices) ->
     return devices.scatter(jax.tree.map(lambda array: devices.split_rows(np.asarray(array), 0), state))
 
 
-def evaluation_step(definition: ModuleDefinition, devices: Devices) -> Any:
-    """`(parameters, inputs, targets, carry) -> (TokenScores, carry)`, mapped over devices, sums over all of them."""
+def document_ends(backwards: bool) -> DocumentEnds:
+    """What finds the last tokens of documents in a batch of a stream: `(inputs, targets) -> bool`, all
+    `[time, batch]`.
+
+    A document begins with `xxbos`: the token before it ends the document before. Read backwards, `xxbos` itself comes
+    last.
+    """
+    if backwards:
+        return lambda inputs, targets: inputs == BOS_ID
+    return lambda inputs, targets: targets == BOS_ID
+
+
+def nowhere(inputs: jax.Array, targets: jax.Array) -> None:
+    """The `DocumentEnds` of a state that is carried from document to document."""
+    return None
+
+
+def evaluation_step(definition: ModuleDefinition, devices: Devices, ends: DocumentEnds = nowhere) -> Any:
+    """`(parameters, inputs, targets, carry) -> (TokenScores, carry)`, mapped over devices, sums over all of them.
+
+    The state becomes zero where `ends` finds a document's last token, by default nowhere.
+    """
 
     def scores(parameters: Tree, inputs: jax.Array, targets: jax.Array, carry: Any) -> Any:
-        totals, carry = definition.bind(parameters).scores(inputs, targets, carry)
+        totals, carry = definition.bind(parameters).scores(inputs, targets, carry, ends(inputs, targets))
         return lax.psum(totals, DEVICE_AXIS), carry
 
     return devices.map(scores, (REPLICATED, 1, 1, 0), (REPLICATED, 0), donate=(3,))

@@ -37,6 +37,8 @@ class LanguageModelSettings:
         drop_mult: scales the dropouts.
         activation_penalty: AR.
         temporal_penalty: TAR.
+        reset_state: start each document from the zero state, as the classifier does; False carries the state over
+            from the document before, as fastai does.
         backwards: predict each document from its end.
         precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
     """
@@ -46,6 +48,7 @@ class LanguageModelSettings:
     drop_mult: float = 1.0
     activation_penalty: float = 2.0
     temporal_penalty: float = 1.0
+    reset_state: bool = False
     backwards: bool = False
     precision: str = "float32"
 
@@ -118,6 +121,7 @@ def train_language_model(
         drop_mult=settings.drop_mult,
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,
+        reset_state=settings.reset_state,
         dtype=jnp.dtype(settings.precision),
     )
     if parameters is None:
