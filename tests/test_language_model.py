@@ -7,6 +7,7 @@ import pytest
 
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
+from ulmfit_jax.data import texts_fingerprint
 from ulmfit_jax.nn.parameters import flatten
 from ulmfit_jax.training.lr_finder import LearningRates
 
@@ -45,13 +46,15 @@ def test_a_saved_language_model_is_the_same_and_can_be_fine_tuned(model, tmp_pat
     assert not np.array_equal(tuned.parameters["decoder"]["bias"], model.parameters["decoder"]["bias"])
 
 
-def test_a_word_model_moves_to_the_words_of_new_texts(tmp_path):
+def test_a_word_model_moves_to_the_words_of_new_texts(tmp_path, caplog):
     old_texts = reviews(80)[0]
     old = LanguageModel(preset="tiny", tokenizer="words", epochs=1, devices=1).fit(old_texts)
     old.save(tmp_path / "words")
     new_texts = [text.replace("kettle", "samovar") for text in old_texts]
     new = LanguageModel(tmp_path / "words", epochs=1, frozen_epochs=1, devices=1)
-    start = new.starting_point(new_texts)
+    with caplog.at_level("INFO"):
+        start = new.starting_point(new_texts)
+    assert "1 new tokens" in caplog.text
     mean = old.parameters["encoder"]["embedding"].mean(axis=0)
     row = start.tokenizer.vocabulary.index("samovar")
     np.testing.assert_allclose(start.parameters["encoder"]["embedding"][row], mean, rtol=1e-5, atol=1e-8)
@@ -101,10 +104,29 @@ def test_the_finder_reads_a_curve_with_a_known_valley():
     assert rates[10] <= curve.steep <= rates[69]
 
 
+def test_documents_begin_at_the_zero_state_unless_it_is_carried():
+    texts = reviews(200)[0]
+    options = {"preset": "tiny", "epochs": 2, "devices": 1, "seed": 1}
+    reset, carried = (LanguageModel(**options, reset_state=chosen).fit(texts) for chosen in (True, False))
+    assert (reset.artifact.settings["reset_state"], carried.artifact.settings["reset_state"]) == (True, False)
+    assert reset.perplexity(texts[0]) < carried.perplexity(texts[0])
+
+
+def test_a_drop_mult_that_drops_everything_is_refused_at_once(tmp_path):
+    with pytest.raises(ConfigError, match="below 1"):
+        LanguageModel(drop_mult=10.0)
+    for name in ("drop_mult", "lm_drop_mult"):
+        with pytest.raises(ConfigError, match="below 1"):
+            TextClassifier(**{name: 10.0}).fit(*reviews(20), run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_folder_keeps_a_tokeniser_for_each_text(tmp_path):
     texts, others = reviews(40)[0], [text.replace("kettle", "samovar") for text in reviews(40)[0]]
     fingerprints = [
-        LanguageModel(preset="tiny", tokenizer=name).starting_point(given, tmp_path).tokenizer.fingerprint()
+        LanguageModel(preset="tiny", tokenizer=name)
+        .starting_point(given, tmp_path, texts_fingerprint(given))
+        .tokenizer.fingerprint()
         for name, given in [("words", texts), ("words", others), ("sentencepiece", texts), ("words", texts)]
     ]
     assert len(set(fingerprints)) == 3

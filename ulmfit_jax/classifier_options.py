@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.language_model import LanguageModel
+from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPOUTS
 from ulmfit_jax.nn.products import check_precision
 
 RECIPES = ("gradual_unfreezing", "fine_tune")
@@ -47,6 +48,8 @@ class ClassifierOptions:
         if self.self_training < 0:
             raise ConfigError(f"self_training is {self.self_training}: it counts texts, 0 for none")
         check_precision(self.precision)
+        CLASSIFIER_DROPOUTS.scaled(self.drop_mult)  # in range, or refused
+        LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.lm_drop_mult is None else self.lm_drop_mult)
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
 

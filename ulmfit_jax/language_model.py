@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
+from ulmfit_jax.data.corpus import texts_fingerprint
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.inference.generate import Generator
 from ulmfit_jax.inference.perplexity import perplexity
@@ -118,13 +119,15 @@ class LanguageModel:
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
         folder = Path(run_dir) if run_dir is not None else None
+        fingerprint = texts_fingerprint(texts) if folder else None
         artifact, self.history = fit_language_model(
-            self.starting_point(texts, folder),
+            self.starting_point(texts, folder, fingerprint),
             "scratch" if self.pretrained is None else str(self.pretrained),
             texts,
             valid_texts,
             self.options,
             folder,
+            fingerprint,
             workers,
         )
         self._set(artifact)
@@ -245,14 +248,16 @@ class LanguageModel:
             )
         return cls.from_artifact(artifact, Path(weights).name, **options)
 
-    def starting_point(self, texts: Iterable[str], folder: Path | None = None) -> Artifact:
+    def starting_point(
+        self, texts: Iterable[str], folder: Path | None = None, fingerprint: str | None = None
+    ) -> Artifact:
         """What `fit` starts from: the pretrained model or, from scratch, a tokeniser trained on `texts`, and sizes.
 
         A pretrained word model is moved to the vocabulary of `texts`. A model from scratch has no parameters yet; its
-        tokeniser is kept in the run `folder`, if one is given.
+        tokeniser is kept in the run `folder`, if one is given, under the `fingerprint` of the texts.
         """
         if self.pretrained is None and self._artifact is None:
-            return untrained(texts, *self._scratch, folder)
+            return untrained(texts, *self._scratch, folder, fingerprint)
         start = self.artifact
         return with_words_of(start, texts) if start.kind == "language_model" else start
 

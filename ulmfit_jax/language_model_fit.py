@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
+from ulmfit_jax.data.corpus import Corpus, cached_corpus
 from ulmfit_jax.errors import ConfigError
-from ulmfit_jax.nn.architecture import Architecture, preset
+from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS, Architecture, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.nn.products import check_precision, chosen_precision
 from ulmfit_jax.progress import ConsoleProgress
@@ -25,6 +26,8 @@ from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.runs import LanguageModelSettings, RunContext, train_language_model
 from ulmfit_jax.training.scaling import language_model_batch_size, language_model_epochs
 from ulmfit_jax.training.stages import Stage
+
+_LOG = logging.getLogger(__name__)
 
 VALIDATION_SHARE = 0.05
 """Share of the documents, the last ones, that measure a language model when no others are given."""
@@ -61,20 +64,27 @@ class LanguageModelOptions:
 
     def __post_init__(self) -> None:
         check_precision(self.precision)
+        LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.drop_mult is None else self.drop_mult)  # in range, or refused
 
 
 def untrained(
-    texts: Iterable[str], preset_name: str, tokenizer_name: str, backwards: bool, folder: Path | None
+    texts: Iterable[str],
+    preset_name: str,
+    tokenizer_name: str,
+    backwards: bool,
+    folder: Path | None,
+    fingerprint: str | None,
 ) -> Artifact:
     """A model from scratch before its training: a tokeniser trained on `texts`, sizes, no parameters.
 
-    The tokeniser is kept in the run `folder`, if there is one, and found again there by its name, size and texts.
+    The tokeniser is kept in the run `folder`, if there is one, and found again there by its name, size and the
+    `fingerprint` of the texts.
     """
     largest = preset(preset_name).vocabulary_size
     if folder is None:
         tokenizer = tokenizer_trainer(tokenizer_name)(texts, largest)
     else:
-        wanted = hashlib.sha256(f"{tokenizer_name} {largest} {texts_fingerprint(texts)}".encode()).hexdigest()
+        wanted = hashlib.sha256(f"{tokenizer_name} {largest} {fingerprint}".encode()).hexdigest()
         kept = folder / "tokenizers" / wanted[:16]
         if not (kept / "tokenizer.json").is_file():  # written last
             tokenizer_trainer(tokenizer_name)(texts, largest).save(kept)
@@ -93,6 +103,7 @@ def with_words_of(start: Artifact, texts: Iterable[str]) -> Artifact:
     tokenizer = start.tokenizer.adapted(texts, max(start.architecture.vocabulary_size, 60_000))
     match = match_vocabularies(start.tokenizer.vocabulary, tokenizer.vocabulary)
     encoder, decoder = start.parameters["encoder"], start.parameters["decoder"]
+    _LOG.info("%s", match)
     embedding, bias = apply_match(match, np.asarray(encoder["embedding"]), np.asarray(decoder["bias"]))
     sizes = Architecture(**{**start.architecture.to_dict(), "vocabulary_size": len(tokenizer.vocabulary)})
     return Artifact(
@@ -112,9 +123,12 @@ def fit_language_model(
     valid_texts: Sequence[str] | None,
     options: LanguageModelOptions,
     folder: Path | None,
+    fingerprint: str | None,
     workers: int,
 ) -> tuple[Artifact, list[dict[str, Any]]]:
     """Train from `start` (called `name` on the card) on texts; see `LanguageModel.fit`.
+
+    `fingerprint` is that of the texts, needed where there is a run `folder`.
 
     Returns:
         The trained model and the rows of the table of epochs.
@@ -123,7 +137,6 @@ def fit_language_model(
     if progress and "vocabulary" in start.provenance:
         progress.message(start.provenance["vocabulary"])
     cache = folder / "tokens" if folder else None
-    fingerprint = texts_fingerprint(texts) if folder else None
     train = cached_corpus(texts, start.tokenizer, cache, workers, fingerprint)
     if valid_texts is None:
         train, valid = _hold_out(train)

@@ -97,7 +97,10 @@ def test_a_damaged_training_state_is_named(trained: Trained, tmp_path: Path, ulm
         f"ulmfit: the saved state {newest} is damaged: delete that folder to go on from the state before it",
     ]
     shutil.rmtree(newest)
-    assert ulmfit(*arguments).json["test"] == trained.json["test"]
+    # This process compiles without optimisation, the one before did not: equal up to rounding.
+    test, expected = ulmfit(*arguments).json["test"], trained.json["test"]
+    assert test.pop("loss") == pytest.approx(expected.pop("loss"), rel=1e-5)
+    assert test == expected
 
 
 def test_samples_differ_and_can_be_repeated(language_model: Path, ulmfit: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import (
     add_device_options,
@@ -20,6 +20,10 @@ from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.cli.results import as_text, measures
 from ulmfit_jax.cli.training_run import TrainingRun
 from ulmfit_jax.nn.architecture import PRESETS
+
+if TYPE_CHECKING:
+    from ulmfit_jax.data import TextStream
+    from ulmfit_jax.language_model import LanguageModel
 
 SUMMARY = "train a language model from scratch"
 
@@ -93,10 +97,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train or go on, print the results."""
     from ulmfit_jax.data import TextStream, texts_fingerprint
+    from ulmfit_jax.language_model import LanguageModel
 
+    decisive = {name: getattr(options, name) for name in _DECISIVE}
+    model = LanguageModel(None, tokenizer=_tokenizer(options), devices=options.devices, verbose=True, **decisive)
     texts = TextStream(options.data, documents=options.documents, **reading_options(options))
     configuration = {
-        **{name: getattr(options, name) for name in _DECISIVE},
+        **decisive,
         "tokenizer": _tokenizer(options),
         # The whole text is read once for this: a broken file is found now, not in the middle of the work.
         "data_sha256": texts_fingerprint(texts),
@@ -105,7 +112,7 @@ def run(options: argparse.Namespace) -> None:
     report = training.finished_report()
     if report is None:
         with training.training(options):
-            report = _train(options, texts, training)
+            report = _train(model, options, texts, training)
         training.write_report(report)
     if options.json:
         show_json(report)
@@ -118,12 +125,10 @@ def _tokenizer(options: argparse.Namespace) -> str:
     return f"spacy:{options.language}" if options.tokenizer == "spacy" else options.tokenizer
 
 
-def _train(options: argparse.Namespace, texts: Any, training: TrainingRun) -> dict[str, Any]:
+def _train(
+    model: LanguageModel, options: argparse.Namespace, texts: TextStream, training: TrainingRun
+) -> dict[str, Any]:
     """Train the model, or go on with it, and save it; returns the report."""
-    from ulmfit_jax.language_model import LanguageModel
-
-    settings = {name: getattr(options, name) for name in _DECISIVE}
-    model = LanguageModel(None, tokenizer=_tokenizer(options), devices=options.devices, verbose=True, **settings)
     model.fit(texts, run_dir=training.folder / "language_model", workers=options.workers)
     model.save(training.model)
     return {
