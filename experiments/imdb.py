@@ -61,6 +61,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--self-training", type=int, default=0, help="(d): reviews that (c) labels for another classifier"
     )
+    parser.add_argument(
+        "--validation-fraction",
+        type=float,
+        default=0.1,
+        help="share of the labelled reviews that measures each epoch; 0 trains on all",
+    )
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
@@ -175,6 +181,7 @@ class Experiment:
             preset,
             lm_epochs=0,
             self_training=self_training,
+            validation_fraction=self.options.validation_fraction,
             precision=self.options.precision,
             seed=self.options.seed,
             verbose=True,
