@@ -33,7 +33,7 @@ from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text import UNK_ID, SentencePieceTokenizer, Tokenizer, load_tokenizer
 from ulmfit_jax.training.language_model import document_ends, evaluation_step, language_model_definition, zero_carry
-from ulmfit_jax.training.loop import LoopOptions
+from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import pretrain_stages
 from ulmfit_jax.training.run_folder import RunFolder

@@ -22,7 +22,7 @@ from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
-from ulmfit_jax.training.loop import LoopOptions
+from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import fine_tune_stages, gradual_unfreezing_stages
 from ulmfit_jax.training.run_folder import RunFolder

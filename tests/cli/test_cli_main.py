@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from command_line import Outcome
 from ulmfit_jax.cli import show
 from ulmfit_jax.cli.main import COMMANDS
 from ulmfit_jax.errors import DataError
+from ulmfit_jax.training.interruption import TrainingInterrupted
 
 Run = Callable[..., Outcome]
 
@@ -70,13 +72,19 @@ def test_a_defect_is_not_hidden(failing: Callable[[BaseException], Outcome]) -> 
         failing(RuntimeError("a defect"))
 
 
-def test_an_interrupted_training_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KeyboardInterrupt(), 130), (TrainingInterrupted(signal.SIGINT), 130), (TrainingInterrupted(signal.SIGTERM), 143)],
+)
+def test_an_interrupted_training_says_how_to_go_on(
+    error: KeyboardInterrupt, code: int, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
     def interrupt(options: argparse.Namespace) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(COMMANDS["train"], "run", interrupt)
     outcome = ulmfit("train", "data.csv", "--out", "here")
-    assert outcome.code == 130
+    assert outcome.code == code
     assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
 
 

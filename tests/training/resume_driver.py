@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_runs import LEARNABLE, classifier_task, language_model_task, run
 
 from ulmfit_jax.nn.parameters import flatten
-from ulmfit_jax.training.loop import LoopOptions, TrainResult
+from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.progress import SilentProgress
 from ulmfit_jax.training.recipes import language_model_stages
 from ulmfit_jax.training.stages import Stage

@@ -10,7 +10,7 @@ from tiny_runs import language_model_task, run
 
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.parameters import flatten
-from ulmfit_jax.training.loop import LoopOptions
+from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.recipes import averaged_sgd_stages
 
 

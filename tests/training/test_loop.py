@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.optim.groups import LayerGroup
 from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
-from ulmfit_jax.training.loop import LoopOptions, TrainResult
+from ulmfit_jax.training.interruption import TrainingInterrupted
+from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.progress import SilentProgress
 from ulmfit_jax.training.stages import Stage
 from ulmfit_jax.training.task import StepControls
@@ -198,3 +201,60 @@ def test_a_number_that_is_not_finite_ends_the_run_and_is_never_saved(
 def test_without_a_folder_the_sentence_names_none() -> None:
     with pytest.raises(TrainingError, match=r"at step 1 of stage first: lower the learning rate or clip gradients$"):
         scripted(ScriptedTask(bad_steps={0: (np.nan, 1.0)}))
+
+
+class CountSteps(SilentProgress):
+    """Counts the accounted steps."""
+
+    steps = 0
+
+    def step_done(self, done_steps: int, loss: float) -> None:
+        self.steps += 1
+
+
+class SignalAt(SilentProgress):
+    """Sends this process a signal at the n-th accounted step."""
+
+    def __init__(self, number: int, step: int):
+        self._number, self._left = number, step
+
+    def step_done(self, done_steps: int, loss: float) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), self._number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [1, BATCHES, 2 * BATCHES + 3, STEPS])
+def test_a_signal_ends_training_with_its_state_saved(number: signal.Signals, step: int, tmp_path: Path) -> None:
+    """Nothing but the signal saves within an epoch, and what was done is not done again."""
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    whole = scripted(ScriptedTask())
+    with pytest.raises(TrainingInterrupted, match=f"{number.name}; its state is saved") as caught:
+        scripted(ScriptedTask(), folder=tmp_path, progress=SignalAt(number, step))
+    assert caught.value.signal == number
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    saved = max(int(path.name) for path in (tmp_path / "state").iterdir() if path.name.isdecimal())
+    assert saved >= 1
+    told = CountSteps()
+    resumed = scripted(ScriptedTask(), folder=tmp_path, progress=told)
+    np.testing.assert_array_equal(resumed.parameters["w"], whole.parameters["w"])
+    assert without_seconds(resumed.history) == without_seconds(whole.history)
+    assert told.steps <= STEPS - step
+
+
+def test_a_second_signal_ends_training_at_once(tmp_path: Path) -> None:
+    class Twice(SilentProgress):
+        def step_done(self, done_steps: int, loss: float) -> None:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        scripted(ScriptedTask(), folder=tmp_path, progress=Twice())
+    assert not isinstance(caught.value, TrainingInterrupted)
+
+
+def test_a_run_that_keeps_nothing_leaves_signals_alone() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        scripted(ScriptedTask(), progress=SignalAt(signal.SIGINT, 2))
+    assert not isinstance(caught.value, TrainingInterrupted)

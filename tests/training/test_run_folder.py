@@ -12,7 +12,7 @@ from tiny_runs import CLIPPED, language_model_task, run
 
 from ulmfit_jax.errors import ArtifactError, ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import flatten
-from ulmfit_jax.training.loop import LoopOptions
+from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.run_folder import Position, RunFolder
 from ulmfit_jax.training.stages import Stage
 from ulmfit_jax.training.task import TrainState

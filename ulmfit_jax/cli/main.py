@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -51,7 +52,7 @@ DATA is, wherever it is asked for:
 ulmfit COMMAND --help explains a command and gives examples.
 """
 
-_MISTAKE, _INTERRUPTED, _NO_READER = 2, 130, 141
+_MISTAKE, _NO_READER = 2, 141
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,8 +107,8 @@ def _run(options: argparse.Namespace) -> int:
             sys.stdout.flush()
         except UlmfitError as error:
             return _fail(_with_option_names(str(error), options))
-        except KeyboardInterrupt:
-            return _fail(_interruption(options), _INTERRUPTED)
+        except KeyboardInterrupt as error:
+            return _fail(_interruption(options), 128 + getattr(error, "signal", signal.SIGINT))
         except BrokenPipeError:
             return _NO_READER
         except OSError as error:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ulmfit_jax.errors import ConfigError, TrainingError
+from ulmfit_jax.errors import TrainingError
 from ulmfit_jax.nn.parameters import Tree, to_numpy
 from ulmfit_jax.optim.groups import discriminative_rates
+from ulmfit_jax.training.interruption import Interruption
+from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.progress import Progress, SilentProgress
 from ulmfit_jax.training.run_folder import Position, RunFolder, restore_state
@@ -24,40 +25,6 @@ from ulmfit_jax.training.task import StepControls, StepResult, Task, TrainState
 
 SMOOTHING = 0.98
 """Weight of the past in the training loss of the table: fastai's `AvgSmoothLoss`."""
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """How a run is kept.
-
-    Attributes:
-        save_seconds: time between saved states, besides the one after each epoch.
-        save_steps: save every so many steps instead; for tests.
-        keep_best: return the parameters of the epoch with the lowest `valid_loss` instead of the last.
-        patience: end a stage after so many epochs without a lower `valid_loss`, as fastai's `EarlyStoppingCallback`;
-            None never does. Without validation data there is nothing to wait for.
-
-    Raises:
-        ConfigError: a patience below 1.
-    """
-
-    save_seconds: float = 300.0
-    save_steps: int | None = None
-    keep_best: bool = False
-    patience: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.patience is not None and self.patience < 1:
-            raise ConfigError(f"patience is {self.patience}: give at least 1 epoch, or None for no early stopping")
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a run ends with: NumPy parameters and statistics, and the rows of the table of epochs."""
-
-    parameters: Tree
-    statistics: Tree
-    history: list[dict[str, Any]]
 
 
 class Loop:
@@ -90,6 +57,7 @@ class Loop:
         self._progress = progress or SilentProgress()
         self._position = Position()
         self._best: Tree | None = None
+        self._interruption = Interruption(folder is not None)
         self._last_save = time.monotonic()
 
     def run(self, parameters: Tree, statistics: Tree) -> TrainResult:
@@ -97,6 +65,7 @@ class Loop:
 
         Raises:
             TrainingError: a loss or a gradient was not finite.
+            TrainingInterrupted: SIGINT or SIGTERM came; with a folder, the state of that moment is saved there.
         """
         snapshot = self._folder.load() if self._folder else None
         state = TrainState(self._devices.replicate(parameters), self._devices.replicate(statistics), None, ())
@@ -105,9 +74,10 @@ class Loop:
             self._folder.write_metrics(self._position.history)  # killed between a save and this, the run lacks a row
             self._progress.message(f"going on after step {self._position.step}")
         try:
-            while self._position.stage < len(self._stages):
-                state = self._run_stage(state, snapshot)
-                snapshot = None
+            with self._interruption:
+                while self._position.stage < len(self._stages):
+                    state = self._run_stage(state, snapshot)
+                    snapshot = None
         finally:
             if self._folder:
                 self._folder.close()
@@ -176,6 +146,7 @@ class Loop:
                 pending = None
                 position.seconds = time.monotonic() - started
                 self._save(state)
+                self._interruption.end_if_asked()
         if pending is not None:
             self._account(pending, first_step + position.batch)
         return self._finish_epoch(stage, state, optimizer, started)
@@ -207,6 +178,7 @@ class Loop:
         if self._folder:
             self._folder.write_metrics(position.history)
         self._progress.epoch_done(row)
+        self._interruption.end_if_asked()
         return state
 
     def _stage_rows(self) -> list[dict[str, Any]]:
@@ -242,6 +214,8 @@ class Loop:
     def _save_is_due(self) -> bool:
         if self._folder is None:
             return False
+        if self._interruption.asked:
+            return True
         if self._options.save_steps is not None:
             return self._position.step % self._options.save_steps == 0
         return time.monotonic() - self._last_save > self._options.save_seconds

@@ -20,7 +20,8 @@ from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.language_model import LanguageModelTask
-from ulmfit_jax.training.loop import Loop, LoopOptions, TrainResult
+from ulmfit_jax.training.loop import Loop
+from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.progress import Progress
 from ulmfit_jax.training.run_folder import RunFolder

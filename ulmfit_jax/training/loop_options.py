@@ -1,0 +1,43 @@
+"""How a training run is kept, and what it ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.parameters import Tree
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How a run is kept.
+
+    Attributes:
+        save_seconds: time between saved states, besides the one after each epoch.
+        save_steps: save every so many steps instead; for tests.
+        keep_best: return the parameters of the epoch with the lowest `valid_loss` instead of the last.
+        patience: end a stage after so many epochs without a lower `valid_loss`, as fastai's `EarlyStoppingCallback`;
+            None never does. Without validation data there is nothing to wait for.
+
+    Raises:
+        ConfigError: a patience below 1.
+    """
+
+    save_seconds: float = 300.0
+    save_steps: int | None = None
+    keep_best: bool = False
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.patience < 1:
+            raise ConfigError(f"patience is {self.patience}: give at least 1 epoch, or None for no early stopping")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run ends with: NumPy parameters and statistics, and the rows of the table of epochs."""
+
+    parameters: Tree
+    statistics: Tree
+    history: list[dict[str, Any]]
