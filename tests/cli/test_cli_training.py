@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -83,24 +84,21 @@ def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmf
     assert "holds a run with texts = " in outcome.err.splitlines()[-1]
 
 
-def test_a_damaged_training_state_is_named(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp_path: Path) -> None:
     shutil.copytree(trained.out, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "model")
-    newest = max((tmp_path / "run" / "classifier" / "state").iterdir(), key=lambda path: int(path.name))
+    states = (tmp_path / "run" / "classifier" / "state").iterdir()
+    before, newest = sorted(states, key=lambda path: int(path.name))
     for path in (newest / "arrays").rglob("d/*"):
         path.write_bytes(path.read_bytes()[:50])
     arguments = [str(tmp_path / "run") if argument == str(trained.out) else argument for argument in trained.arguments]
     result = script(*arguments)
-    assert result.returncode == 2
-    assert result.stderr.decode().splitlines() == [
+    assert result.returncode == 0
+    assert result.stderr.decode().splitlines()[:2] == [
         "going on after step 4",  # the language model, whose states are whole
-        f"ulmfit: the saved state {newest} is damaged: delete that folder to go on from the state before it",
+        f"the saved state {newest} is damaged; the run goes on from the one before, {before}",
     ]
-    shutil.rmtree(newest)
-    # This process compiles without optimisation, the one before did not: equal up to rounding.
-    test, expected = ulmfit(*arguments).json["test"], trained.json["test"]
-    assert test.pop("loss") == pytest.approx(expected.pop("loss"), rel=1e-5)
-    assert test == expected
+    assert json.loads(result.stdout.splitlines()[-1])["test"] == trained.json["test"]
 
 
 def test_samples_differ_and_can_be_repeated(language_model: Path, ulmfit: Run) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from tiny_runs import CLIPPED, language_model_task, run
 from ulmfit_jax.errors import ArtifactError, ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import flatten
 from ulmfit_jax.training.loop_options import LoopOptions
+from ulmfit_jax.training.progress import SilentProgress
 from ulmfit_jax.training.run_folder import Position, RunFolder
 from ulmfit_jax.training.stages import Stage
 from ulmfit_jax.training.task import TrainState
@@ -33,7 +36,7 @@ def test_a_new_folder_has_a_configuration_and_no_state(tmp_path: Path) -> None:
     assert folder.load() is None
     folder.close()
     written = json.loads((tmp_path / "new" / "run" / "config.json").read_text())
-    assert written == {"format_version": 1, "recipe": "tiny", "seed": 1, "rates": [0.1, 0.2]}
+    assert written == {"format_version": 2, "recipe": "tiny", "seed": 1, "rates": [0.1, 0.2]}
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -83,19 +86,60 @@ def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
         RunFolder(tmp_path, CONFIG)
 
 
-def test_a_damaged_state_is_named_and_the_one_before_serves_without_it(tmp_path: Path) -> None:
-    run(ScriptedTask(), STAGES, (START, {}), tmp_path)
-    states = sorted(int(path.name) for path in (tmp_path / "state").iterdir())
-    newest = tmp_path / "state" / str(states[-1])
-    for file in newest.rglob("*"):
+def cut(state: Path) -> None:
+    """Half of every file is lost."""
+    for file in state.rglob("*"):
         if file.is_file():
             os.truncate(file, file.stat().st_size // 2)
-    with pytest.raises(ArtifactError, match=rf"{newest} is damaged.*delete that folder"):
+
+
+def alter(state: Path) -> None:
+    """A byte in the largest file, which holds arrays, is another."""
+    file = max((path for path in state.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
+
+
+def lose(state: Path) -> None:
+    """The progress is gone."""
+    shutil.rmtree(state / "progress")
+
+
+class Messages(SilentProgress):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.told.append(text)
+
+
+@pytest.mark.parametrize("damage", [cut, alter, lose])
+def test_the_state_before_serves_for_a_damaged_one_and_the_run_ends_as_if_nothing_had_happened(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    whole = run(ScriptedTask(), STAGES, (START, {}), tmp_path)
+    before, newest = sorted((tmp_path / "state").iterdir(), key=lambda path: int(path.name))
+    damage(newest)
+    progress = Messages()
+    again = run(ScriptedTask(), STAGES, (START, {}), tmp_path, progress=progress)
+    assert progress.told[0] == (f"the saved state {newest} is damaged; the run goes on from the one before, {before}")
+    assert (tmp_path / f"damaged-state-{newest.name}").is_dir()
+    np.testing.assert_array_equal(again.parameters["w"], whole.parameters["w"])
+    assert len(again.history) == len(whole.history)
+    damage(max((tmp_path / "state").iterdir(), key=lambda path: int(path.name)))  # once more, with the same number
+    again = run(ScriptedTask(), STAGES, (START, {}), tmp_path)
+    np.testing.assert_array_equal(again.parameters["w"], whole.parameters["w"])
+
+
+def test_a_run_whose_states_are_all_damaged_says_so_and_keeps_them(tmp_path: Path) -> None:
+    run(ScriptedTask(), STAGES, (START, {}), tmp_path)
+    states = sorted((tmp_path / "state").iterdir())
+    for state in states:
+        cut(state)
+    with pytest.raises(ArtifactError, match=r"state/\d+ and .*state/\d+ are damaged.*delete them to start"):
         run(ScriptedTask(), STAGES, (START, {}), tmp_path)
-    for file in sorted(newest.rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() else file.unlink()
-    newest.rmdir()
-    assert len(run(ScriptedTask(), STAGES, (START, {}), tmp_path).history) == 2
+    assert sorted((tmp_path / "state").iterdir()) == states
 
 
 def test_two_states_are_kept(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class Loop:
             TrainingError: a loss or a gradient was not finite.
             TrainingInterrupted: SIGINT or SIGTERM came; with a folder, the state of that moment is saved there.
         """
-        snapshot = self._folder.load() if self._folder else None
+        snapshot = self._folder.load(self._progress.message) if self._folder else None
         state = TrainState(self._devices.replicate(parameters), self._devices.replicate(statistics), None, ())
         if self._folder and snapshot:
             self._position, self._best = snapshot.position, snapshot.arrays.get("best")

@@ -2,7 +2,8 @@
 
     config.json      what the run was asked to do; once a state is saved, a second start has to ask for the same
     metrics.jsonl    one line per finished epoch
-    state/NUMBER/    Orbax: parameters, optimiser, recurrent state (`arrays`), position and history (`progress`)
+    state/NUMBER/    Orbax: parameters, optimiser, recurrent state (`arrays`), position, history and the SHA-256 of the
+                     arrays (`progress`)
 
 Arrays are saved as NumPy arrays without a device axis, so a run goes on with another number of devices. The two newest
 states are kept.
@@ -13,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ulmfit_jax.errors import ArtifactError, ConfigError, TrainingError
-from ulmfit_jax.nn.parameters import Tree, to_numpy
+from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_numpy
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.task import TrainState
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass
@@ -105,29 +107,49 @@ class RunFolder:
             "best": best or {},
         }
         arrays = {name: tree for name, tree in arrays.items() if jax.tree.leaves(tree)}
-        items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(asdict(position)))
+        progress = {**asdict(position), "arrays_sha256": parameters_fingerprint(arrays)}
+        items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(progress))
         with self._writing():
             self._manager.save(position.saves, args=items, force=True)
 
-    def load(self) -> Snapshot | None:
-        """The newest state, or None in a new folder.
+    def load(self, tell: Callable[[str], None] = lambda message: None) -> Snapshot | None:
+        """The newest state that is whole, or None in a new folder.
+
+        A damaged one is moved out of the way, to `damaged-state-NUMBER`, and the one before it serves; `tell` gets a
+        sentence that names both.
 
         Raises:
-            ArtifactError: it is damaged.
+            ArtifactError: all states are damaged.
         """
-        number = self._manager.latest_step()
-        if number is None:
-            return None
-        items = ocp.args.Composite(arrays=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore())
-        try:
-            restored = self._manager.restore(number, args=items)
-            return Snapshot(Position(**restored["progress"]), restored["arrays"])
-        # Orbax passes on whatever TensorStore, the JSON reader or the system has raised.
-        except Exception as error:
+        damaged: list[Path] = []
+        for number in sorted(self._manager.all_steps(), reverse=True):
+            place = self.path / "state" / str(number)
+            try:
+                snapshot = self._restored(number)
+            # Orbax passes on whatever TensorStore, the JSON reader or the system has raised.
+            except Exception:
+                damaged.append(place)
+                continue
+            for found in damaged:
+                _move_away(found, self.path / f"damaged-state-{found.name}")
+                tell(f"the saved state {found} is damaged; the run goes on from the one before, {place}")
+            if damaged:
+                self._manager.reload()
+            return snapshot
+        if damaged:
+            named = " and ".join(str(place) for place in damaged)
             raise ArtifactError(
-                f"the saved state {self.path / 'state' / str(number)} is damaged: "
-                "delete that folder to go on from the state before it"
-            ) from error
+                f"the saved states {named} are damaged and there is no other: delete them to start from the beginning"
+            )
+        return None
+
+    def _restored(self, number: int) -> Snapshot:
+        items = ocp.args.Composite(arrays=ocp.args.StandardRestore(), progress=ocp.args.JsonRestore())
+        restored = self._manager.restore(number, args=items)
+        progress, arrays = dict(restored["progress"]), restored["arrays"]
+        if progress.pop("arrays_sha256") != parameters_fingerprint(arrays):
+            raise ArtifactError(f"the arrays of state {number} are not those that were saved")
+        return Snapshot(Position(**progress), arrays)
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Write the table of epochs, whole: a resumed run has neither a gap nor a double row."""
@@ -175,6 +197,13 @@ def _leaves(tree: Any) -> Tree:
 def _from_leaves(template: Any, leaves: Tree) -> Any:
     structure = jax.tree.structure(template)
     return jax.tree.unflatten(structure, [leaves[name] for name in sorted(leaves)])
+
+
+def _move_away(source: Path, target: Path) -> None:
+    """Rename a folder; what an earlier accident left under the new name is removed."""
+    if target.exists():
+        shutil.rmtree(target)
+    source.rename(target)
 
 
 def _write_atomically(file: Path, text: str) -> None:
