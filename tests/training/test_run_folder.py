@@ -27,6 +27,7 @@ STAGES = [Stage("only", 2, 0.1)]
 
 def saved(path: Path, config: dict[str, Any] | None = None) -> None:
     folder = RunFolder(path, config or CONFIG)
+    folder.load()
     folder.save(STATE, Position(step=7, saves=1, history=[{"loss": 0.1}]), None)
     folder.close()
 
@@ -73,9 +74,35 @@ def test_another_configuration_is_refused_and_the_folder_stays(
     folder.close()
 
 
+def test_a_folder_serves_one_training_at_a_time(tmp_path: Path) -> None:
+    first, second = RunFolder(tmp_path, CONFIG), RunFolder(tmp_path, CONFIG | {"seed": 2})
+    first.load()
+    for folder in (second, RunFolder(tmp_path, CONFIG)):
+        with pytest.raises(ConfigError, match=f"another training is going on in {tmp_path}: wait"):
+            folder.load()
+        folder.close()
+    first.save(STATE, Position(step=7, saves=1), None)
+    first.close()
+    first.close()
+    with pytest.raises(ConfigError, match="holds a run with seed = 1, but 2"):
+        second.load()
+    second.close()
+    again = RunFolder(tmp_path, CONFIG)
+    assert again.load() is not None
+    again.close()
+
+
+def test_a_training_that_fails_leaves_the_folder_to_the_next(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError):
+        run(ScriptedTask(bad_steps={3: (np.nan, 1.0)}), STAGES, (START, {}), tmp_path)
+    assert len(run(ScriptedTask(), STAGES, (START, {}), tmp_path).history) == 2
+
+
 def test_before_a_state_is_saved_the_configuration_may_change(tmp_path: Path) -> None:
-    RunFolder(tmp_path, CONFIG).close()
-    RunFolder(tmp_path, CONFIG | {"seed": 2}).close()
+    for seed in (1, 2):
+        folder = RunFolder(tmp_path, CONFIG | {"seed": seed})
+        assert folder.load() is None
+        folder.close()
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 2
 
 
@@ -149,6 +176,7 @@ def test_two_states_are_kept(tmp_path: Path) -> None:
 
 def test_a_state_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunFolder(tmp_path, CONFIG)
+    folder.load()
 
     def full(*_: Any, **__: Any) -> None:
         raise ValueError("RESOURCE_EXHAUSTED: write failed: No space left on device\n[source locations]")

@@ -67,20 +67,23 @@ class Loop:
             TrainingError: a loss or a gradient was not finite.
             TrainingInterrupted: SIGINT or SIGTERM came; with a folder, the state of that moment is saved there.
         """
+        try:
+            return self._run(parameters, statistics)
+        finally:
+            if self._folder:
+                self._folder.close()
+
+    def _run(self, parameters: Tree, statistics: Tree) -> TrainResult:
         snapshot = self._folder.load(self._progress.message) if self._folder else None
         state = TrainState(self._devices.replicate(parameters), self._devices.replicate(statistics), None, ())
         if self._folder and snapshot:
             self._position, self._best = snapshot.position, snapshot.arrays.get("best")
             self._folder.write_metrics(self._position.history)  # killed between a save and this, the run lacks a row
             self._progress.message(f"going on after step {self._position.step}")
-        try:
-            with self._interruption:
-                while self._position.stage < len(self._stages):
-                    state = self._run_stage(state, snapshot)
-                    snapshot = None
-        finally:
-            if self._folder:
-                self._folder.close()
+        with self._interruption:
+            while self._position.stage < len(self._stages):
+                state = self._run_stage(state, snapshot)
+                snapshot = None
         return self._result(state, snapshot)
 
     def _result(self, state: TrainState, snapshot: Any) -> TrainResult:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -24,9 +23,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from ulmfit_jax.errors import ArtifactError, ConfigError, TrainingError
+from ulmfit_jax.errors import ArtifactError, TrainingError
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_numpy
+from ulmfit_jax.training.folder_lock import FolderLock
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.run_configuration import check_configuration, write_atomically, write_configuration
 from ulmfit_jax.training.task import TrainState
 
 FORMAT_VERSION = 2
@@ -74,7 +75,7 @@ class RunFolder:
     """The folder of one run."""
 
     def __init__(self, path: Path, config: dict[str, Any]):
-        """Open or create the folder of the run that `config` describes.
+        """Choose the folder of the run that `config` describes; it is neither made nor locked before `load`.
 
         Args:
             path: the folder.
@@ -84,14 +85,10 @@ class RunFolder:
             ConfigError: the folder holds a run of another configuration; the message names the first difference.
         """
         self.path = path
-        config = json.loads(json.dumps({"format_version": FORMAT_VERSION, **config}))
-        file = path / "config.json"
-        if file.exists() and _has_state(path):
-            _check_same(_read(file), config, path)
-        path.mkdir(parents=True, exist_ok=True)
-        _write_atomically(file, json.dumps(config, indent=2) + "\n")
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager((path / "state").absolute(), options=options)
+        self._config = json.loads(json.dumps({"format_version": FORMAT_VERSION, **config}))
+        check_configuration(path, self._config)
+        self._lock: FolderLock | None = None
+        self._manager: Any = None
 
     def save(self, state: TrainState, position: Position, best: Tree | None) -> None:
         """Save a state; the write goes on in the background and is committed as a whole or not at all.
@@ -113,14 +110,20 @@ class RunFolder:
             self._manager.save(position.saves, args=items, force=True)
 
     def load(self, tell: Callable[[str], None] = lambda message: None) -> Snapshot | None:
-        """The newest state that is whole, or None in a new folder.
+        """Open the folder for this training, until `close`: the newest state that is whole, or None in a new folder.
 
         A damaged one is moved out of the way, to `damaged-state-NUMBER`, and the one before it serves; `tell` gets a
         sentence that names both.
 
         Raises:
             ArtifactError: all states are damaged.
+            ConfigError: another training is going on in the folder, or it holds one of another configuration.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(self.path)
+        write_configuration(self.path, self._config)
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager((self.path / "state").absolute(), options=options)
         damaged: list[Path] = []
         for number in sorted(self._manager.all_steps(), reverse=True):
             place = self.path / "state" / str(number)
@@ -153,17 +156,23 @@ class RunFolder:
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Write the table of epochs, whole: a resumed run has neither a gap nor a double row."""
-        _write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+        write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
 
     def close(self) -> None:
-        """Wait for the last save to be committed.
+        """Wait for the last save to be committed, and leave the folder to others; for a second time does nothing.
 
         Raises:
             TrainingError: it could not be written.
         """
-        with self._writing():
-            self._manager.wait_until_finished()
-            self._manager.close()
+        manager, self._manager = self._manager, None
+        try:
+            if manager is not None:
+                with self._writing():
+                    manager.wait_until_finished()
+                    manager.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -204,46 +213,3 @@ def _move_away(source: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
     source.rename(target)
-
-
-def _write_atomically(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, "utf-8")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _has_state(path: Path) -> bool:
-    """Whether a state is saved there; one that was not committed has a longer name."""
-    states = path / "state"
-    return states.is_dir() and any(child.name.isdecimal() for child in states.iterdir())
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(file.read_text("utf-8")))
-    except ValueError as error:
-        raise ConfigError(f"{file} is damaged ({error}): choose another folder for the run") from error
-
-
-def _check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
-    stored, asked = _named_values(stored), _named_values(asked)
-    for name in sorted(stored.keys() | asked.keys()):
-        if stored.get(name) != asked.get(name):
-            raise ConfigError(
-                f"{path} holds a run with {name} = {stored.get(name)!r}, but {asked.get(name)!r} is asked for now: "
-                "choose another folder, or the same options to go on with that run"
-            )
-
-
-def _named_values(value: Any, name: str = "") -> dict[str, Any]:
-    """The values of nested dictionaries and lists by their place, `stages.0.epochs`."""
-    if not isinstance(value, (dict, list)):
-        return {name: value}
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    values: dict[str, Any] = {}
-    for key, entry in items:
-        values |= _named_values(entry, f"{name}.{key}" if name else str(key))
-    return values
