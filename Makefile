@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test oracle lint format clean
+.PHONY: demo test oracle torture lint format clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -22,6 +22,9 @@ test: .venv/installed  ## the whole test suite
 	$(BIN)/python -m pytest
 
 oracle: .venv/oracle  ## fastai, so that `make test` compares with it
+
+torture: .venv/installed  ## a run killed at 50 random moments
+	$(BIN)/python tests/training/torture.py $(TORTURE)
 
 lint: .venv/installed  ## formatting, lint and types
 	$(BIN)/ruff format --check .

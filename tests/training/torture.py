@@ -1,0 +1,104 @@
+"""Kills a tiny run at random moments, again and again, and compares what comes out with the uninterrupted run.
+
+    python tests/training/torture.py [--kills 50] [--seed 0]
+
+Each trial is a run of a language model and a classifier of its own, in a new folder: the process gets SIGKILL at a
+moment drawn from the time that the whole run takes (in the middle of a step, of a save, of its start), a second one
+goes on to the end. Its parameters and statistics have to be those of the uninterrupted run, bit for bit, and its tables
+have to have every row once. Exit code 1 if a trial fails; its folder is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DRIVER = Path(__file__).with_name("resume_driver.py")
+RUNS = {"language_model": "run-lm", "classifier": "run-cl"}
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """The driver on this folder, as a process."""
+    return subprocess.Popen([sys.executable, str(DRIVER), str(folder)], stderr=subprocess.DEVNULL)
+
+
+def difference(whole: Path, folder: Path) -> str | None:
+    """What a run has that the uninterrupted one has not; None if they are the same."""
+    for name, run in RUNS.items():
+        expected, found = np.load(whole / f"{name}.npz"), np.load(folder / f"{name}.npz")
+        if sorted(expected.files) != sorted(found.files):
+            return f"other arrays in {name}"
+        for path in expected.files:
+            if expected[path].tobytes() != found[path].tobytes():
+                return f"{path} of {name}"
+        if table(whole / run) != table(folder / run):
+            return f"the table of {name}"
+    return None
+
+
+def table(run: Path) -> list[dict[str, Any]]:
+    """The rows of a run's table without their times."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def trial(whole: Path, folder: Path, moment: float) -> tuple[str, str | None]:
+    """Kill at `moment` seconds, go on to the end: how far the first process came, and what differs."""
+    process = start(folder)
+    time.sleep(moment)
+    process.kill()
+    ended = process.wait() == 0
+    states = {name: len(list((folder / run / "state").glob("*"))) for name, run in RUNS.items()}
+    if start(folder).wait() != 0:
+        return "", "the second process failed"
+    return ("at its end" if ended else f"states: {states}"), difference(whole, folder)
+
+
+def main() -> None:
+    """Run all trials and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    place = Path(tempfile.mkdtemp(prefix="ulmfit-torture-"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(place / "programs"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    whole, again = place / "whole", place / "again"
+    for folder in (whole, again):  # the second one finds its programs compiled, as the trials do
+        folder.mkdir()
+        began = time.monotonic()
+        if start(folder).wait() != 0:
+            sys.exit("the uninterrupted run failed")
+    duration = time.monotonic() - began
+    generator, failed = random.Random(options.seed), 0
+    for number in range(options.kills):
+        folder = place / f"trial-{number}"
+        folder.mkdir()
+        moment = generator.uniform(0, duration)
+        reached, wrong = trial(whole, folder, moment)
+        print(
+            f"{number + 1:3d}: killed after {moment:5.1f} of {duration:.1f} s, {reached}: {wrong or 'the same'}",
+            flush=True,
+        )
+        failed += wrong is not None
+        if wrong is None:
+            shutil.rmtree(folder)
+    print(f"{options.kills - failed} of {options.kills} runs ended as the uninterrupted one, bit for bit")
+    if failed:
+        sys.exit(f"the others are in {place}")
+    shutil.rmtree(place)
+
+
+if __name__ == "__main__":
+    main()
