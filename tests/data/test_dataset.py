@@ -112,6 +112,12 @@ def test_columns_can_be_named_and_joined(tmp_path):
     assert from_frame(frame, "0", "1") == TextDataset(["x"], ["y"], "the data frame")
 
 
+def test_a_place_may_be_a_path(tmp_path):
+    location = write(tmp_path / "a.csv", "text,label\nx,y\n")
+    assert read_dataset(Path(location)) == read_dataset(location)
+    assert list(iter_texts(Path(location))) == list(TextStream(Path(location))) == ["x"]
+
+
 def test_labels_are_optional_where_they_are_not_required(tmp_path):
     without = write(tmp_path / "without.csv", "text\nx\n")
     assert read_dataset(without, require_labels=False).labels is None

@@ -61,11 +61,11 @@ class TextDataset:
 
 
 def read_dataset(
-    location: str,
+    location: str | Path,
     *,
     text_column: TextColumn = None,
     label_column: str | None = None,
-    data_dir: str | None = None,
+    data_dir: str | Path | None = None,
     require_labels: bool = True,
     download: bool = False,
 ) -> TextDataset:
@@ -88,7 +88,7 @@ def read_dataset(
     Raises:
         DataError: whatever is wrong with the data, and where.
     """
-    columns = (text_column, label_column, require_labels)
+    location, columns = str(location), (text_column, label_column, require_labels)
     return _collect(_records(location, columns, data_dir, download), location, require_labels)
 
 
@@ -109,11 +109,11 @@ def from_frame(frame: Any, text_column: TextColumn = None, label_column: str | N
 
 
 def iter_texts(
-    location: str,
+    location: str | Path,
     *,
     documents: Documents = "blocks",
     text_column: TextColumn = None,
-    data_dir: str | None = None,
+    data_dir: str | Path | None = None,
     download: bool = False,
 ) -> Iterator[str]:
     """Yields documents without labels, one at a time, for language models; streams whatever the size.
@@ -130,6 +130,7 @@ def iter_texts(
         DataError: whatever is wrong with the data, and where.
         ConfigError: `documents` is something else.
     """
+    location = str(location)
     if location.startswith(TFDS_PREFIX) or data_suffix(Path(location)) in _TABLES:
         records = _records(location, (text_column, None, False), data_dir, download)
         return (clean_text(record, location) for record in records)
@@ -144,10 +145,10 @@ class TextStream:
         location, documents, text_column, data_dir, download: as in `iter_texts`.
     """
 
-    location: str
+    location: str | Path
     documents: Documents = "blocks"
     text_column: TextColumn = None
-    data_dir: str | None = None
+    data_dir: str | Path | None = None
     download: bool = False
 
     def __iter__(self) -> Iterator[str]:
@@ -161,7 +162,7 @@ class TextStream:
 
 
 def _records(
-    location: str, columns: tuple[TextColumn, str | None, bool], data_dir: str | None, download: bool
+    location: str, columns: tuple[TextColumn, str | None, bool], data_dir: str | Path | None, download: bool
 ) -> Iterator[Record]:
     if location.startswith(TFDS_PREFIX):
         return tfds_records(location, *columns, data_dir=data_dir, download=download)

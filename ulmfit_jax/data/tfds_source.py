@@ -62,7 +62,7 @@ def tfds_records(
     label_column: str | None = None,
     require_labels: bool = True,
     *,
-    data_dir: str | None = None,
+    data_dir: str | Path | None = None,
     download: bool = False,
 ) -> Iterator[Record]:
     """Yields the examples of a TensorFlow data set, in its order.
