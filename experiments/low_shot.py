@@ -1,0 +1,150 @@
+"""How few labels are enough: balanced subsets of IMDb's training reviews, several draws of each size.
+
+    python experiments/imdb.py --data-dir DATA --out RUN --train-docs 2500 --epochs 1      # makes the language model
+    python experiments/low_shot.py --data-dir DATA --out RESULTS --language-model RUN/models/language_model
+
+Three ways to use n labels: TF-IDF with logistic regression; a classifier on the encoder of the shipped language model
+(supervised: nothing but the n reviews); one on the encoder of the language model that has read all reviews without
+their labels (semi-supervised). With --self-training, a fourth: the third, and the second classifier that it teaches.
+
+Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
+the end a table of mean and standard deviation over the draws, and a plot (`pip install '.[plots]'`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from imdb import balanced_subset
+from running import run_or_explain
+from ulmfit_jax import TextClassifier
+from ulmfit_jax.baseline import tfidf_accuracy
+from ulmfit_jax.data import TextDataset, read_dataset
+from ulmfit_jax.nn.products import PRECISIONS
+
+Cells = dict[str, float]
+"""Error by `method/size/draw`."""
+
+COLOURS = {"TF-IDF": "#999999", "supervised": "#0072B2", "semi-supervised": "#D55E00", "self-trained": "#009E73"}
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", required=True, help="folder of prepared TFDS data sets")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--language-model", type=Path, required=True, help="folder of one that has read the reviews")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200, 500, 1000, 2000])
+    parser.add_argument("--draws", type=int, default=3, help="subsets of each size; the draw's number is the seed")
+    parser.add_argument("--test-docs", type=int, default=25_000)
+    parser.add_argument("--self-training", type=int, default=0, help="unlabelled reviews to label; 0: none")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products")
+    return parser.parse_args()
+
+
+class LowShot:
+    """The cells of the table, measured where they are missing."""
+
+    def __init__(self, options: argparse.Namespace):
+        self.options, self.place = options, options.out / "cells.json"
+        options.out.mkdir(parents=True, exist_ok=True)
+        self.cells: Cells = json.loads(self.place.read_text("utf-8")) if self.place.exists() else {}
+        self.train, test = (self.read(split) for split in ("train", "test"))
+        self.test = test.select(balanced_subset(test, options.test_docs, seed=0))
+        self.unlabeled: list[str] = []
+        if options.self_training:
+            more = read_dataset("tfds:imdb_reviews:unsupervised", data_dir=options.data_dir, require_labels=False)
+            self.unlabeled = sorted(set(more.texts).difference(self.test.texts))
+
+    def read(self, split: str) -> TextDataset:
+        """A labelled split of IMDb."""
+        return read_dataset(f"tfds:imdb_reviews:{split}", data_dir=self.options.data_dir)
+
+    def methods(self) -> list[str]:
+        """Their names, in the order of the table."""
+        return list(COLOURS)[: 4 if self.options.self_training else 3]
+
+    def run(self) -> None:
+        """Measure every cell that is missing."""
+        for draw in range(self.options.draws):
+            for size in self.options.sizes:
+                train = self.train.select(balanced_subset(self.train, size, seed=draw))
+                for method in self.methods():
+                    name = f"{method}/{size}/{draw}"
+                    if name not in self.cells:
+                        self.cells[name] = self.error(method, train, draw)
+                        self.place.write_text(json.dumps(self.cells, indent=1) + "\n", "utf-8")
+                        print(f"{name}: error {self.cells[name]:.2%}", flush=True)
+
+    def error(self, method: str, train: TextDataset, seed: int) -> float:
+        """Test error of one method after training on `train`."""
+        labels, tested = train.labels or [], self.test.labels or []
+        if method == "TF-IDF":
+            return 1 - tfidf_accuracy(train.texts, labels, self.test.texts, tested)
+        model = TextClassifier(
+            "wikipedia-small" if method == "supervised" else self.options.language_model,
+            lm_epochs=0,
+            validation_fraction=0,
+            self_training=self.options.self_training if method == "self-trained" else 0,
+            precision=self.options.precision,
+            seed=seed,
+        )
+        model.fit(train.texts, labels, self.unlabeled if method == "self-trained" else None)
+        return 1 - model.evaluate(self.test.texts, tested)["accuracy"]
+
+    def errors(self, method: str, size: int) -> np.ndarray:
+        """Errors of a method at a size, by draw."""
+        return np.array([self.cells[f"{method}/{size}/{draw}"] for draw in range(self.options.draws)])
+
+    def table(self) -> str:
+        """Mean and standard deviation of the error in %, a row for each size."""
+        lines = ["| labels | " + " | ".join(self.methods()) + " |", "|---" * (len(self.methods()) + 1) + "|"]
+        for size in self.options.sizes:
+            found = [100 * self.errors(method, size) for method in self.methods()]
+            cells = [f"{each.mean():.1f} ± {each.std(ddof=1) if len(each) > 1 else 0:.1f}" for each in found]
+            lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def plot(self, place: Path) -> None:
+        """Error by number of labels, both on logarithmic axes, with the standard deviation over the draws."""
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot, ticker
+
+        figure, axis = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+        for method in self.methods():
+            found = np.array([100 * self.errors(method, size) for size in self.options.sizes])
+            axis.errorbar(
+                self.options.sizes,
+                found.mean(axis=1),
+                found.std(axis=1, ddof=int(found.shape[1] > 1)),
+                marker="o",
+                capsize=3,
+                color=COLOURS[method],
+                label=method,
+            )
+        axis.set(xscale="log", yscale="log", xlabel="labelled reviews", ylabel="test error, %")
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_formatter(ticker.FormatStrFormatter("%g"))
+            side.set_minor_formatter(ticker.NullFormatter())
+        axis.set_xticks(self.options.sizes)
+        axis.legend()
+        axis.grid(alpha=0.3)
+        figure.savefig(place, dpi=150)
+
+
+def main() -> None:
+    """Measure what is missing, then the table and the plot."""
+    experiment = LowShot(arguments())
+    experiment.run()
+    print(experiment.table())
+    experiment.plot(experiment.options.out / "low_shot.png")
+
+
+if __name__ == "__main__":
+    run_or_explain("low_shot", main)
