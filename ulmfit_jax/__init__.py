@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ulmfit_jax.errors import ArtifactError, ConfigError, DataError, TrainingError, UlmfitError
 
 if TYPE_CHECKING:
+    from ulmfit_jax.ensemble import Ensemble
     from ulmfit_jax.language_model import LanguageModel
     from ulmfit_jax.text_classifier import TextClassifier
 
@@ -22,17 +23,22 @@ __all__ = [
     "ArtifactError",
     "ConfigError",
     "DataError",
+    "Ensemble",
     "LanguageModel",
     "TextClassifier",
     "TrainingError",
     "UlmfitError",
 ]
 
-_LAZY = {"LanguageModel": "ulmfit_jax.language_model", "TextClassifier": "ulmfit_jax.text_classifier"}
+_LAZY = {
+    "Ensemble": "ulmfit_jax.ensemble",
+    "LanguageModel": "ulmfit_jax.language_model",
+    "TextClassifier": "ulmfit_jax.text_classifier",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the two faces, and JAX with them, when they are first asked for."""
+    """Import the faces, and JAX with them, when they are first asked for."""
     if name in _LAZY:
         import importlib
 

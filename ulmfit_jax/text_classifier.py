@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from ulmfit_jax.answers import Answers, Texts
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.classifier_fit import check_plan, fine_tuned_language_model, fit_classifier, training_part
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
-from ulmfit_jax.data.labels import check_labels, label_indices
+from ulmfit_jax.data.labels import check_labels
 from ulmfit_jax.data.lists import label_list, text_list
-from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
+from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
@@ -25,10 +26,8 @@ from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.self_training import pseudo_labelled
 from ulmfit_jax.training.mapping import Devices
 
-Texts = Sequence[str]
 
-
-class TextClassifier:
+class TextClassifier(Answers):
     """ULMFiT as one estimator: fine-tunes a language model on the texts, then a classifier on its encoder.
 
     Attributes set by `fit` or `load`: `classes_` (names of the classes, sorted, the order of the probabilities),
@@ -192,31 +191,6 @@ class TextClassifier:
         documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), self.artifact.tokenizer)
         probabilities = np.exp(self._predictor.log_probabilities(documents).astype(np.float64))
         return (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
-
-    def predict(self, texts: Texts | str) -> Any:
-        """The most probable class of each text, `[documents]` of strings; of one string, one class."""
-        best = self.classes_[self.predict_proba(texts).argmax(axis=1)]
-        return str(best[0]) if isinstance(texts, str) else best
-
-    def evaluate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, float]:
-        """`accuracy`, `error` (1 - accuracy), `loss` (mean cross-entropy in nats) and `n` on labelled texts.
-
-        Raises:
-            DataError: no texts, or a label that the model does not know.
-        """
-        data = TextDataset(text_list(texts), label_list(labels), "the evaluation data")
-        if not len(data):
-            raise DataError("there are no texts to evaluate on: give at least one")
-        truth = label_indices(data, self.artifact.labels)
-        probabilities = self.predict_proba(data.texts)
-        accuracy = float((probabilities.argmax(axis=1) == truth).mean())
-        picked = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
-        loss = float(-np.log(picked).mean())
-        return {"accuracy": accuracy, "error": 1 - accuracy, "loss": loss, "n": len(truth)}
-
-    def score(self, texts: Texts, labels: Sequence[Any]) -> float:
-        """Accuracy on labelled texts."""
-        return self.evaluate(texts, labels)["accuracy"]
 
     def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
         """Write a model folder (see `ulmfit_jax.artifact`); `half_precision` stores 16-bit floats."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Outcome, write_csv
+from command_line import Outcome, Trained, write_csv
 
+from ulmfit_jax import ensemble
 from ulmfit_jax.cli import predict
-from ulmfit_jax.text_classifier import TextClassifier
 
 Run = Callable[..., Outcome]
 
@@ -36,7 +36,7 @@ class LengthClassifier:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> LengthClassifier:
     classifier = LengthClassifier()
-    monkeypatch.setattr(TextClassifier, "load", lambda folder, devices=None: classifier)
+    monkeypatch.setattr(ensemble, "load_classifier", lambda folder, devices=None: classifier)
     return classifier
 
 
@@ -99,3 +99,14 @@ def test_json_survives_a_console_without_unicode(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     ulmfit("predict", "model")
     assert json.loads(raw.getvalue())["text"] == "naïve ☃"
+
+
+def test_an_ensemble_is_made_measured_and_asked(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+    made = ulmfit("ensemble", trained.out, trained.out / "model", "--out", tmp_path / "both")
+    assert (made.code, made.out) == (0, f"{tmp_path / 'both'}: an ensemble of 2 classifiers\n")
+    figures = ulmfit("evaluate", tmp_path / "both", trained.test, "--json").json
+    assert figures["accuracy"] == ulmfit("evaluate", trained.out, trained.test, "--json").json["accuracy"]
+    (tmp_path / "texts.txt").write_text("The film was lovely.\n", "utf-8")
+    answers = [ulmfit("predict", place, tmp_path / "texts.txt").json for place in (tmp_path / "both", trained.out)]
+    assert answers[0]["label"] == answers[1]["label"]
+    assert answers[0]["probabilities"] == pytest.approx(answers[1]["probabilities"], abs=1e-6)

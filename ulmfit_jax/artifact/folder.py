@@ -10,8 +10,6 @@ manifest.json     size and SHA-256 of each file
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ import orbax.checkpoint as ocp
 import ulmfit_jax
 from ulmfit_jax.artifact.card import model_card
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
-from ulmfit_jax.artifact.place import check_place, replace
+from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
@@ -91,20 +89,8 @@ def save_artifact(artifact: Artifact, folder: Path, half_precision: bool = False
         ArtifactError: the place holds something that is not a model folder, or cannot be written.
     """
     folder = Path(folder)
-    try:
-        check_place(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ArtifactError(f"{folder} cannot be written ({error.strerror}): choose another place") from error
-    try:
+    with written_whole(folder) as temporary:
         _write(artifact, folder.name, temporary, np.float16 if half_precision else np.float32)
-        replace(temporary, folder)
-    except (OSError, ValueError) as error:  # TensorStore reports a failed write as a ValueError of many lines
-        reason = "there is no free disk left" if "No space left" in str(error) else str(error)[:200]
-        raise ArtifactError(f"{folder} could not be written ({reason}): nothing there was changed") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
@@ -120,7 +106,6 @@ def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     (folder / "README.md").write_text(model_card(name, config), "utf-8")
     write_manifest(folder)
-    folder.chmod(0o755)
 
 
 def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
@@ -158,6 +143,8 @@ def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
             f"{folder} has the format version {version}, this version of ulmfit-jax reads {FORMAT_VERSION}: "
             "install the version of ulmfit-jax that wrote it"
         )
+    if config.get("kind") == "ensemble":
+        raise ArtifactError(f"{folder} holds an ensemble of classifiers, but a single model is needed here")
     if config.get("kind") not in KINDS:
         raise ArtifactError(f"{folder} holds a {config.get('kind')!r}, which is not a model of ulmfit-jax")
     if kind is not None and config["kind"] != kind:

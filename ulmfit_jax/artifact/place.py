@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from ulmfit_jax.artifact.manifest import own_files
-from ulmfit_jax.errors import ArtifactError
+from ulmfit_jax.errors import ArtifactError, UlmfitError
+
+
+@contextlib.contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its place when the context ends well.
+
+    Raises:
+        ArtifactError: the place holds something that is not a model, or cannot be written; nothing there is changed.
+    """
+    try:
+        check_place(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ArtifactError(f"{folder} cannot be written ({error.strerror}): choose another place") from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        replace(temporary, folder)
+    except UlmfitError:
+        raise
+    except (OSError, ValueError) as error:  # TensorStore reports a failed write as a ValueError of many lines
+        reason = "there is no free disk left" if "No space left" in str(error) else str(error)[:200]
+        raise ArtifactError(f"{folder} could not be written ({reason}): nothing there was changed") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_place(folder: Path) -> None:

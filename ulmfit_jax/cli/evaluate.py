@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Load, read, measure, print."""
     from ulmfit_jax.data import check_labels, read_dataset
-    from ulmfit_jax.text_classifier import TextClassifier
+    from ulmfit_jax.ensemble import load_classifier
 
-    model = TextClassifier.load(options.model, devices=options.devices)
+    model = load_classifier(options.model, devices=options.devices)
     data = read_dataset(options.data, label_column=options.label_column, **reading_options(options))
     check_labels(data, model.classes_.tolist())
     figures = model.evaluate(data.texts, data.labels or ())

@@ -12,7 +12,7 @@ from ulmfit_jax.cli.arguments import add_device_options, add_reading_options, re
 from ulmfit_jax.cli.console import note, show_json
 
 if TYPE_CHECKING:
-    from ulmfit_jax.text_classifier import TextClassifier
+    from ulmfit_jax.answers import Answers
 
 SUMMARY = "classify texts, one a line"
 
@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Load, then answer batch after batch."""
-    from ulmfit_jax.text_classifier import TextClassifier
+    from ulmfit_jax.ensemble import load_classifier
 
-    model = TextClassifier.load(options.model, devices=options.devices)
+    model = load_classifier(options.model, devices=options.devices)
     for texts in _batches(_texts(options)):
         _answer(model, texts)
 
@@ -90,7 +90,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _answer(model: TextClassifier, texts: list[str]) -> None:
+def _answer(model: Answers, texts: list[str]) -> None:
     classes = model.classes_.tolist()
     for text, probabilities in zip(texts, model.predict_proba(texts), strict=True):
         by_name = dict(zip(classes, probabilities.tolist(), strict=True))

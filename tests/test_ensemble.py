@@ -1,0 +1,100 @@
+"""`Ensemble`: the mean of its members, one folder, one command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from artifact.small_models import model
+from ulmfit_jax import ArtifactError, ConfigError, Ensemble, TextClassifier
+from ulmfit_jax.artifact import save_artifact
+from ulmfit_jax.ensemble import load_classifier
+
+TEXTS = ["a good film", "a bad day and a bad night", "", "good"]
+LABELS = ["good", "bad", "bad", "good"]
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Folders of two classifiers with other weights and directions, so that they differ in their answers."""
+    folder, first = tmp_path_factory.mktemp("members"), model("classifier")
+    drawn = np.random.default_rng(1)
+    second = replace(
+        first,
+        backwards=False,
+        parameters=jax.tree.map(lambda leaf: leaf + drawn.normal(size=leaf.shape).astype(np.float32), first.parameters),
+    )
+    for name, artifact in (("first", first), ("second", second)):
+        save_artifact(artifact, folder / name)
+    return [folder / "first", folder / "second"]
+
+
+@pytest.fixture(scope="module")
+def ensemble(members: list[Path]) -> Ensemble:
+    return Ensemble([TextClassifier.load(folder, devices=1) for folder in members])
+
+
+def test_the_probabilities_are_the_mean(ensemble: Ensemble) -> None:
+    first, second = (member.predict_proba(TEXTS) for member in ensemble.members)
+    assert np.abs(first - second).max() > 0.05
+    np.testing.assert_allclose(ensemble.predict_proba(TEXTS), (first + second) / 2, atol=1e-7)
+    assert ensemble.predict(TEXTS).tolist() == [
+        ("bad", "good")[row.argmax()] for row in (first.astype(float) + second.astype(float))
+    ]
+    assert ensemble.predict(TEXTS[0]) == ensemble.predict(TEXTS)[0]
+    figures = ensemble.evaluate(TEXTS, LABELS)
+    assert figures["accuracy"] == np.mean(ensemble.predict(TEXTS) == LABELS)
+    assert figures["n"] == 4
+
+
+def test_a_saved_ensemble_gives_the_same_answers_bit_for_bit(ensemble: Ensemble, tmp_path: Path) -> None:
+    for _ in range(2):  # the second time over the first
+        ensemble.save(tmp_path / "both")
+    for loaded in (Ensemble.load(tmp_path / "both", devices=1), load_classifier(tmp_path / "both", devices=1)):
+        assert isinstance(loaded, Ensemble)
+        np.testing.assert_array_equal(loaded.predict_proba(TEXTS), ensemble.predict_proba(TEXTS))
+    assert (tmp_path / "both" / "README.md").read_text().count("reads backwards") == 1
+
+
+def test_a_single_classifier_is_loaded_as_one(members: list[Path]) -> None:
+    assert isinstance(load_classifier(members[0]), TextClassifier)
+    with pytest.raises(ArtifactError, match="holds no ensemble"):
+        Ensemble.load(members[0])
+
+
+def test_members_that_do_not_belong_together_are_refused(ensemble: Ensemble, tmp_path: Path) -> None:
+    save_artifact(replace(model("classifier"), labels=("no", "yes")), tmp_path / "other")
+    other = TextClassifier.load(tmp_path / "other")
+    with pytest.raises(ConfigError, match="classifier 3 has the classes no, yes, but the first one bad, good"):
+        Ensemble([*ensemble.members, other])
+    with pytest.raises(ConfigError, match="at least one"):
+        Ensemble([])
+    with pytest.raises(ArtifactError, match="not trained yet"):
+        Ensemble([ensemble.members[0], TextClassifier()])
+
+
+def test_damage_is_named(ensemble: Ensemble, tmp_path: Path) -> None:
+    ensemble.save(tmp_path / "both")
+    with pytest.raises(ArtifactError, match="holds an ensemble of classifiers, but a single model is needed"):
+        TextClassifier.load(tmp_path / "both")
+    shutil.copytree(tmp_path / "both", tmp_path / "lost")
+    (tmp_path / "lost" / "member-1" / "config.json").unlink()
+    with pytest.raises(ArtifactError, match=r"member-1/config\.json is missing"):
+        Ensemble.load(tmp_path / "lost")
+    for change, said in [
+        ({"members": ["../both/member-0"]}, "names no members"),
+        ({"format_version": 9}, "format version 9"),
+    ]:
+        path = tmp_path / "lost" / "config.json"
+        path.write_text(json.dumps(json.loads((tmp_path / "both" / "config.json").read_text()) | change))
+        with pytest.raises(ArtifactError, match=said):
+            Ensemble.load(tmp_path / "lost")
+    (tmp_path / "both" / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"both exists and holds notes\.txt, which is not of a model"):
+        ensemble.save(tmp_path / "both")

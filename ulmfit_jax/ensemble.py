@@ -1,0 +1,126 @@
+"""`Ensemble`: several classifiers that answer together, such as a forward and a backward one (paper, section 5.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ulmfit_jax.answers import Answers, Texts
+from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
+from ulmfit_jax.artifact.place import written_whole
+from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.text_classifier import TextClassifier
+
+FORMAT_VERSION = 1
+KIND = "ensemble"
+
+
+class Ensemble(Answers):
+    """Classifiers over the same classes; the probabilities are the mean of theirs.
+
+    The paper averages a forward and a backward model. Members may differ in everything but their classes: direction,
+    language model, tokeniser, seed.
+    """
+
+    def __init__(self, members: Sequence[TextClassifier]):
+        """Join trained classifiers.
+
+        Raises:
+            ConfigError: there are none, or their classes are not the same.
+            ArtifactError: one is not trained.
+        """
+        if not members:
+            raise ConfigError("an ensemble needs at least one classifier")
+        self.members = tuple(members)
+        for number, member in enumerate(self.members[1:], 2):
+            if member.classes_.tolist() != self.classes_.tolist():
+                raise ConfigError(
+                    f"classifier {number} has the classes {', '.join(member.classes_)}, "
+                    f"but the first one {', '.join(self.classes_)}: an ensemble needs the same ones"
+                )
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Names of the classes in the order of the probabilities."""
+        return self.members[0].classes_
+
+    def predict_proba(self, texts: Texts | str) -> np.ndarray:
+        """Mean of the members' probabilities, `[documents, classes]` float32."""
+        each = np.stack([member.predict_proba(texts) for member in self.members])
+        return each.astype(np.float64).mean(axis=0).astype(np.float32)
+
+    def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
+        """Write one folder with a model folder for each member; `half_precision` stores 16-bit floats.
+
+        Raises:
+            ArtifactError: the place holds something that is not a model, or cannot be written.
+        """
+        names = [f"member-{number}" for number in range(len(self.members))]
+        config = {
+            "format_version": FORMAT_VERSION,
+            "kind": KIND,
+            "labels": self.classes_.tolist(),
+            "members": names,
+        }
+        with written_whole(Path(folder)) as place:
+            for name, member in zip(names, self.members, strict=True):
+                member.save(place / name, half_precision=half_precision)
+            (place / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+            (place / "README.md").write_text(self._card(Path(folder).name), "utf-8")
+            write_manifest(place)
+
+    def _card(self, name: str) -> str:
+        directions = [f"reads {'backwards' if m.artifact.backwards else 'forwards'}" for m in self.members]
+        listed = [f"- [member-{n}](member-{n}/README.md) {direction}" for n, direction in enumerate(directions)]
+        code = ["```python", "from ulmfit_jax import Ensemble", "", f'model = Ensemble.load("{name}")', "```"]
+        what = f"An ensemble of {len(self.members)} classifiers of ulmfit-jax: the mean of their probabilities."
+        labels = f"Labels: {', '.join(self.classes_)}."
+        return "\n".join([f"# {name}", "", what, "", labels, "", *listed, "", *code, ""])
+
+    @classmethod
+    def load(cls, folder: str | Path, *, devices: int | None = None) -> Ensemble:
+        """The ensemble of a folder.
+
+        Raises:
+            ArtifactError: missing, damaged or something else.
+        """
+        place = model_folder(folder)
+        names = _members(place)
+        if names is None:
+            raise ArtifactError(f"{place} holds no ensemble: TextClassifier.load reads a single classifier")
+        check_manifest(place)
+        return cls([TextClassifier.load(place / name, devices=devices) for name in names])
+
+
+def load_classifier(folder: str | Path, *, devices: int | None = None) -> TextClassifier | Ensemble:
+    """The classifier or the ensemble of a folder, whichever it holds.
+
+    Raises:
+        ArtifactError: missing, damaged or another kind of model.
+    """
+    if _members(model_folder(folder)) is None:
+        return TextClassifier.load(folder, devices=devices)
+    return Ensemble.load(folder, devices=devices)
+
+
+def _members(place: Path) -> list[str] | None:
+    """The names of an ensemble's member folders; None where the folder holds a single model, or nothing readable."""
+    try:
+        config = json.loads((place / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(config, dict) or config.get("kind") != KIND:
+        return None
+    names = config.get("members")
+    if config.get("format_version") != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{place} has the format version {config.get('format_version')}, this version of ulmfit-jax reads "
+            f"{FORMAT_VERSION}: install the version of ulmfit-jax that wrote it"
+        )
+    if not isinstance(names, list) or not names or any(Path(str(name)).name != name for name in names):
+        raise ArtifactError(f"{place / 'config.json'} names no members: copy the model folder again")
+    return names
