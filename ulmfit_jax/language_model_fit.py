@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.data.corpus import Corpus, cached_corpus
+from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS, Architecture, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
@@ -84,6 +84,7 @@ def untrained(
     if folder is None:
         tokenizer = tokenizer_trainer(tokenizer_name)(texts, largest)
     else:
+        fingerprint = fingerprint or texts_fingerprint(texts)
         wanted = hashlib.sha256(f"{tokenizer_name} {largest} {fingerprint}".encode()).hexdigest()
         kept = folder / "tokenizers" / wanted[:16]
         if not (kept / "tokenizer.json").is_file():  # written last

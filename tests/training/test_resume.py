@@ -5,18 +5,17 @@ What follows from a break at any event is tested in `test_loop.py`, without proc
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import resume_driver
 from resume_driver import OPTIONS
+from torture import table
 
 KILLS = 2
 """Of each of the two runs."""
@@ -34,11 +33,6 @@ def drawn_events(count: int) -> list[int]:
     first = OPTIONS.save_steps + 3
     drawn = random.Random(count)
     return [drawn.randrange(first, count // KILLS) for _ in range(KILLS)]
-
-
-def table(run_folder: Path) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text("utf-8").splitlines()]
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The command `ulmfit`: finds the sub-command, runs it, and turns every mistake of a user into one sentence.
 
-Exit codes: 0 done; 2 a mistake, named in one sentence on standard error; 130 interrupted; 141 nobody reads the output.
+Exit codes: 0 done; 2 a mistake, named in one sentence on standard error; 130 interrupted, or 143 by SIGTERM; 141 nobody
+reads the output.
 """
 
 from __future__ import annotations
