@@ -148,7 +148,8 @@ def main() -> None:
     report = measure(options, Artifact("language_model", architecture, tokenizer, result.parameters))
     hours = sum(row["seconds"] for row in result.history) / 3600
     provenance = {
-        "text": f"{options.parts} of {N_PARTS} parts of English Wikipedia articles (2015), CC BY-SA 3.0",
+        "text": f"parts {options.first_part + 1} to {options.first_part + options.parts} of {N_PARTS} of English "
+        "Wikipedia articles (2015), CC BY-SA 3.0",
         "training": {
             "tokens": train.n_tokens,
             "steps": result.history[-1]["step"],
