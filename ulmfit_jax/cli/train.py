@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ulmfit_jax.cli.arguments import reading_options
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.results import as_text, measures
+from ulmfit_jax.cli.seeds import over_seeds, seed_runs, seeds_as_text
 from ulmfit_jax.cli.train_arguments import DESCRIPTION, EXAMPLES, SUMMARY, add_arguments, check_combinations
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 
@@ -44,6 +45,20 @@ def run(options: argparse.Namespace) -> None:
     if test is not None:
         check_labels(test, classes)
     unlabeled = _unlabeled(options, test)
+    if options.seeds == 1:
+        report = _one_run(options, data, test, unlabeled)
+    else:
+        report = _several_runs(options, data, test, unlabeled)
+    if options.json:
+        show_json(report)
+    else:
+        show(as_text(report) if options.seeds == 1 else seeds_as_text(report))
+
+
+def _one_run(
+    options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]
+) -> dict[str, Any]:
+    """Train or go on in the folder `--out`, test once; returns the report."""
     training = TrainingRun(options.out, "train", _configuration(options, data, unlabeled))
     report = training.finished_report()
     if report is None:
@@ -51,14 +66,26 @@ def run(options: argparse.Namespace) -> None:
             report = _train(options, data, unlabeled, training)
         training.write_report(report)
     if test is None:  # figures of an earlier start with --test are not claimed by this one
-        report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
-    elif report.get("test", {}).get("sha256") != _fingerprint(test):
+        return {name: value for name, value in report.items() if name not in ("test", "baseline")}
+    if report.get("test", {}).get("sha256") != _fingerprint(test):
         report = _tested(options, data, test, training, report)
         training.write_report(report)
-    if options.json:
-        show_json(report)
-    else:
-        show(as_text(report))
+    return report
+
+
+def _several_runs(
+    options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]
+) -> dict[str, Any]:
+    """A run for each seed in a folder of its own; returns the report over all of them, which `--out` keeps."""
+    together = TrainingRun(options.out, "train --seeds", {})
+    reports = []
+    with together.training(options):
+        for run in seed_runs(options):
+            note(f"seed {run.seed}")
+            reports.append(_one_run(run, data, test, unlabeled))
+    report = over_seeds(reports)
+    together.write_report(report)
+    return report
 
 
 def _read(options: argparse.Namespace, location: str) -> TextDataset:

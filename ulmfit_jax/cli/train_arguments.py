@@ -110,6 +110,14 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add_precision(group)
     add_seed(group, "everything that is drawn at random")
+    group.add_argument(
+        "--seeds",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="train N times, from the seeds S, S + 1, …, each in DIR/seed-S, and show how far the results differ "
+        "(default: %(default)s)",
+    )
     add_device_options(group)
     add_workers(group)
 

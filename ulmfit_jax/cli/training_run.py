@@ -4,6 +4,7 @@ config.json      the command and its options; written when training starts
 language_model/  tokens and states of the language model; classifier/, tokens/: of the classifier
 model/           the model folder, once training is finished
 report.json      the results, and the options and texts that they belong to
+seed-0/, …       with `--seeds`: such a folder for each seed, beside config.json and the report over all of them
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ import ulmfit_jax
 from ulmfit_jax.cli.console import plain
 from ulmfit_jax.errors import ConfigError, UlmfitError
 
+COMMANDS = ("train", "train --seeds", "pretrain")
+
 
 class TrainingRun:
-    """One folder, one run of `ulmfit train` or `ulmfit pretrain`."""
+    """One folder, one run of `ulmfit train` or `ulmfit pretrain`, or the runs of `ulmfit train --seeds`."""
 
     def __init__(self, folder: str, command: str, configuration: dict[str, Any]):
         """Look at the folder; nothing is written.
 
         Args:
             folder: its place, which need not exist.
-            command: `train` or `pretrain`.
+            command: one of `COMMANDS`.
             configuration: plain values that decide the result: options, and fingerprints of texts and models.
 
         Raises:
@@ -82,7 +85,7 @@ class TrainingRun:
             return  # at most what a start left that was killed in its first moment
         found = _read_json(self.folder / "config.json").get("command")
         if found != self._command:
-            what = f"a run of ulmfit {found}" if found in ("train", "pretrain") else "something that is no training run"
+            what = f"a run of ulmfit {found}" if found in COMMANDS else "something that is no training run"
             raise ConfigError(f"--out {self.folder} holds {what}: give another folder, nothing there was changed")
 
 
