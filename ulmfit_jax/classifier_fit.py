@@ -64,6 +64,7 @@ def fine_tuned_language_model(
         "batch_size": options.lm_batch_size,
         "bptt": options.bptt,
         "precision": options.precision,
+        "skip_nonfinite": options.skip_nonfinite,
         "seed": options.seed,
         "devices": options.devices,
         "verbose": options.verbose,
@@ -149,7 +150,7 @@ def fit_classifier(
     context = RunContext(
         Devices(options.devices),
         RunFolder(folder / ("classifier" if pseudo is None else "self_training"), config) if folder else None,
-        LoopOptions(keep_best=options.keep_best, patience=options.patience),
+        LoopOptions(keep_best=options.keep_best, patience=options.patience, skip_nonfinite=options.skip_nonfinite),
         ConsoleProgress() if options.verbose else None,
     )
     result = train_classifier(

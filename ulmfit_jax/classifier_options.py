@@ -35,6 +35,7 @@ class ClassifierOptions:
     self_training: int
     keep_best: bool
     patience: int | None
+    skip_nonfinite: int
     max_length: int
     bptt: int
     precision: str | None

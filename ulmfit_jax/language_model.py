@@ -43,6 +43,7 @@ class LanguageModel:
         batch_size: int | None = None,
         bptt: int = 72,
         precision: str | None = None,
+        skip_nonfinite: int = 0,
         seed: int = 0,
         devices: int | None = None,
         verbose: bool = False,
@@ -70,6 +71,8 @@ class LanguageModel:
             bptt: tokens of a batch in each row; 72 in fastai.
             precision: what the operands of matrix products are rounded to in training, `float32` or `bfloat16`, which
                 is faster where the processor has it. Default: bfloat16 on accelerators, float32 on CPUs.
+            skip_nonfinite: how many steps may be left out because a loss or gradient is not finite; the next one ends
+                the training with an error.
             seed: of everything that is drawn.
             devices: how many devices to use; all by default.
             verbose: print a table of epochs and, on a terminal, a progress bar to standard error.
@@ -89,6 +92,7 @@ class LanguageModel:
             batch_size,
             bptt,
             precision,
+            skip_nonfinite,
             seed,
             devices,
             verbose,

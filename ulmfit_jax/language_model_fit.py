@@ -20,6 +20,7 @@ from ulmfit_jax.nn.products import check_precision, chosen_precision
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text.tokenizer import load_tokenizer, tokenizer_trainer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
+from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
 from ulmfit_jax.training.run_folder import RunFolder
@@ -58,6 +59,7 @@ class LanguageModelOptions:
     batch_size: int | None = None
     bptt: int = 72
     precision: str | None = None
+    skip_nonfinite: int = 0
     seed: int = 0
     devices: int | None = None
     verbose: bool = False
@@ -158,7 +160,7 @@ def fit_language_model(
         "seed": options.seed,
     }
     run = RunFolder(folder, config) if folder else None
-    context = RunContext(Devices(options.devices), run, progress=progress)
+    context = RunContext(Devices(options.devices), run, LoopOptions(skip_nonfinite=options.skip_nonfinite), progress)
     result = train_language_model(
         start.architecture, start.parameters or None, train, valid, stages, settings, options.seed, context
     )

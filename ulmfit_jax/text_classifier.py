@@ -54,6 +54,7 @@ class TextClassifier(Answers):
         self_training: int = 0,
         keep_best: bool = False,
         patience: int | None = None,
+        skip_nonfinite: int = 0,
         max_length: int = MAX_LENGTH,
         bptt: int = 72,
         precision: str | None = None,
@@ -86,6 +87,8 @@ class TextClassifier(Answers):
                 these labels count for a second classifier, which is kept (`ulmfit_jax.self_training`). 0: none.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
             patience: end a stage after so many epochs without a lower validation loss; None never does.
+            skip_nonfinite: how many steps of a stage of the method (language model, classifier) may be left out because
+                a loss or gradient is not finite; the next one ends the training with an error.
             max_length: tokens at a document's end that are pooled and trained on; 1,440 in fastai.
             bptt: tokens of a chunk; 72 in fastai.
             precision: what the operands of matrix products are rounded to in training; see `LanguageModel`.
@@ -99,7 +102,7 @@ class TextClassifier(Answers):
         self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
         self.label_smoothing, self.weight_decay = label_smoothing, weight_decay
         self.validation_fraction, self.self_training = validation_fraction, self_training
-        self.keep_best, self.patience = keep_best, patience
+        self.keep_best, self.patience, self.skip_nonfinite = keep_best, patience, skip_nonfinite
         self.max_length, self.bptt, self.precision = max_length, bptt, precision
         self.seed, self.devices, self.verbose = seed, devices, verbose
         self._artifact: Artifact | None = None

@@ -37,6 +37,16 @@ def scripted(task: ScriptedTask, stages: list[Stage] = STAGES, **options: Any) -
     return run(task, stages, start(), **options)
 
 
+class Messages(SilentProgress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+
 def without_seconds(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
@@ -156,17 +166,12 @@ def test_the_best_parameters_outlive_an_interruption(tmp_path: Path) -> None:
 
 
 def test_a_stage_ends_after_so_many_epochs_without_a_better_one() -> None:
-    messages: list[str] = []
-
-    class Messages(SilentProgress):
-        def message(self, text: str) -> None:
-            messages.append(text)
-
+    messages = Messages()
     stages = [*LONG, Stage("next", 1, 0.1)]
     losses = [3.0, 1.0, 2.0, 1.5, 0.5]
-    history = scripted(ScriptedTask(losses), stages, options=LoopOptions(patience=2), progress=Messages()).history
+    history = scripted(ScriptedTask(losses), stages, options=LoopOptions(patience=2), progress=messages).history
     assert [(row["stage"], row["epoch"]) for row in history] == [("long", i) for i in range(4)] + [("next", 0)]
-    assert messages == ["stage long ended after epoch 4: no better valid_loss"]
+    assert messages.said == ["stage long ended after epoch 4: no better valid_loss"]
 
 
 def test_without_validation_nothing_ends_early() -> None:
@@ -192,15 +197,40 @@ def test_a_number_that_is_not_finite_ends_the_run_and_is_never_saved(
 ) -> None:
     options = LoopOptions(save_steps=save_steps)
     task = ScriptedTask(bad_steps={BATCHES + 2: (loss, norm)})
-    with pytest.raises(TrainingError, match=f"{said} at step 8 of stage first: .*last good state is in {tmp_path}"):
+    with pytest.raises(TrainingError, match=f"{said} at step 8 of stage first with .*last good state is in {tmp_path}"):
         scripted(task, folder=tmp_path, options=options)
     result = scripted(ScriptedTask(), folder=tmp_path, options=options)
     np.testing.assert_array_equal(result.parameters["w"], scripted(ScriptedTask()).parameters["w"])
 
 
 def test_without_a_folder_the_sentence_names_none() -> None:
-    with pytest.raises(TrainingError, match=r"at step 1 of stage first: lower the learning rate or clip gradients$"):
+    with pytest.raises(TrainingError, match=r"at step 1 of stage first with the learning rate 0.004: .* gradients$"):
         scripted(ScriptedTask(bad_steps={0: (np.nan, 1.0)}))
+
+
+@pytest.mark.parametrize("save_steps", [1, 2, 99])
+def test_as_many_steps_as_allowed_are_skipped_also_after_going_on(tmp_path: Path, save_steps: int) -> None:
+    bad = {1: (np.nan, 1.0), BATCHES + 2: (1.0, np.inf)}
+    expected = scripted(ScriptedTask(bad_steps=bad), options=LoopOptions(skip_nonfinite=2))
+    assert np.isfinite([row["train_loss"] for row in expected.history]).all()
+    messages = Messages()
+    options = LoopOptions(save_steps=save_steps, skip_nonfinite=1)
+    sentence = "norm of the gradients is inf at step 8 of stage first .* after 1 skipped ones: lower"
+    with pytest.raises(TrainingError, match=sentence):
+        scripted(ScriptedTask(bad_steps=bad), folder=tmp_path, options=options, progress=messages)
+    assert messages.said == [
+        "the training loss is nan at step 2 of stage first with the learning rate "
+        f"{one_cycle(2 * BATCHES, 0.1)(1):.3g}: skipped, 1 of at most 1"
+    ]
+    options = LoopOptions(save_steps=save_steps, skip_nonfinite=2)
+    result = scripted(ScriptedTask(bad_steps=bad), folder=tmp_path, options=options)
+    np.testing.assert_array_equal(result.parameters["w"], expected.parameters["w"])
+    assert without_seconds(result.history) == without_seconds(expected.history)
+
+
+def test_fewer_than_no_steps_to_skip_are_refused() -> None:
+    with pytest.raises(ConfigError, match="skip_nonfinite is -1"):
+        LoopOptions(skip_nonfinite=-1)
 
 
 class CountSteps(SilentProgress):

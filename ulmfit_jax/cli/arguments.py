@@ -96,6 +96,18 @@ def add_precision(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> 
     )
 
 
+def add_skipping(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """How many steps may be left out because a number is not finite, 0 if not given."""
+    parser.add_argument(
+        "--skip-nonfinite",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="go on after at most N steps whose loss or gradient is not finite, without their effect "
+        "(default: %(default)s, the first one ends the training)",
+    )
+
+
 def add_seed(parser: argparse._ArgumentGroup | argparse.ArgumentParser, of_what: str) -> None:
     """The seed, 0 if not given."""
     parser.add_argument(

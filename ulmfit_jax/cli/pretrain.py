@@ -10,6 +10,7 @@ from ulmfit_jax.cli.arguments import (
     add_precision,
     add_reading_options,
     add_seed,
+    add_skipping,
     add_workers,
     number_from_zero,
     positive_number,
@@ -89,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_precision(group)
     add_seed(group, "everything that is drawn at random")
+    add_skipping(group)
     add_device_options(group)
     add_workers(group)
     add_reading_options(parser, labels=False)
@@ -100,7 +102,14 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.language_model import LanguageModel
 
     decisive = {name: getattr(options, name) for name in _DECISIVE}
-    model = LanguageModel(None, tokenizer=_tokenizer(options), devices=options.devices, verbose=True, **decisive)
+    model = LanguageModel(
+        None,
+        tokenizer=_tokenizer(options),
+        skip_nonfinite=options.skip_nonfinite,
+        devices=options.devices,
+        verbose=True,
+        **decisive,
+    )
     texts = TextStream(options.data, documents=options.documents, **reading_options(options))
     configuration = {
         **decisive,

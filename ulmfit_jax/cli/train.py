@@ -139,6 +139,7 @@ def _train(
     model = TextClassifier(
         None if options.pretrained == "none" else options.pretrained,
         **{name: getattr(options, name) for name in _DECISIVE},
+        skip_nonfinite=options.skip_nonfinite,
         devices=options.devices,
         verbose=True,
     )

@@ -9,6 +9,7 @@ from ulmfit_jax.cli.arguments import (
     add_precision,
     add_reading_options,
     add_seed,
+    add_skipping,
     add_workers,
     share,
     whole_number,
@@ -118,6 +119,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="train N times, from the seeds S, S + 1, …, each in DIR/seed-S, and show how far the results differ "
         "(default: %(default)s)",
     )
+    add_skipping(group)
     add_device_options(group)
     add_workers(group)
 

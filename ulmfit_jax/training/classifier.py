@@ -89,7 +89,11 @@ class ClassifierTask:
         return ()
 
     def step(
-        self, optimizer: optax.GradientTransformationExtraArgs, trainable: frozenset[str], devices: Devices
+        self,
+        optimizer: optax.GradientTransformationExtraArgs,
+        trainable: frozenset[str],
+        devices: Devices,
+        guarded: bool = False,
     ) -> Any:
         """See `Task.step`."""
 
@@ -106,7 +110,7 @@ class ClassifierTask:
                 )
                 return total, (cross_entropy, self.definition.statistics_of(network), ())
 
-            return update(state, controls, optimizer, groups, trainable, loss)
+            return update(state, controls, optimizer, groups, trainable, loss, guarded)
 
         mapped = devices.map(train_step, (REPLICATED, 2, 0, 0, REPLICATED), (REPLICATED, REPLICATED), donate=(0,))
         return lambda state, batch, controls: mapped(state, *batch, controls)

@@ -87,7 +87,11 @@ class LanguageModelTask:
         return zero_carry(self.architecture, self._train.batch_size, self._devices)
 
     def step(
-        self, optimizer: optax.GradientTransformationExtraArgs, trainable: frozenset[str], devices: Devices
+        self,
+        optimizer: optax.GradientTransformationExtraArgs,
+        trainable: frozenset[str],
+        devices: Devices,
+        guarded: bool = False,
     ) -> Any:
         """See `Task.step`."""
         activation, temporal = self._penalties
@@ -106,7 +110,7 @@ class LanguageModelTask:
                 )
                 return total, (cross_entropy, state.statistics, carry)
 
-            return update(state, controls, optimizer, labels, trainable, loss)
+            return update(state, controls, optimizer, labels, trainable, loss, guarded)
 
         replicated: Any = REPLICATED
         state_axes = TrainState(parameters=replicated, statistics=replicated, optimizer=replicated, carry=0)

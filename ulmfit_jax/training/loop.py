@@ -106,7 +106,7 @@ class Loop:
             if snapshot:
                 state = restore_state(snapshot, template._replace(optimizer=(), carry=()), self._devices)
             state = state._replace(optimizer=self._devices.replicate(init(state.parameters)))
-        step = task.step(optimizer.transform, optimizer.trainable, self._devices)
+        step = task.step(optimizer.transform, optimizer.trainable, self._devices, self._options.skip_nonfinite > 0)
         total_steps = stage.epochs * task.batches_per_epoch
         done = position.epoch * task.batches_per_epoch + position.batch
         self._progress.stage_started(stage, task.columns, total_steps, done)
@@ -196,15 +196,32 @@ class Loop:
         position, loss, norm = self._position, float(result.loss), float(result.gradient_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             found = f"the norm of the gradients is {norm}" if math.isfinite(loss) else f"the training loss is {loss}"
-            where = f"; the last good state is in {self._folder.path}" if self._folder else ""
-            place = f"step {done_steps} of stage {self._stages[position.stage].name}"
-            raise TrainingError(f"{found} at {place}: lower the learning rate or clip gradients{where}")
+            return self._skip_or_end(f"{found} at step {done_steps} {self._stage_and_rate(done_steps - 1)}")
         position.smoothed = SMOOTHING * position.smoothed + (1 - SMOOTHING) * loss
         position.smoothed_steps += 1
         self._progress.step_done(done_steps, self._train_loss())
 
+    def _skip_or_end(self, found: str) -> None:
+        """A step that is not finite: the guarded step has left the state as it was, if any may be skipped."""
+        position, allowed = self._position, self._options.skip_nonfinite
+        if position.skipped < allowed:
+            position.skipped += 1
+            self._progress.message(f"{found}: skipped, {position.skipped} of at most {allowed}")
+            return
+        already = f" after {position.skipped} skipped ones" if position.skipped else ""
+        where = f"; the last good state is in {self._folder.path}" if self._folder else ""
+        raise TrainingError(f"{found}{already}: lower the learning rate or clip gradients{where}")
+
+    def _stage_and_rate(self, stage_step: int) -> str:
+        stage = self._stages[self._position.stage]
+        peak = max(discriminative_rates(stage.learning_rate, len(self._task.groups)))
+        rate = peak * stage.shape(stage.epochs * self._task.batches_per_epoch)(stage_step)
+        return f"of stage {stage.name} with the learning rate {rate:.3g}"
+
     def _train_loss(self) -> float:
-        """The smoothed training loss without the bias of its start at 0."""
+        """The smoothed training loss without the bias of its start at 0; NaN before the first step."""
+        if not self._position.smoothed_steps:
+            return math.nan
         return self._position.smoothed / (1 - SMOOTHING**self._position.smoothed_steps)
 
     def _epoch_number(self) -> int:

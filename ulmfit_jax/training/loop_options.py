@@ -19,19 +19,24 @@ class LoopOptions:
         keep_best: return the parameters of the epoch with the lowest `valid_loss` instead of the last.
         patience: end a stage after so many epochs without a lower `valid_loss`, as fastai's `EarlyStoppingCallback`;
             None never does. Without validation data there is nothing to wait for.
+        skip_nonfinite: how many steps of the run may be left out because their loss or gradient is not finite; the
+            next one ends the run, with 0 the first.
 
     Raises:
-        ConfigError: a patience below 1.
+        ConfigError: a patience below 1, or fewer than 0 steps to skip.
     """
 
     save_seconds: float = 300.0
     save_steps: int | None = None
     keep_best: bool = False
     patience: int | None = None
+    skip_nonfinite: int = 0
 
     def __post_init__(self) -> None:
         if self.patience is not None and self.patience < 1:
             raise ConfigError(f"patience is {self.patience}: give at least 1 epoch, or None for no early stopping")
+        if self.skip_nonfinite < 0:
+            raise ConfigError(f"skip_nonfinite is {self.skip_nonfinite}: it counts steps, 0 for none")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Position:
         best: best value of the measure that decides which parameters are kept, None before the first.
         stale_epochs: epochs of this stage since the best one.
         saves: states saved so far; the newest one's number.
+        skipped: steps so far that were left out because a number was not finite.
     """
 
     stage: int = 0
@@ -61,6 +62,7 @@ class Position:
     best: float | None = None
     stale_epochs: int = 0
     saves: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,16 @@ class Task(Protocol):
         """What an epoch starts with."""
 
     def step(
-        self, optimizer: optax.GradientTransformationExtraArgs, trainable: frozenset[str], devices: Devices
+        self,
+        optimizer: optax.GradientTransformationExtraArgs,
+        trainable: frozenset[str],
+        devices: Devices,
+        guarded: bool = False,
     ) -> Any:
-        """A compiled training step `(TrainState, Batch, StepControls) -> (TrainState, StepResult)`."""
+        """A compiled training step `(TrainState, Batch, StepControls) -> (TrainState, StepResult)`.
+
+        `guarded`: a step whose loss or gradient is not finite changes nothing (see `update`).
+        """
 
     def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
         """Measures on the validation data by column name; empty where there is none."""
@@ -89,6 +96,7 @@ def update(
     labels: Tree,
     trainable: frozenset[str],
     loss: Any,
+    guarded: bool = False,
 ) -> tuple[TrainState, StepResult]:
     """One optimiser step, on one device of several: differentiate the trainable parameters alone, average, apply.
 
@@ -99,6 +107,7 @@ def update(
         labels: the group of each parameter.
         trainable: groups that are not frozen; nothing is differentiated for the others.
         loss: `(parameters, key) -> (loss, (cross_entropy, statistics, carry))`.
+        guarded: where the loss or the norm of the gradients is not finite, give back the state from before the step.
     """
     key = jax.random.fold_in(jax.random.key(controls.seed), controls.step)
     trained, frozen = split_params(state.parameters, labels, trainable)
@@ -118,7 +127,11 @@ def update(
         momentum=controls.momentum,
     )
     parameters = optax.apply_updates(state.parameters, updates)
-    return TrainState(parameters, statistics, optimizer_state, carry), StepResult(cross_entropy, norm)
+    new_state = TrainState(parameters, statistics, optimizer_state, carry)
+    if guarded:
+        good = jnp.isfinite(cross_entropy) & jnp.isfinite(norm)
+        new_state = jax.tree.map(lambda new, old: jnp.where(good, new, old), new_state, state)
+    return new_state, StepResult(cross_entropy, norm)
 
 
 def row_numbers(local_rows: int) -> Array:
