@@ -24,6 +24,7 @@ from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.processes import first_process_first, is_first
 from ulmfit_jax.training.recipes import fine_tune_stages, gradual_unfreezing_stages
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.runs import ClassifierSettings, RunContext, train_classifier
@@ -83,8 +84,9 @@ def fine_tuned_language_model(
         return model.starting_point(texts), []
     place = folder and folder / "language_model"
     model.fit(texts, run_dir=place, workers=workers)
-    if place and not (place / "model").exists():
-        model.save(place / "model")
+    with first_process_first("the language model"):
+        if place and not (place / "model").exists():
+            model.save(place / "model")
     return model.artifact, model.history
 
 
@@ -115,7 +117,8 @@ def fit_classifier(
     if pseudo is not None:
         rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
         data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
-    corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
+    with first_process_first("the labelled tokens"):
+        corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
     labels = label_indices(data, classes)
     settings = ClassifierSettings(
         batch_size=options.batch_size or classifier_batch_size(len(rows)),
@@ -151,7 +154,7 @@ def fit_classifier(
         Devices(options.devices),
         RunFolder(folder / ("classifier" if pseudo is None else "self_training"), config) if folder else None,
         LoopOptions(keep_best=options.keep_best, patience=options.patience, skip_nonfinite=options.skip_nonfinite),
-        ConsoleProgress() if options.verbose else None,
+        ConsoleProgress() if options.verbose and is_first() else None,
     )
     result = train_classifier(
         start.architecture,

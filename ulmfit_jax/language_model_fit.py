@@ -22,6 +22,7 @@ from ulmfit_jax.text.tokenizer import load_tokenizer, tokenizer_trainer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
 from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.processes import first_process_first, is_first
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.runs import LanguageModelSettings, RunContext, train_language_model
@@ -89,8 +90,9 @@ def untrained(
         fingerprint = fingerprint or texts_fingerprint(texts)
         wanted = hashlib.sha256(f"{tokenizer_name} {largest} {fingerprint}".encode()).hexdigest()
         kept = folder / "tokenizers" / wanted[:16]
-        if not (kept / "tokenizer.json").is_file():  # written last
-            tokenizer_trainer(tokenizer_name)(texts, largest).save(kept)
+        with first_process_first("the tokeniser"):
+            if not (kept / "tokenizer.json").is_file():  # written last
+                tokenizer_trainer(tokenizer_name)(texts, largest).save(kept)
         tokenizer = load_tokenizer(kept)
     sizes = preset(preset_name, len(tokenizer.vocabulary))
     return Artifact("language_model", sizes, tokenizer, {}, backwards=backwards)
@@ -136,15 +138,15 @@ def fit_language_model(
     Returns:
         The trained model and the rows of the table of epochs.
     """
-    progress = ConsoleProgress() if options.verbose else None
+    progress = ConsoleProgress() if options.verbose and is_first() else None
     if progress and "vocabulary" in start.provenance:
         progress.message(start.provenance["vocabulary"])
     cache = folder / "tokens" if folder else None
-    train = cached_corpus(texts, start.tokenizer, cache, workers, fingerprint)
+    with first_process_first("the tokens"):
+        train = cached_corpus(texts, start.tokenizer, cache, workers, fingerprint)
+        valid = cached_corpus(valid_texts, start.tokenizer, cache, workers) if valid_texts is not None else None
     if valid_texts is None:
         train, valid = _hold_out(train)
-    else:
-        valid = cached_corpus(valid_texts, start.tokenizer, cache, workers)
     stages = _stages(train, start, options)
     settings = _settings(train, start, stages, options)
     config = {

@@ -56,14 +56,14 @@ def stream_corpus() -> Corpus:
     return Corpus.from_arrays(np.array_split(tokens.astype(np.int32), 20))
 
 
-def language_model_task(devices: int = 1, **options: Any) -> LanguageModelTask:
+def language_model_task(devices: int | None = 1, **options: Any) -> LanguageModelTask:
     """8 rows; 6 batches of 8 steps an epoch, the validation stream alike, so that one shape is compiled."""
     corpus = stream_corpus()
     train = LanguageModelStream(corpus, 8, BPTT, shuffle=True, seed=3)
     return LanguageModelTask(SIZES, train, LanguageModelStream(corpus, 8, BPTT), Devices(devices), **options)
 
 
-def classifier_task(devices: int = 1, count: int = 40, **options: Any) -> ClassifierTask:
+def classifier_task(devices: int | None = 1, count: int = 40, **options: Any) -> ClassifierTask:
     """Documents of one or two chunks, 40 in 5 batches of 8, or fewer than 8 in a batch that is filled up; one shape."""
     corpus, labels = documents(count, 2 * BPTT)
     train, valid = (DocumentBatches(corpus, labels, 8, BPTT, seed=1) for _ in range(2))
@@ -77,7 +77,7 @@ def run(
     folder: Path | None = None,
     options: LoopOptions | None = None,
     progress: Progress | None = None,
-    devices: int = 1,
+    devices: int | None = 1,
 ) -> TrainResult:
     """Train from `start`, by default from seed 0, with the dropout seed 5."""
     loop = Loop(

@@ -29,6 +29,7 @@ from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
 from ulmfit_jax.training.classifier import classifier_definition
 from ulmfit_jax.training.language_model import language_model_definition
+from ulmfit_jax.training.processes import is_first, orbax_alone
 
 FORMAT_VERSION = 1
 KINDS = ("language_model", "classifier", "encoder")
@@ -85,9 +86,13 @@ def save_artifact(artifact: Artifact, folder: Path, half_precision: bool = False
         folder: its place; a model folder there is replaced, but nothing that holds another file.
         half_precision: store float16 instead of float32, half the size.
 
+    In a run of several processes the first one writes, and nobody waits for it (`ulmfit_jax.training.processes`).
+
     Raises:
         ArtifactError: the place holds something that is not a model folder, or cannot be written.
     """
+    if not is_first():
+        return
     folder = Path(folder)
     with written_whole(folder) as temporary:
         _write(artifact, folder.name, temporary, np.float16 if half_precision else np.float32)
@@ -97,7 +102,7 @@ def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
     arrays = {"parameters": artifact.parameters, "statistics": artifact.statistics}
     arrays = {name: tree for name, tree in arrays.items() if tree}
     arrays = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), arrays)
-    with ocp.StandardCheckpointer() as checkpointer:
+    with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
         checkpointer.save((folder / "parameters").absolute(), arrays)
     # Orbax notes the absolute path of the temporary folder here, which is nobody's business in a shared model.
     (folder / "parameters" / "commit_success.txt").write_text("Checkpoint commit was successful\n", "utf-8")
@@ -183,7 +188,7 @@ def _assemble(config: dict[str, Any], tokenizer: Tokenizer, arrays: Tree, folder
 def _read_arrays(folder: Path) -> Tree:
     """The arrays in float32, whatever they are stored in."""
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
+        with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
             arrays = checkpointer.restore((folder / "parameters").absolute())
         return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), arrays)
     # Orbax passes on whatever TensorStore or the system has raised.

@@ -18,6 +18,7 @@ from ulmfit_jax.cli.arguments import (
     whole_number,
 )
 from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.processes import add_process_options, join_processes
 from ulmfit_jax.cli.results import as_text, measures
 from ulmfit_jax.cli.training_run import TrainingRun
 from ulmfit_jax.nn.architecture import PRESETS
@@ -93,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_skipping(group)
     add_device_options(group)
     add_workers(group)
+    add_process_options(parser)
     add_reading_options(parser, labels=False)
 
 
@@ -101,6 +103,7 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.data import TextStream, texts_fingerprint
     from ulmfit_jax.language_model import LanguageModel
 
+    join_processes(options)
     decisive = {name: getattr(options, name) for name in _DECISIVE}
     model = LanguageModel(
         None,
@@ -138,8 +141,11 @@ def _train(
     model: LanguageModel, options: argparse.Namespace, texts: TextStream, training: TrainingRun
 ) -> dict[str, Any]:
     """Train the model, or go on with it, and save it; returns the report."""
+    from ulmfit_jax.training.processes import wait_for_all
+
     model.fit(texts, run_dir=training.folder / "language_model", workers=options.workers)
     model.save(training.model)
+    wait_for_all("the saved model")
     return {
         "model": str(training.model),
         "vocabulary": model.architecture.vocabulary_size,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import reading_options
 from ulmfit_jax.cli.console import note, show, show_json
+from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.results import as_text, measures
 from ulmfit_jax.cli.seeds import over_seeds, seed_runs, seeds_as_text
 from ulmfit_jax.cli.train_arguments import DESCRIPTION, EXAMPLES, SUMMARY, add_arguments, check_combinations
@@ -37,6 +38,7 @@ _BASELINE = "TF-IDF (1-2-grams) and logistic regression"
 def run(options: argparse.Namespace) -> None:
     """Train or go on, test once, print the results."""
     check_combinations(options)
+    join_processes(options)
     from ulmfit_jax.data import check_labels
 
     data = _read(options, options.data)
@@ -135,6 +137,7 @@ def _train(
 ) -> dict[str, Any]:
     """Train the classifier, or go on with it, and save it; returns the report."""
     from ulmfit_jax.text_classifier import TextClassifier
+    from ulmfit_jax.training.processes import wait_for_all
 
     model = TextClassifier(
         None if options.pretrained == "none" else options.pretrained,
@@ -145,6 +148,7 @@ def _train(
     )
     model.fit(data.texts, data.labels or (), unlabeled, run_dir=training.folder, workers=options.workers)
     model.save(training.model)
+    wait_for_all("the saved model")
     return {
         "model": str(training.model),
         "classes": model.classes_.tolist(),

@@ -14,6 +14,7 @@ from ulmfit_jax.cli.arguments import (
     share,
     whole_number,
 )
+from ulmfit_jax.cli.processes import add_process_options
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import PRESETS
 
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
     _add_training_options(parser)
+    add_process_options(parser)
     add_reading_options(parser, labels=True)
 
 

@@ -57,17 +57,23 @@ class TrainingRun:
 
         A start that is refused before anything is trained leaves no folder behind.
         """
+        from ulmfit_jax.training.processes import is_first
+
         is_new = not self.folder.exists()
         self._begin(options)
         try:
             yield
         except UlmfitError:
-            if is_new and [path.name for path in self.folder.iterdir()] == ["config.json"]:
+            if is_new and is_first() and [path.name for path in self.folder.iterdir()] == ["config.json"]:
                 (self.folder / "config.json").unlink()
                 self.folder.rmdir()
             raise
 
     def _begin(self, options: argparse.Namespace) -> None:
+        from ulmfit_jax.training.processes import is_first
+
+        if not is_first():
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         given = {name: value for name, value in vars(options).items() if name != "run"}
         config = {"command": self._command, "ulmfit_jax": ulmfit_jax.__version__, "options": given}
@@ -76,7 +82,10 @@ class TrainingRun:
 
     def write_report(self, report: dict[str, Any]) -> None:
         """Write `report.json` in one step."""
-        _write_json(self.folder / "report.json", {**report, "configuration": self._configuration})
+        from ulmfit_jax.training.processes import is_first
+
+        if is_first():
+            _write_json(self.folder / "report.json", {**report, "configuration": self._configuration})
 
     def _check_place(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():

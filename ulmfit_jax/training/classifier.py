@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
 from jax.typing import DTypeLike
 
 from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
@@ -134,14 +135,15 @@ def split_documents(batch: DocumentBatch, devices: Devices) -> tuple[np.ndarray,
 
 
 def scoring_step(definition: ModuleDefinition, devices: Devices, max_length: int) -> Any:
-    """`(parameters, statistics, tokens, lengths) -> log probabilities [devices, rows, classes]`, mapped over
-    devices."""
+    """`(parameters, statistics, tokens, lengths) -> log probabilities [devices, rows, classes]`, mapped over the
+    devices; every process gets the rows of all."""
 
     def scores(parameters: Tree, statistics: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
         network = definition.bind(parameters, statistics)
-        return jax.nn.log_softmax(network.scores(tokens, lengths, max_length))
+        own = jax.nn.log_softmax(network.scores(tokens, lengths, max_length))
+        return lax.all_gather(own, DEVICE_AXIS)
 
-    return devices.map(scores, (REPLICATED, REPLICATED, 2, 0), 0)
+    return devices.map(scores, (REPLICATED, REPLICATED, 2, 0), REPLICATED)
 
 
 def document_log_probabilities(

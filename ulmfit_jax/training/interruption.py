@@ -28,12 +28,16 @@ class Interruption:
         """Watch, from `with` on, if `active`."""
         self._active = active
         self._previous: dict[int, Any] = {}
-        self._asked: int | None = None
+        self._asked = 0
 
     @property
-    def asked(self) -> bool:
-        """Whether a signal has come."""
-        return self._asked is not None
+    def asked(self) -> int:
+        """The number of the signal that has come, 0 before."""
+        return self._asked
+
+    def ask(self, number: int) -> None:
+        """A signal has come, here or to another process of the run; 0 is none."""
+        self._asked = self._asked or number
 
     def end_if_asked(self) -> None:
         """Called when the state is saved.
@@ -41,7 +45,7 @@ class Interruption:
         Raises:
             TrainingInterrupted: a signal has come.
         """
-        if self._asked is not None:
+        if self._asked:
             raise TrainingInterrupted(self._asked)
 
     def __enter__(self) -> Interruption:

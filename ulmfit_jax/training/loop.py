@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ulmfit_jax.errors import TrainingError
-from ulmfit_jax.nn.parameters import Tree, to_numpy
+from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_numpy
 from ulmfit_jax.optim.groups import discriminative_rates
-from ulmfit_jax.training.interruption import Interruption
 from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.processes import check_same_everywhere, is_first
 from ulmfit_jax.training.progress import Progress, SilentProgress
 from ulmfit_jax.training.run_folder import Position, RunFolder, restore_state
+from ulmfit_jax.training.saving import Saving
 from ulmfit_jax.training.stage_optimizer import StageOptimizer
 from ulmfit_jax.training.stages import Stage
 from ulmfit_jax.training.task import StepControls, StepResult, Task, TrainState
@@ -54,19 +55,20 @@ class Loop:
         """
         self._task, self._stages, self._devices = task, list(stages), devices
         self._seed, self._folder, self._options = seed, folder, options
-        self._progress = progress or SilentProgress()
+        self._progress = progress if progress is not None and is_first() else SilentProgress()
         self._position = Position()
         self._best: Tree | None = None
-        self._interruption = Interruption(folder is not None)
-        self._last_save = time.monotonic()
+        self._saving = Saving(options, folder is not None)
 
     def run(self, parameters: Tree, statistics: Tree) -> TrainResult:
         """Train from these parameters, or go on from the folder's newest state.
 
         Raises:
             TrainingError: a loss or a gradient was not finite.
+            ConfigError: the processes of the run start from different parameters.
             TrainingInterrupted: SIGINT or SIGTERM came; with a folder, the state of that moment is saved there.
         """
+        check_same_everywhere(parameters_fingerprint(parameters) or "0", "parameters to start from")
         try:
             return self._run(parameters, statistics)
         finally:
@@ -80,7 +82,7 @@ class Loop:
             self._position, self._best = snapshot.position, snapshot.arrays.get("best")
             self._folder.write_metrics(self._position.history)  # killed between a save and this, the run lacks a row
             self._progress.message(f"going on after step {self._position.step}")
-        with self._interruption:
+        with self._saving.interruption:
             while self._position.stage < len(self._stages):
                 state = self._run_stage(state, snapshot)
                 snapshot = None
@@ -144,12 +146,12 @@ class Loop:
             if pending is not None:
                 self._account(pending, stage_step)
             pending = result
-            if self._save_is_due():
+            if self._saving.is_due(position.step):
                 self._account(pending, stage_step + 1)
                 pending = None
                 position.seconds = time.monotonic() - started
                 self._save(state)
-                self._interruption.end_if_asked()
+                self._saving.end_if_asked()
         if pending is not None:
             self._account(pending, first_step + position.batch)
         return self._finish_epoch(stage, state, optimizer, started)
@@ -181,7 +183,7 @@ class Loop:
         if self._folder:
             self._folder.write_metrics(position.history)
         self._progress.epoch_done(row)
-        self._interruption.end_if_asked()
+        self._saving.end_if_asked()
         return state
 
     def _stage_rows(self) -> list[dict[str, Any]]:
@@ -231,17 +233,8 @@ class Loop:
     def _stops_early(self) -> bool:
         return self._options.patience is not None and self._position.stale_epochs >= self._options.patience
 
-    def _save_is_due(self) -> bool:
-        if self._folder is None:
-            return False
-        if self._interruption.asked:
-            return True
-        if self._options.save_steps is not None:
-            return self._position.step % self._options.save_steps == 0
-        return time.monotonic() - self._last_save > self._options.save_seconds
-
     def _save(self, state: TrainState) -> None:
         if self._folder is not None:
             self._position.saves += 1
-            self._folder.save(state, self._position, self._best)
-            self._last_save = time.monotonic()
+            self._folder.save(state._replace(carry=self._devices.gather(state.carry)), self._position, self._best)
+            self._saving.done()

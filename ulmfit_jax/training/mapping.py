@@ -2,20 +2,24 @@
 
 A mapped function is written for one device, with the axis name `DEVICE_AXIS`. Replicated arguments and results
 (parameters, optimiser state, scalars) have no device axis; arrays of rows have one, made by `split_rows` and undone by
-`join_rows`.
+`join_rows`. In a run of several processes the devices are those of all of them, and each process gives and gets the
+rows of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.classifier import DEVICE_AXIS
+from ulmfit_jax.nn.parameters import to_numpy
 
 REPLICATED = None
 """Axis of an argument or result that is the same on all devices."""
@@ -25,10 +29,11 @@ class Devices:
     """The devices that a run uses."""
 
     def __init__(self, count: int | None = None):
-        """Use the first `count` devices of this process; all of them by default.
+        """Use the first `count` devices of this process; all of them by default, and in a run of several processes.
 
         Raises:
-            ConfigError: there are fewer, or the platform that JAX was told to use cannot be had.
+            ConfigError: there are fewer, the platform that JAX was told to use cannot be had, or the processes cannot
+                share the work.
         """
         try:
             available = jax.local_devices()
@@ -43,6 +48,19 @@ class Devices:
                 f"devices: {count} asked for, but this machine offers {len(available)} {available[0].platform}"
             )
         self.devices: Sequence[jax.Device] = available[:count]
+        self._own = slice(0, len(self.devices))
+        """Which of the devices are this process's."""
+        if jax.process_count() > 1:
+            self._join_processes(count)
+
+    def _join_processes(self, count: int | None) -> None:
+        each = len(jax.local_devices())
+        if count is not None:
+            raise ConfigError(f"devices: {count} asked for, but a run of several processes uses all that they have")
+        if len(jax.devices()) != each * jax.process_count():
+            raise ConfigError("the processes of this run have different numbers of devices: give each as many")
+        self.devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+        self._own = slice(jax.process_index() * each, (jax.process_index() + 1) * each)
 
     def __len__(self) -> int:
         return len(self.devices)
@@ -75,9 +93,13 @@ class Devices:
             )
 
     def split_rows(self, array: np.ndarray, axis: int) -> np.ndarray:
-        """Cut the batch `axis` into `[devices, batch / devices]`; the device axis is then at `axis`."""
+        """Cut the batch `axis` into `[devices, batch / devices]`; the device axis is then at `axis`.
+
+        In a run of several processes: the whole batch in, this process's devices out.
+        """
         shape = array.shape
-        return array.reshape(*shape[:axis], len(self), shape[axis] // len(self), *shape[axis + 1 :])
+        cut = array.reshape(*shape[:axis], len(self), shape[axis] // len(self), *shape[axis + 1 :])
+        return cut[(*(slice(None),) * axis, self._own)]
 
     @staticmethod
     def join_rows(array: np.ndarray, axis: int) -> np.ndarray:
@@ -94,7 +116,17 @@ class Devices:
         """Place a copy of a tree whose arrays have the device axis first, one share on each device."""
         return self._place(tree, jax.sharding.PartitionSpec(DEVICE_AXIS))
 
+    def gather(self, tree: Any) -> Any:
+        """Arrays with the device axis first as NumPy arrays, with the shares of all devices, other processes' too."""
+        has_all = len(self.devices[self._own]) == len(self)
+        return to_numpy(tree if has_all or not jax.tree.leaves(tree) else self._all_shares(tree))
+
+    @functools.cached_property
+    def _all_shares(self) -> Callable[[Any], Any]:
+        return self.map(lambda share: lax.all_gather(share, DEVICE_AXIS), (0,), REPLICATED)
+
     def _place(self, tree: Any, partition: jax.sharding.PartitionSpec) -> Any:
         # Never an alias: a step that donates its state would delete the caller's arrays.
-        sharding = jax.sharding.NamedSharding(jax.sharding.Mesh(np.array(self.devices), (DEVICE_AXIS,)), partition)
+        mesh = jax.sharding.Mesh(np.array(self.devices[self._own]), (DEVICE_AXIS,))
+        sharding = jax.sharding.NamedSharding(mesh, partition)
         return jax.device_put(tree, sharding, may_alias=False)

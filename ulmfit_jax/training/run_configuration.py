@@ -26,9 +26,17 @@ def check_configuration(path: Path, config: dict[str, Any]) -> None:
     Raises:
         ConfigError: they are not the same; the message names the first difference.
     """
-    file = path / "config.json"
-    if file.exists() and _has_state(path):
-        _check_same(_read(file), config, path)
+    if (path / "config.json").exists() and _has_state(path):
+        compare_configuration(path, config)
+
+
+def compare_configuration(path: Path, config: dict[str, Any]) -> None:
+    """Compare a configuration with the one in the folder `path`, whether or not there are states yet.
+
+    Raises:
+        ConfigError: they are not the same; the message names the first difference.
+    """
+    _check_same(_read(path / "config.json"), config, path)
 
 
 def write_configuration(path: Path, config: dict[str, Any]) -> None:

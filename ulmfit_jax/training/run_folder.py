@@ -27,7 +27,13 @@ from ulmfit_jax.errors import ArtifactError, TrainingError
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_numpy
 from ulmfit_jax.training.folder_lock import FolderLock
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.run_configuration import check_configuration, write_atomically, write_configuration
+from ulmfit_jax.training.processes import first_process_first, is_first, orbax_alone
+from ulmfit_jax.training.run_configuration import (
+    check_configuration,
+    compare_configuration,
+    write_atomically,
+    write_configuration,
+)
 from ulmfit_jax.training.task import TrainState
 
 FORMAT_VERSION = 2
@@ -95,14 +101,21 @@ class RunFolder:
     def save(self, state: TrainState, position: Position, best: Tree | None) -> None:
         """Save a state; the write goes on in the background and is committed as a whole or not at all.
 
+        Args:
+            state: the state, its `carry` gathered (`Devices.gather`).
+            position: where the run stands.
+            best: the best parameters and statistics so far.
+
         Raises:
             TrainingError: this state or the one before could not be written.
         """
+        if not is_first():
+            return
         arrays: Tree = {
             "parameters": to_numpy(state.parameters),
             "statistics": to_numpy(state.statistics),
             "optimizer": _leaves(to_numpy(state.optimizer)),
-            "carry": _leaves(jax.tree.map(lambda array: Devices.join_rows(array, 0), to_numpy(state.carry))),
+            "carry": _leaves(jax.tree.map(lambda array: Devices.join_rows(array, 0), state.carry)),
             "best": best or {},
         }
         arrays = {name: tree for name, tree in arrays.items() if jax.tree.leaves(tree)}
@@ -121,11 +134,26 @@ class RunFolder:
             ArtifactError: all states are damaged.
             ConfigError: another training is going on in the folder, or it holds one of another configuration.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = FolderLock(self.path)
-        write_configuration(self.path, self._config)
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, cleanup_tmp_directories=True)
+        with first_process_first("the newest state"):
+            self._open()
+            return self._newest(tell)
+
+    def _open(self) -> None:
+        """The first process holds the folder; others only read the state there."""
+        alone = orbax_alone()
+        if is_first():
+            (self.path / "state").mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(self.path)
+            write_configuration(self.path, self._config)
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=2, create=False, cleanup_tmp_directories=True, multiprocessing_options=alone
+            )
+        else:
+            compare_configuration(self.path, self._config)
+            options = ocp.CheckpointManagerOptions(read_only=True, create=False, multiprocessing_options=alone)
         self._manager = ocp.CheckpointManager((self.path / "state").absolute(), options=options)
+
+    def _newest(self, tell: Callable[[str], None]) -> Snapshot | None:
         damaged: list[Path] = []
         for number in sorted(self._manager.all_steps(), reverse=True):
             place = self.path / "state" / str(number)
@@ -158,7 +186,8 @@ class RunFolder:
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Write the table of epochs, whole: a resumed run has neither a gap nor a double row."""
-        write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+        if is_first():
+            write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
 
     def close(self) -> None:
         """Wait for the last save to be committed, and leave the folder to others; for a second time does nothing.

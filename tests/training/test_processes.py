@@ -1,0 +1,86 @@
+"""Runs of several processes over loopback: the parameters of one process, and nothing lost when one of them ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DRIVER = Path(__file__).with_name("process_driver.py")
+EPOCHS = 3
+
+
+def together(folder: Path, processes: int, *more: str) -> list[tuple[int, str]]:
+    """Exit code and standard error of each process of a run in `folder`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(DRIVER), str(folder)]
+    numbers = [[str(number), str(processes), str(port), "--epochs", str(EPOCHS)] for number in range(processes)]
+    running = [subprocess.Popen([*command, *its, *more], stderr=subprocess.PIPE, text=True) for its in numbers]
+    try:
+        said = [process.communicate(timeout=240)[1] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    return [(process.returncode, text) for process, text in zip(running, said, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run by one process with four devices."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert [code for code, _ in together(folder, 1)] == [0]
+    return folder
+
+
+def assert_same_parameters(folder: Path, alone: Path) -> None:
+    """Equal to 1e-5 of the largest value of each array: sums over devices come in another order."""
+    for name in ("language_model", "classifier"):
+        expected, found = np.load(alone / f"{name}.npz"), np.load(folder / f"{name}.npz")
+        assert sorted(expected.files) == sorted(found.files)
+        for path in expected.files:
+            tolerance = 1e-5 * np.abs(expected[path]).max()
+            np.testing.assert_allclose(found[path], expected[path], rtol=0, atol=tolerance, err_msg=f"{name} {path}")
+
+
+def test_a_killed_process_ends_the_others_and_more_of_them_go_on(tmp_path: Path, alone: Path) -> None:
+    (first, said), (killed, _) = together(tmp_path / "run", 2, "--kill", "1", "17")
+    assert killed == -9
+    assert first not in (0, -9)
+    assert "stopped sending heartbeats" in said
+    assert not (tmp_path / "run" / "language_model.npz").exists()
+
+    assert [code for code, _ in together(tmp_path / "run", 4)] == [0] * 4
+    assert_same_parameters(tmp_path / "run", alone)
+
+
+def test_a_signal_to_one_process_ends_all_with_their_state_saved(tmp_path: Path, alone: Path) -> None:
+    ended = together(tmp_path / "run", 2, "--interrupt", "1", "13")
+    assert [code for code, _ in ended] == [143, 143]
+    assert all("training was interrupted by SIGTERM; its state is saved" in said for _, said in ended)
+
+    assert [code for code, _ in together(tmp_path / "run", 2)] == [0, 0]
+    assert_same_parameters(tmp_path / "run", alone)
+
+
+def test_processes_with_other_options_are_refused(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, str(DRIVER), str(tmp_path)]
+    running = [
+        subprocess.Popen([*command, str(number), "2", port, "--epochs", str(3 + number)], stderr=subprocess.PIPE)
+        for number in range(2)
+    ]
+    said = [process.communicate(timeout=240)[1].decode() for process in running]
+    assert running[1].returncode == 3
+    assert "holds a run with stages.1.epochs = 2, but 3 is asked for now" in said[1]
+    assert running[0].returncode != 0
+    assert os.listdir(tmp_path / "language_model" / "state") == []

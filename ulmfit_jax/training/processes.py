@@ -1,0 +1,69 @@
+"""One run in several processes, on one machine or many: who writes, who waits, and how they decide alike.
+
+The processes have found each other by `jax.distributed.initialize` before anything here is used; without it there is
+one process, and nothing here does anything. Every process runs the same program on the same texts; steps are mapped
+over the devices of all (`ulmfit_jax.training.mapping`), each process gives its own rows of a batch, and the first one
+alone writes. A folder of the run has to be one that all of them see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from ulmfit_jax.errors import ConfigError
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes."""
+    return jax.process_index() == 0
+
+
+def wait_for_all(place: str) -> None:
+    """Wait until every process is at this `place`, whose name is the same for all."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(place)
+
+
+@contextlib.contextmanager
+def first_process_first(place: str) -> Iterator[None]:
+    """What is inside is done by the first process, then by the others, which find what it has written."""
+    if not is_first():
+        wait_for_all(place)
+    yield
+    if is_first():
+        wait_for_all(place)
+
+
+def largest_of_all(values: tuple[int, ...]) -> tuple[int, ...]:
+    """The largest of each value over the processes, so that all of them decide alike."""
+    if jax.process_count() == 1:
+        return values
+    everywhere = multihost_utils.process_allgather(np.array(values, np.int32))
+    return tuple(int(value) for value in np.asarray(everywhere).max(axis=0))
+
+
+def check_same_everywhere(fingerprint: str, what: str) -> None:
+    """Refuse a run whose processes do not start from the same.
+
+    Args:
+        fingerprint: hexadecimal digits.
+        what: what it is of, for the message.
+
+    Raises:
+        ConfigError: another process has another one.
+    """
+    digits = int(fingerprint[:7], 16)
+    if largest_of_all((digits, -digits)) != (digits, -digits):
+        raise ConfigError(f"the processes of this run have different {what}: give all of them the same texts and files")
+
+
+def orbax_alone() -> ocp.options.MultiprocessingOptions:
+    """Orbax's options for reading or writing by this process alone: it waits for no other."""
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}, barrier_sync_key_prefix=str(me))
