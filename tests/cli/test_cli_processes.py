@@ -24,21 +24,11 @@ def test_two_processes_train_one_model(trained: Trained, language_model: Path, t
         free.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{free.getsockname()[1]}"
     script = str(Path(sys.executable).with_name("ulmfit"))
+    command_together = [script, *command, "--out", str(tmp_path / "run"), "--coordinator", where, "--processes", "2"]
     flags = os.environ["XLA_FLAGS"].replace("device_count=4", "device_count=1")
     running = [
         subprocess.Popen(
-            [
-                script,
-                *command,
-                "--out",
-                str(tmp_path / "run"),
-                "--coordinator",
-                where,
-                "--processes",
-                "2",
-                "--process",
-                str(number),
-            ],
+            [*command_together, "--process", str(number)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
