@@ -127,6 +127,7 @@ def fit_classifier(
         max_length=options.max_length,
         drop_mult=options.drop_mult,
         label_smoothing=options.label_smoothing,
+        cache_frozen=options.cache_frozen,
         backwards=start.backwards,
     )
     stages = _stages(options, len(rows), settings.batch_size, start.architecture.n_layers + 2)

@@ -33,6 +33,7 @@ class ClassifierOptions:
     weight_decay: float
     validation_fraction: float
     self_training: int
+    cache_frozen: bool
     keep_best: bool
     patience: int | None
     skip_nonfinite: int

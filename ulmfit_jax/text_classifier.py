@@ -52,6 +52,7 @@ class TextClassifier(Answers):
         weight_decay: float = 0.01,
         validation_fraction: float = 0.1,
         self_training: int = 0,
+        cache_frozen: bool = False,
         keep_best: bool = False,
         patience: int | None = None,
         skip_nonfinite: int = 0,
@@ -85,6 +86,8 @@ class TextClassifier(Answers):
                 everything and measures nothing.
             self_training: how many of the unlabelled texts to label with a first classifier and TF-IDF; the surest of
                 these labels count for a second classifier, which is kept (`ulmfit_jax.self_training`). 0: none.
+            cache_frozen: in stages that train the head alone, compute the documents' vectors once, with the encoder's
+                dropout off, and train on these: epochs after the first take seconds.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
             patience: end a stage after so many epochs without a lower validation loss; None never does.
             skip_nonfinite: how many steps of a stage of the method (language model, classifier) may be left out because
@@ -102,6 +105,7 @@ class TextClassifier(Answers):
         self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
         self.label_smoothing, self.weight_decay = label_smoothing, weight_decay
         self.validation_fraction, self.self_training = validation_fraction, self_training
+        self.cache_frozen = cache_frozen
         self.keep_best, self.patience, self.skip_nonfinite = keep_best, patience, skip_nonfinite
         self.max_length, self.bptt, self.precision = max_length, bptt, precision
         self.seed, self.devices, self.verbose = seed, devices, verbose

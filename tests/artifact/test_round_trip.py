@@ -10,7 +10,8 @@ from small_models import KINDS, TOKENIZER, model
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.nn.parameters import Tree, flatten
-from ulmfit_jax.training.classifier import classifier_definition, scoring_step
+from ulmfit_jax.training.classifier import classifier_definition
+from ulmfit_jax.training.document_scores import scoring_step
 from ulmfit_jax.training.mapping import Devices
 
 

@@ -17,7 +17,8 @@ from ulmfit_jax.data.stream import LanguageModelStream
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.softmax import TokenScores
-from ulmfit_jax.training.classifier import ClassifierTask, document_log_probabilities, scoring_step
+from ulmfit_jax.training.classifier import ClassifierTask
+from ulmfit_jax.training.document_scores import document_values, scoring_step
 from ulmfit_jax.training.language_model import LanguageModelTask, stream_scores
 from ulmfit_jax.training.mapping import Devices
 
@@ -69,7 +70,7 @@ def test_a_classifier_answers_in_the_order_of_the_corpus(devices: int) -> None:
     parameters, statistics = task.definition.initialise(0)
     expected = np.array([probabilities(parameters, statistics, text, BPTT, 2 * BPTT) for text in corpus])
     step = scoring_step(task.definition, Devices(devices), 2 * BPTT)
-    found = document_log_probabilities(step, parameters, statistics, batches, 2, Devices(devices))
+    found = document_values(step, parameters, statistics, batches, 2, Devices(devices))
     np.testing.assert_allclose(np.exp(found), expected, atol=1e-5)
     measured = task.evaluate(parameters, statistics)
     assert measured["valid_loss"] == pytest.approx(-np.log(expected[np.arange(11), labels]).mean(), rel=1e-4)
@@ -112,5 +113,5 @@ def test_few_steps_are_under_way_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
         totals = stream_scores(stream_step, {}, stream, SIZES, devices)
         assert totals == (2.0 * stream.batches_per_epoch, stream.batches_per_epoch, 4 * stream.batches_per_epoch)
         assert stream.batches_per_epoch > 32
-        document_log_probabilities(document_step, {}, {}, DocumentBatches(corpus, labels, 4, BPTT), 2, devices)
+        document_values(document_step, {}, {}, DocumentBatches(corpus, labels, 4, BPTT), 2, devices)
         assert (InFlight.unread, InFlight.most <= 3) == (0, True)

@@ -102,7 +102,7 @@ def step_multiplications(task: Any, group: int) -> int:
 
 def forward_multiplications(task: Any) -> int:
     """The same for a pass without gradients."""
-    tokens, lengths, _ = next(iter(task.train_batches(0, 0)))
+    tokens, lengths, *_ = next(iter(task.train_batches(0, 0)))
     program = jax.make_jaxpr(lambda p, s: task.definition.bind(p, s).scores(tokens[:, :, 0], lengths[0]))
     return multiplications(program(*task.definition.initialise(0)))
 

@@ -27,6 +27,7 @@ _DECISIVE = (
     "batch_size",
     "validation_fraction",
     "self_training",
+    "cache_frozen",
     "precision",
     "seed",
 )

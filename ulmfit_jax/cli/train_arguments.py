@@ -111,6 +111,11 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="let the classifier and TF-IDF label N texts of --unlabeled, and train a second classifier on DATA and "
         "the surest of these; takes as long again and longer (default: %(default)s, no self-training)",
     )
+    group.add_argument(
+        "--cache-frozen",
+        action="store_true",
+        help="while the head trains alone, run the encoder over the texts once instead of in each epoch",
+    )
     add_precision(group)
     add_seed(group, "everything that is drawn at random")
     group.add_argument(

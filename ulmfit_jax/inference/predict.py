@@ -9,7 +9,8 @@ from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.nn.documents import MAX_LENGTH
-from ulmfit_jax.training.classifier import classifier_definition, document_log_probabilities, scoring_step
+from ulmfit_jax.training.classifier import classifier_definition
+from ulmfit_jax.training.document_scores import document_values, scoring_step
 from ulmfit_jax.training.mapping import Devices
 
 BATCH_SIZE = 64
@@ -43,9 +44,7 @@ class Predictor:
         batches = DocumentBatches(
             documents, None, self._batch_size(len(documents)), self._bptt, self._artifact.backwards
         )
-        return document_log_probabilities(
-            self._step, self._parameters, self._statistics, batches, n_classes, self._devices
-        )
+        return document_values(self._step, self._parameters, self._statistics, batches, n_classes, self._devices)
 
     def _batch_size(self, documents: int) -> int:
         """A power of two, so that small requests compile few programs; a multiple of the devices."""

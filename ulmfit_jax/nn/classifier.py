@@ -177,19 +177,33 @@ class ClassifierNetwork(nnx.Module):
             their means over equal shares of the devices are those of the global batch.
         """
         encoded = encode_documents(self.encoder, tokens, lengths, noise, max_length)
-        rows = lengths > 0
-        scores = self.head(concat_pool(encoded), rows, noise, axis_name)
+        cross_entropy = self.head_loss(concat_pool(encoded), lengths > 0, labels, noise, label_smoothing, axis_name)
+        loss = cross_entropy
+        if activation_penalty or temporal_penalty:
+            loss = loss + activation_penalties(encoded, activation_penalty, temporal_penalty, axis_name)
+        return loss, cross_entropy
+
+    def head_loss(
+        self,
+        vectors: Array,
+        rows: Array,
+        labels: Array,
+        noise: Noise,
+        label_smoothing: float = 0.0,
+        axis_name: str | None = None,
+    ) -> Array:
+        """Cross-entropy of the head in training on pooled `vectors` `[batch, 3 * embedding]`; see `loss`.
+
+        `rows` `[batch]` bool says which rows are true ones.
+        """
+        scores = self.head(vectors, rows, noise, axis_name)
         log_probabilities = jax.nn.log_softmax(scores)
         picked = jnp.take_along_axis(log_probabilities, jnp.maximum(labels, 0)[:, None], axis=1)[:, 0]
         losses = -(1 - label_smoothing) * picked - label_smoothing * log_probabilities.mean(axis=1)
         count = rows.sum(dtype=jnp.int32).astype(jnp.float32)
         if axis_name:
             count = lax.pmean(count, axis_name)
-        cross_entropy = jnp.where(rows, losses, jnp.float32(0)).sum() / jnp.maximum(count, 1)
-        loss = cross_entropy
-        if activation_penalty or temporal_penalty:
-            loss = loss + activation_penalties(encoded, activation_penalty, temporal_penalty, axis_name)
-        return loss, cross_entropy
+        return jnp.where(rows, losses, jnp.float32(0)).sum() / jnp.maximum(count, 1)
 
     def scores(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:
         """Scores before the softmax, `[batch, classes]`, dropout off."""

@@ -9,18 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jax.typing import DTypeLike
 
-from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
+from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
 from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
+from ulmfit_jax.training.document_scores import document_values, scoring_step, split_documents
+from ulmfit_jax.training.frozen_features import FrozenFeatures
 from ulmfit_jax.training.mapping import REPLICATED, Devices
-from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, row_numbers, update
+from ulmfit_jax.training.task import Batch, StepControls, TrainState, row_numbers, update
 
 
 def classifier_definition(architecture: Architecture, head: Head, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
@@ -47,6 +48,7 @@ class ClassifierTask:
         temporal_penalty: float = 1.0,
         label_smoothing: float = 0.0,
         max_length: int = MAX_LENGTH,
+        cache_frozen: bool = False,
         dtype: DTypeLike = jnp.float32,
     ):
         """Bind a network to its data.
@@ -63,6 +65,8 @@ class ClassifierTask:
             temporal_penalty: TAR, 1 in fastai.
             label_smoothing: see `ClassifierNetwork.loss`.
             max_length: tokens at a document's end that are pooled; 1,440 in fastai (`max_len`).
+            cache_frozen: while the head trains alone, compute the documents' vectors once, with the encoder's dropout
+                off, and train on these.
             dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
         """
         devices.check_batch(train.batch_size)
@@ -79,11 +83,15 @@ class ClassifierTask:
         }
         self.batches_per_epoch = train.batches_per_epoch
         self._scores = scoring_step(self.definition, devices, max_length)
+        width = 3 * architecture.embedding_size
+        self._frozen = FrozenFeatures(self.definition, devices, max_length, width) if cache_frozen else None
+        self._head_alone = False
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """Tokens `[chunks, bptt, devices, rows]`, lengths and labels `[devices, rows]`, all int32."""
+        """Tokens `[chunks, bptt, devices, rows]`, then lengths, labels and numbers of documents `[devices, rows]`."""
         for batch in self._train.training_epoch(epoch, start):
-            yield (*split_documents(batch, self._devices), self._devices.split_rows(batch.labels, 0))
+            labels, documents = (self._devices.split_rows(rows, 0) for rows in (batch.labels, batch.documents))
+            yield (*split_documents(batch, self._devices), labels, documents)
 
     def initial_carry(self) -> Any:
         """Nothing: documents start afresh."""
@@ -97,71 +105,89 @@ class ClassifierTask:
         guarded: bool = False,
     ) -> Any:
         """See `Task.step`."""
+        self._head_alone = trainable == {self.groups[-1].name}
+        if self._frozen is not None:
+            self._frozen.forget()
+            if self._head_alone:
+                return self._step_on_vectors(self._frozen, optimizer, trainable, devices, guarded)
 
-        def train_step(
-            state: TrainState, tokens: jax.Array, lengths: jax.Array, labels: jax.Array, controls: StepControls
-        ) -> tuple[TrainState, StepResult]:
+        def loss(network: ClassifierNetwork, inputs: Any, labels: jax.Array, noise: Noise) -> Any:
+            tokens, lengths = inputs
+            return network.loss(tokens, lengths, labels, noise, axis_name=DEVICE_AXIS, **self._loss_options)
+
+        mapped = self._mapped(loss, (2, 0), optimizer, trainable, devices, guarded)
+        return lambda state, batch, controls: mapped(state, batch[:2], batch[2], controls)
+
+    def _step_on_vectors(
+        self,
+        frozen: FrozenFeatures,
+        optimizer: optax.GradientTransformationExtraArgs,
+        trainable: frozenset[str],
+        devices: Devices,
+        guarded: bool,
+    ) -> Any:
+        """The step of a stage that trains the head alone, on vectors that are computed before its first batch."""
+
+        smoothing = self._loss_options["label_smoothing"]
+
+        def loss(network: ClassifierNetwork, inputs: Any, labels: jax.Array, noise: Noise) -> Any:
+            vectors, lengths = inputs
+            cross_entropy = network.head_loss(vectors, lengths > 0, labels, noise, smoothing, DEVICE_AXIS)
+            return cross_entropy, cross_entropy
+
+        mapped = self._mapped(loss, (0, 0), optimizer, trainable, devices, guarded)
+
+        def step(state: TrainState, batch: Batch, controls: StepControls) -> Any:
+            _, lengths, labels, documents = batch
+            vectors = frozen.of(self._train, state.parameters, state.statistics)
+            return mapped(state, (vectors[documents], lengths), labels, controls)
+
+        return step
+
+    def _mapped(
+        self,
+        loss_of: Any,
+        axes: tuple[int, int],
+        optimizer: optax.GradientTransformationExtraArgs,
+        trainable: frozenset[str],
+        devices: Devices,
+        guarded: bool,
+    ) -> Any:
+        """`(state, inputs, labels, controls) -> (state, result)` over devices.
+
+        Args:
+            loss_of: `(network, inputs, labels, noise) -> (loss, cross_entropy)`.
+            axes: the device axes of the two arrays of `inputs`.
+            optimizer: see `update`, as for the others.
+            trainable: groups that are not frozen.
+            devices: devices to map over.
+            guarded: whether a step that is not finite leaves the state as it was.
+        """
+
+        def train_step(state: TrainState, inputs: Any, labels: jax.Array, controls: StepControls) -> Any:
             groups = group_labels(state.parameters, self.groups)
 
             def loss(parameters: Tree, key: jax.Array) -> Any:
                 network: ClassifierNetwork = self.definition.bind(parameters, state.statistics)
-                noise = Noise(key, self._dropouts, row_numbers(lengths.shape[0]))
-                total, cross_entropy = network.loss(
-                    tokens, lengths, labels, noise, axis_name=DEVICE_AXIS, **self._loss_options
-                )
+                noise = Noise(key, self._dropouts, row_numbers(labels.shape[0]))
+                total, cross_entropy = loss_of(network, inputs, labels, noise)
                 return total, (cross_entropy, self.definition.statistics_of(network), ())
 
             return update(state, controls, optimizer, groups, trainable, loss, guarded)
 
-        mapped = devices.map(train_step, (REPLICATED, 2, 0, 0, REPLICATED), (REPLICATED, REPLICATED), donate=(0,))
-        return lambda state, batch, controls: mapped(state, *batch, controls)
+        return devices.map(train_step, (REPLICATED, axes, 0, REPLICATED), (REPLICATED, REPLICATED), donate=(0,))
 
     def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
         """Mean cross-entropy and error rate over the validation documents."""
         if self._valid is None:
             return {}
-        log_probabilities = document_log_probabilities(
-            self._scores, parameters, statistics, self._valid, self.head.n_classes, self._devices
-        )
+        log_probabilities = self._valid_log_probabilities(self._valid, parameters, statistics)
         labels = np.asarray(self._valid.labels)
         losses = -log_probabilities[np.arange(len(labels)), labels]
         wrong = log_probabilities.argmax(axis=1) != labels
         return {"valid_loss": float(losses.mean()), "error_rate": float(wrong.mean())}
 
-
-def split_documents(batch: DocumentBatch, devices: Devices) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens and lengths of a batch with the device axis in: `[chunks, bptt, devices, rows]`, `[devices, rows]`."""
-    return devices.split_rows(batch.tokens, 2), devices.split_rows(batch.lengths, 0)
-
-
-def scoring_step(definition: ModuleDefinition, devices: Devices, max_length: int) -> Any:
-    """`(parameters, statistics, tokens, lengths) -> log probabilities [devices, rows, classes]`, mapped over the
-    devices; every process gets the rows of all."""
-
-    def scores(parameters: Tree, statistics: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
-        network = definition.bind(parameters, statistics)
-        own = jax.nn.log_softmax(network.scores(tokens, lengths, max_length))
-        return lax.all_gather(own, DEVICE_AXIS)
-
-    return devices.map(scores, (REPLICATED, REPLICATED, 2, 0), REPLICATED)
-
-
-def document_log_probabilities(
-    step: Any, parameters: Tree, statistics: Tree, documents: DocumentBatches, n_classes: int, devices: Devices
-) -> np.ndarray:
-    """Log probabilities `[documents, classes]` float32 in the order of the corpus, from a `scoring_step`."""
-    result = np.full((len(documents.corpus), n_classes), np.nan, np.float32)
-    pending: list[tuple[np.ndarray, Any]] = []
-    for batch in documents.evaluation():
-        pending.append((batch.documents, step(parameters, statistics, *split_documents(batch, devices))))
-        if len(pending) > 2:
-            _collect(result, *pending.pop(0))
-    for item in pending:
-        _collect(result, *item)
-    return result
-
-
-def _collect(result: np.ndarray, documents: np.ndarray, scores: Any) -> None:
-    rows = Devices.join_rows(np.asarray(scores), 0)
-    true_rows = documents >= 0
-    result[documents[true_rows]] = rows[true_rows]
+    def _valid_log_probabilities(self, valid: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
+        if self._frozen is not None and self._head_alone:
+            return self._frozen.log_probabilities(valid, parameters, statistics)
+        return document_values(self._scores, parameters, statistics, valid, self.head.n_classes, self._devices)

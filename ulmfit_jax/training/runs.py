@@ -68,6 +68,7 @@ class ClassifierSettings:
         label_smoothing: 0 in the paper, 0.1 in MultiFiT.
         backwards: read each document from its end, for an encoder that was trained so.
         precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
+        cache_frozen: while the head trains alone, on vectors that are computed once, with the encoder's dropout off.
     """
 
     batch_size: int = 64
@@ -79,6 +80,7 @@ class ClassifierSettings:
     label_smoothing: float = 0.0
     backwards: bool = False
     precision: str = "float32"
+    cache_frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ def train_classifier(
         temporal_penalty=settings.temporal_penalty,
         label_smoothing=settings.label_smoothing,
         max_length=settings.max_length,
+        cache_frozen=settings.cache_frozen,
         dtype=jnp.dtype(settings.precision),
     )
     parameters, statistics = task.definition.initialise(seed)

@@ -1,0 +1,58 @@
+"""Training a head on cached vectors is training it on the documents, where the encoder draws no dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_runs import classifier_task, run
+
+from ulmfit_jax.nn.architecture import Dropouts
+from ulmfit_jax.nn.parameters import flatten
+from ulmfit_jax.training.loop_options import TrainResult
+from ulmfit_jax.training.stages import Stage
+
+HEAD_ONLY_DROPOUT = Dropouts(output=0.4, hidden=0.0, weight=0.0, embedding=0.0, input=0.0)
+STAGES = [Stage("head", 3, 2e-2, -1), Stage("all layers", 1, (1e-3, 1e-2)), Stage("head again", 1, 1e-2, -1)]
+
+
+def trained(cache_frozen: bool, devices: int = 1, **options: Any) -> TrainResult:
+    dropouts = options.pop("dropouts", HEAD_ONLY_DROPOUT)
+    task = classifier_task(devices, cache_frozen=cache_frozen, drop_mult=1.0, dropouts=dropouts, **options)
+    return run(task, STAGES, devices=devices)
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"count": 5}], ids=["", "smoothed", "filler rows"])
+def test_cached_and_uncached_stages_end_alike(options: dict[str, Any]) -> None:
+    plain, cached = trained(False, **options), trained(True, **options)
+    for row, other in zip(plain.history, cached.history, strict=True):
+        for column in ("train_loss", "valid_loss", "error_rate"):
+            assert other[column] == pytest.approx(row[column], abs=2e-6)
+    for name, tree in (("parameters", plain.parameters), ("statistics", plain.statistics)):
+        for path, leaf in flatten(tree).items():
+            found = flatten(getattr(cached, name))[path]
+            np.testing.assert_allclose(found, leaf, atol=5e-6, err_msg=path)
+
+
+def test_the_cache_serves_several_devices() -> None:
+    one, two = trained(True), trained(True, devices=2)
+    for alone, shared in zip(one.history, two.history, strict=True):
+        for column in ("train_loss", "valid_loss"):
+            assert shared[column] == pytest.approx(alone[column], abs=1e-5)
+
+
+def test_the_encoder_runs_once_for_all_epochs_of_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = classifier_task(cache_frozen=True)
+    assert task._frozen is not None
+    calls: list[int] = []
+    step = task._frozen._step
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(1)
+        return step(*arguments)
+
+    monkeypatch.setattr(task._frozen, "_step", counted)
+    run(task, [Stage("head", 4, 2e-2, -1)])
+    batches = task._train.evaluation_batches + task._valid.evaluation_batches
+    assert len(calls) == batches

@@ -1,0 +1,48 @@
+"""A head that trains on document vectors of an encoder that does not: the vectors are computed once.
+
+A stage of gradual unfreezing that trains the head alone runs the encoder over every document in every epoch. With the
+encoder's dropout off its vectors are always the same, and epochs after the first take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from ulmfit_jax.data.batches import DocumentBatches
+from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
+from ulmfit_jax.training.document_scores import document_values, vector_step
+from ulmfit_jax.training.mapping import Devices
+
+
+class FrozenFeatures:
+    """Keeps the vectors of each set of documents until `forget`."""
+
+    def __init__(self, definition: ModuleDefinition, devices: Devices, max_length: int, width: int):
+        """Vectors `[documents, width]` of the encoder of `definition`, a `ClassifierNetwork`."""
+        self._devices, self._width = devices, width
+        self._step = vector_step(definition, devices, max_length)
+        self._kept: dict[int, np.ndarray] = {}
+
+        def log_probabilities(parameters: Tree, statistics: Tree, vectors: jax.Array) -> jax.Array:
+            return jax.nn.log_softmax(definition.bind(parameters, statistics).head(vectors))
+
+        self._head: Callable[..., jax.Array] = jax.jit(log_probabilities)
+
+    def forget(self) -> None:
+        """The encoder is about to change."""
+        self._kept = {}
+
+    def of(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
+        """Vectors `[documents, width]` float32 in the order of the corpus."""
+        if id(documents) not in self._kept:
+            self._kept[id(documents)] = document_values(
+                self._step, parameters, statistics, documents, self._width, self._devices
+            )
+        return self._kept[id(documents)]
+
+    def log_probabilities(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
+        """Log probabilities `[documents, classes]` float32 by the head on the vectors."""
+        return np.asarray(self._head(parameters, statistics, self.of(documents, parameters, statistics)))
