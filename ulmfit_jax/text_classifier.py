@@ -19,6 +19,7 @@ from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels
 from ulmfit_jax.data.lists import label_list, text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.estimator import Estimator
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
@@ -27,8 +28,10 @@ from ulmfit_jax.self_training import pseudo_labelled
 from ulmfit_jax.training.mapping import Devices
 
 
-class TextClassifier(Answers):
+class TextClassifier(Answers, Estimator):
     """ULMFiT as one estimator: fine-tunes a language model on the texts, then a classifier on its encoder.
+
+    It works with scikit-learn's `clone`, `Pipeline`, `cross_val_score` and `GridSearchCV`. Classes are strings.
 
     Attributes set by `fit` or `load`: `classes_` (names of the classes, sorted, the order of the probabilities),
     `history_` (rows of the table of epochs: language model, then classifier) and `seconds_` (time of each part).
@@ -171,6 +174,10 @@ class TextClassifier(Answers):
         self._artifact, history = fit_classifier(start, data, self.artifact.labels, options, folder, workers, pseudo)
         self.history_ += history
         self.seconds_["self_training"] = time.monotonic() - started
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there is a trained classifier to predict with."""
+        return self._artifact is not None
 
     @property
     def artifact(self) -> Artifact:
