@@ -38,6 +38,24 @@ def test_learns_what_the_adjectives_say(trained):
     assert trained.score(*reviews(100, seed=9)) == result["accuracy"]
 
 
+def test_vectors_are_what_the_head_turns_into_probabilities(trained):
+    texts = [*reviews(9, seed=3)[0], "one", " ".join(["long"] * 200)]
+    vectors = trained.encode(texts)
+    assert (vectors.shape, vectors.dtype) == ((11, 3 * trained.artifact.architecture.embedding_size), np.float32)
+    np.testing.assert_allclose(trained.encode(texts[-1]), vectors[-1:], atol=1e-6)
+    assert trained.encode([]).shape == (0, vectors.shape[1])
+
+    head, statistics = trained.artifact.parameters["head"], trained.artifact.statistics["head"]
+    hidden = vectors
+    for layer in range(2):
+        norm, seen = head[f"norm_{layer}"], statistics[f"norm_{layer}"]
+        hidden = (hidden - seen["mean"]) / np.sqrt(seen["variance"] + 1e-5) * norm["scale"] + norm["bias"]
+        hidden = hidden @ head[f"dense_{layer}"]["kernel"]
+        hidden = np.maximum(hidden, 0) if layer == 0 else hidden
+    expected = np.exp(hidden) / np.exp(hidden).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(trained.predict_proba(texts), expected, atol=1e-5)
+
+
 def test_the_history_has_every_epoch_of_every_stage(trained):
     stages = [row["stage"] for row in trained.history_]
     assert stages == ["pretrain"] * 2 + ["head"] + ["all layers"] * 10

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data.corpus import texts_fingerprint
 from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.generate import Generator
 from ulmfit_jax.inference.perplexity import perplexity
 from ulmfit_jax.interop.fastai_import import import_fastai
@@ -17,6 +20,7 @@ from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text.tokenizer import Tokenizer, tokenizer_trainer
+from ulmfit_jax.training.mapping import Devices
 
 
 class LanguageModel:
@@ -175,6 +179,13 @@ class LanguageModel:
             DataError: there are fewer than two tokens.
         """
         return perplexity(self.artifact, [texts] if isinstance(texts, str) else texts, self.options.bptt)
+
+    def encode(self, texts: Sequence[str] | str) -> np.ndarray:
+        """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32.
+
+        Last output, maximum and mean of the encoder over a document's tokens, as a classifier's head would get them.
+        """
+        return encoded(self.artifact, texts, Devices(self.options.devices))
 
     def generate(
         self,

@@ -20,6 +20,7 @@ from ulmfit_jax.data.labels import check_labels
 from ulmfit_jax.data.lists import label_list, text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.estimator import Estimator
+from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
@@ -205,6 +206,14 @@ class TextClassifier(Answers, Estimator):
         documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), self.artifact.tokenizer)
         probabilities = np.exp(self._predictor.log_probabilities(documents).astype(np.float64))
         return (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def encode(self, texts: Texts | str) -> np.ndarray:
+        """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32.
+
+        They are what the head gets: the encoder's last output, maximum and mean over a document's tokens. Cosine
+        similarity is the usual measure of nearness.
+        """
+        return encoded(self.artifact, texts, Devices(self.devices))
 
     def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
         """Write a model folder (see `ulmfit_jax.artifact`); `half_precision` stores 16-bit floats."""

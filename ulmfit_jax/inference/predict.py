@@ -41,12 +41,12 @@ class Predictor:
         n_classes = self._artifact.head.n_classes
         if not len(documents):
             return np.zeros((0, n_classes), np.float32)
-        batches = DocumentBatches(
-            documents, None, self._batch_size(len(documents)), self._bptt, self._artifact.backwards
-        )
+        size = evaluation_batch_size(len(documents), len(self._devices))
+        batches = DocumentBatches(documents, None, size, self._bptt, self._artifact.backwards)
         return document_values(self._step, self._parameters, self._statistics, batches, n_classes, self._devices)
 
-    def _batch_size(self, documents: int) -> int:
-        """A power of two, so that small requests compile few programs; a multiple of the devices."""
-        wanted = min(BATCH_SIZE, 1 << (documents - 1).bit_length())
-        return -(-wanted // len(self._devices)) * len(self._devices)
+
+def evaluation_batch_size(documents: int, devices: int) -> int:
+    """A power of two, so that small requests compile few programs; a multiple of the devices."""
+    wanted = min(BATCH_SIZE, 1 << (documents - 1).bit_length())
+    return -(-wanted // devices) * devices

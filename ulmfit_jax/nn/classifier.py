@@ -207,8 +207,4 @@ class ClassifierNetwork(nnx.Module):
 
     def scores(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:
         """Scores before the softmax, `[batch, classes]`, dropout off."""
-        return self.head(self.features(tokens, lengths, max_length))
-
-    def features(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:
-        """Pooled document vectors `[batch, 3 * embedding]`, dropout off."""
-        return concat_pool(encode_documents(self.encoder, tokens, lengths, None, max_length))
+        return self.head(concat_pool(encode_documents(self.encoder, tokens, lengths, None, max_length)))

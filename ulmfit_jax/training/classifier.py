@@ -83,8 +83,9 @@ class ClassifierTask:
         }
         self.batches_per_epoch = train.batches_per_epoch
         self._scores = scoring_step(self.definition, devices, max_length)
-        width = 3 * architecture.embedding_size
-        self._frozen = FrozenFeatures(self.definition, devices, max_length, width) if cache_frozen else None
+        self._frozen: FrozenFeatures | None = None
+        if cache_frozen:
+            self._frozen = FrozenFeatures(architecture, self.definition, devices, max_length, dtype)
         self._head_alone = False
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:

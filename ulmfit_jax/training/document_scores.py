@@ -7,9 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
+from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.awd_lstm import AwdLstm
 from ulmfit_jax.nn.classifier import DEVICE_AXIS
+from ulmfit_jax.nn.documents import concat_pool, encode_documents
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 
@@ -31,14 +35,23 @@ def scoring_step(definition: ModuleDefinition, devices: Devices, max_length: int
     return devices.map(scores, (REPLICATED, REPLICATED, 2, 0), REPLICATED)
 
 
-def vector_step(definition: ModuleDefinition, devices: Devices, max_length: int) -> Any:
-    """The same with pooled document vectors `[devices, rows, 3 * embedding]`, what the head gets."""
+def encoder_definition(architecture: Architecture, dtype: DTypeLike) -> ModuleDefinition:
+    """The encoder alone, with products of `dtype`."""
+    return ModuleDefinition(lambda rngs: AwdLstm(architecture, dtype=dtype, rngs=rngs))
 
-    def vectors(parameters: Tree, statistics: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
-        network = definition.bind(parameters, statistics)
-        return lax.all_gather(network.features(tokens, lengths, max_length), DEVICE_AXIS)
 
-    return devices.map(vectors, (REPLICATED, REPLICATED, 2, 0), REPLICATED)
+def vector_step(encoder: ModuleDefinition, devices: Devices, max_length: int) -> Any:
+    """The same with pooled document vectors `[devices, rows, 3 * embedding]`, what the head gets.
+
+    Of the parameters it takes the branch `encoder`, and no statistics.
+    """
+
+    def vectors(parameters: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+        own = concat_pool(encode_documents(encoder.bind(parameters), tokens, lengths, None, max_length))
+        return lax.all_gather(own, DEVICE_AXIS)
+
+    mapped = devices.map(vectors, (REPLICATED, 2, 0), REPLICATED)
+    return lambda parameters, statistics, tokens, lengths: mapped(parameters["encoder"], tokens, lengths)
 
 
 def document_values(

@@ -10,20 +10,29 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from jax.typing import DTypeLike
 
 from ulmfit_jax.data.batches import DocumentBatches
+from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
-from ulmfit_jax.training.document_scores import document_values, vector_step
+from ulmfit_jax.training.document_scores import document_values, encoder_definition, vector_step
 from ulmfit_jax.training.mapping import Devices
 
 
 class FrozenFeatures:
     """Keeps the vectors of each set of documents until `forget`."""
 
-    def __init__(self, definition: ModuleDefinition, devices: Devices, max_length: int, width: int):
-        """Vectors `[documents, width]` of the encoder of `definition`, a `ClassifierNetwork`."""
-        self._devices, self._width = devices, width
-        self._step = vector_step(definition, devices, max_length)
+    def __init__(
+        self,
+        architecture: Architecture,
+        definition: ModuleDefinition,
+        devices: Devices,
+        max_length: int,
+        dtype: DTypeLike,
+    ):
+        """Vectors of an encoder of these sizes, with products of `dtype`; `definition` is that of the classifier."""
+        self._devices, self._width = devices, 3 * architecture.embedding_size
+        self._step = vector_step(encoder_definition(architecture, dtype), devices, max_length)
         self._kept: dict[int, np.ndarray] = {}
 
         def log_probabilities(parameters: Tree, statistics: Tree, vectors: jax.Array) -> jax.Array:
@@ -36,7 +45,7 @@ class FrozenFeatures:
         self._kept = {}
 
     def of(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
-        """Vectors `[documents, width]` float32 in the order of the corpus."""
+        """Vectors `[documents, 3 * embedding]` float32 in the order of the corpus."""
         if id(documents) not in self._kept:
             self._kept[id(documents)] = document_values(
                 self._step, parameters, statistics, documents, self._width, self._devices

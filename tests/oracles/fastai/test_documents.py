@@ -14,6 +14,7 @@ from oracles.fastai.networks import CLASSIFIER, SIZES, drawn, fastai_classifier
 from oracles.fastai.reference import fastai, torch
 from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
 from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.nn.documents import concat_pool, encode_documents
 from ulmfit_jax.nn.parameters import Tree
 
 FEATURES = SIZES.embedding_size
@@ -41,7 +42,8 @@ def classified(
 ) -> tuple[jax.Array, jax.Array]:
     network = CLASSIFIER.bind(parameters, statistics)
     scores = network.scores(tokens, lengths, max_length)
-    return network.features(tokens, lengths, max_length), jax.nn.softmax(scores)
+    vectors = concat_pool(encode_documents(network.encoder, tokens, lengths, None, max_length))
+    return vectors, jax.nn.softmax(scores)
 
 
 def our_vectors(batch: DocumentBatch, max_length: int) -> tuple[np.ndarray, np.ndarray]:
