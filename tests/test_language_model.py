@@ -34,6 +34,28 @@ def test_generation_is_decided_by_its_seed_and_as_long_as_asked_for(model):
     assert greedy[0] == greedy[1]
 
 
+def test_several_prompts_are_continued_as_each_alone(model):
+    together = model.generate(["The kettle", "", "The bus was late and"], n_words=7, seed=3)
+    alone = [model.generate(prompt, n_words=7, seed=3 + row) for row, prompt in enumerate(["The kettle", "", ""])]
+    assert together[:2] == alone[:2]
+    assert together[2].startswith("The bus was late and")
+    assert model.generate([], n_words=7) == []
+
+
+def test_generation_keeps_to_its_limits(model):
+    greedy = model.generate("The bus", n_words=8, min_p=0.99)
+    assert model.generate("The bus", n_words=8, top_k=1) == greedy
+    assert model.generate("The bus", n_words=8, top_p=1e-6) == greedy
+    assert model.generate("The bus", n_words=8, top_k=10**6, top_p=1.0, seed=5) == model.generate(
+        "The bus", n_words=8, seed=5
+    )
+    whole = model.generate("The bus", n_words=8, seed=5)
+    word = whole.split()[4]
+    begin = whole.index(word, len("The bus"))
+    assert model.generate("The bus", n_words=8, seed=5, stop=[word]) == whole[:begin]
+    assert model.generate("The bus", n_words=8, seed=5, stop="never said") == whole
+
+
 def test_a_saved_language_model_is_the_same_and_can_be_fine_tuned(model, tmp_path):
     model.save(tmp_path / "lm")
     loaded = LanguageModel.load(tmp_path / "lm")
@@ -85,6 +107,9 @@ def test_mistakes_are_named(model, tmp_path):
         LanguageModel(tokenizer="bytes")
     with pytest.raises(ConfigError, match="temperature is 0"):
         model.generate("a", temperature=0)
+    for name, value in {"top_k": -1, "top_p": 0.0, "min_p": 1.0}.items():
+        with pytest.raises(ConfigError, match=f"{name} is {value}"):
+            model.generate("a", **{name: value})
     with pytest.raises(ConfigError, match="n_words is 0"):
         model.generate("a", n_words=0)
     with pytest.raises(DataError, match="fewer than two tokens"):

@@ -39,6 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-p", type=share, default=0.0, metavar="P", help="never draw a less probable piece (default: %(default)s)"
     )
     parser.add_argument(
+        "--top-k",
+        type=whole_number(0),
+        default=0,
+        metavar="K",
+        help="draw from the K most probable pieces; 0 from all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--top-p",
+        type=positive_number,
+        default=1.0,
+        metavar="P",
+        help="draw from the fewest pieces whose probabilities sum to P; 1 from all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="end a text before this; may be given several times"
+    )
+    parser.add_argument(
         "--samples", type=whole_number(1), default=1, metavar="N", help="texts to print (default: %(default)s)"
     )
     add_seed(parser, "the first text; the next ones take the next numbers")
@@ -49,6 +66,15 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.language_model import LanguageModel
 
     model = LanguageModel.load(options.model)
-    for sample in range(options.samples):
-        seed = (options.seed + sample) % 2**32
-        show(model.generate(options.prompt, options.words, options.temperature, options.min_p, seed))
+    samples = model.generate(
+        [options.prompt] * options.samples,
+        options.words,
+        options.temperature,
+        options.min_p,
+        options.seed,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        stop=options.stop,
+    )
+    for sample in samples:
+        show(sample)
