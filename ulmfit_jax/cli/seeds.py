@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 
 def seed_runs(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
@@ -44,8 +43,8 @@ def _stages(reports: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _spread(errors: Sequence[float]) -> dict[str, float]:
-    mean = float(np.mean(errors))
-    spread = {"sd": float(np.std(errors, ddof=1)), "min": min(errors), "max": max(errors)}
+    mean = statistics.fmean(errors)
+    spread = {"sd": statistics.stdev(errors), "min": min(errors), "max": max(errors)}
     return {"accuracy": 1 - mean, "error": mean, **{f"error_{name}": value for name, value in spread.items()}}
 
 
