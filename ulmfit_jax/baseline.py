@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 
 def tfidf_accuracy(
     train_texts: Sequence[str], train_labels: Sequence[str], test_texts: Sequence[str], test_labels: Sequence[str]
@@ -17,24 +15,6 @@ def tfidf_accuracy(
         ValueError: scikit-learn finds no words in the training texts.
     """
     return float(tfidf_model(train_texts, train_labels).score(test_texts, test_labels))
-
-
-def tfidf_log_probabilities(
-    train_texts: Sequence[str], train_labels: Sequence[str], texts: Sequence[str], classes: Sequence[str]
-) -> np.ndarray:
-    """Log probabilities `[texts, classes]` float64 of `tfidf_model`, the columns in the order of `classes`.
-
-    A class that no training label names has the smallest probability that a float32 can hold.
-
-    Raises:
-        ValueError: scikit-learn finds no words in the training texts.
-    """
-    model = tfidf_model(train_texts, train_labels)
-    smallest = np.finfo(np.float32).tiny
-    result = np.full((len(texts), len(classes)), np.log(smallest))
-    columns = [list(classes).index(name) for name in model.classes_]
-    result[:, columns] = np.log(np.maximum(model.predict_proba(texts), smallest))
-    return result
 
 
 def tfidf_model(texts: Sequence[str], labels: Sequence[str]) -> Any:

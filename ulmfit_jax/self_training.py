@@ -1,23 +1,23 @@
-"""Self-training: what a first classifier and a bag of words agree on teaches a second classifier.
+"""Self-training: what a first classifier and a bag of n-grams agree on teaches a second classifier.
 
-Where labels are few and text is plenty, two models learn from the labels, the first ULMFiT classifier and TF-IDF with
-logistic regression. They label more texts together, and the labels that they are surest of count for a second
-classifier, which is kept. The two look at a text in different ways, so that together they are wrong less often than
-either (co-training, Blum & Mitchell 1998; pseudo-labels, Lee 2013).
+Where labels are few and text is plenty, two models learn from the labels, the first ULMFiT classifier and a linear one
+over n-grams of its tokens (`ulmfit_jax.ngrams`). They label more texts together, and the labels that they are surest of
+count for a second classifier, which is kept. The two look at a text in different ways, so that together they are wrong
+less often than either (co-training, Blum & Mitchell 1998; pseudo-labels, Lee 2013).
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.baseline import tfidf_log_probabilities
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.inference.predict import Predictor
+from ulmfit_jax.ngrams import ngram_log_probabilities
 from ulmfit_jax.training.mapping import Devices
 
 KEPT_SHARE = 0.7
@@ -31,7 +31,7 @@ def pseudo_labelled(
 
     Args:
         teacher: a classifier trained on `labelled`.
-        labelled: what the bag of words learns from.
+        labelled: what the bag of n-grams learns from.
         texts: documents without labels.
         count: how many of them to label, drawn from `seed`; all if there are fewer.
         seed: of the draw.
@@ -42,10 +42,11 @@ def pseudo_labelled(
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
     chosen = [texts[i] for i in drawn]
-    views = [Predictor(teacher, devices).log_probabilities(corpus_in_memory(chosen, teacher.tokenizer))]
-    with contextlib.suppress(ValueError):  # no words in the labelled texts: then there is no second teacher
-        views.append(tfidf_log_probabilities(labelled.texts, labelled.labels or (), chosen, teacher.labels))
-    scores = joint_scores(views)
+    unlabelled, known = (corpus_in_memory(texts, teacher.tokenizer) for texts in (chosen, labelled.texts))
+    of_network = Predictor(teacher, devices).log_probabilities(unlabelled)
+    classes = label_indices(labelled, teacher.labels)
+    of_ngrams = ngram_log_probabilities(list(known), classes, list(unlabelled), len(teacher.labels))
+    scores = joint_scores([of_network, of_ngrams])
     kept = surest(scores, KEPT_SHARE)
     labels = [teacher.labels[k] for k in scores[kept].argmax(axis=1)]
     return TextDataset([chosen[i] for i in kept], labels, "the texts labelled by the first classifier")

@@ -88,8 +88,8 @@ class TextClassifier(Answers, Estimator):
             weight_decay: 0.01 in fastai, 0.1 in its older notebooks.
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
                 everything and measures nothing.
-            self_training: how many of the unlabelled texts to label with a first classifier and TF-IDF; the surest of
-                these labels count for a second classifier, which is kept (`ulmfit_jax.self_training`). 0: none.
+            self_training: how many of the unlabelled texts to label with a first classifier and n-grams; the surest
+                of these labels count for a second classifier, which is kept (`ulmfit_jax.self_training`). 0: none.
             cache_frozen: in stages that train the head alone, compute the documents' vectors once, with the encoder's
                 dropout off, and train on these: epochs after the first take seconds.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.

@@ -1,0 +1,60 @@
+"""The n-gram teacher against the same model written out with dense arrays."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from ulmfit_jax.ngrams import ngram_log_probabilities
+
+
+def documents(count: int, seed: int) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [random.integers(3, 9, size=random.integers(2, 9)).astype(np.int32) for _ in range(count)]
+
+
+def dense(train: list[np.ndarray], positive: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
+    """Log odds of a class against the rest, from the definitions."""
+
+    def grams(ids: np.ndarray) -> list[tuple[int, ...]]:
+        return [*((int(i),) for i in ids), *((int(i), int(j)) for i, j in pairwise(ids))]
+
+    columns = sorted({gram for ids in train for gram in grams(ids)})
+
+    def counts(texts: list[np.ndarray]) -> np.ndarray:
+        return np.array([[grams(ids).count(gram) for gram in columns] for ids in texts], np.float64)
+
+    seen = counts(train)
+    inverse = np.log((1 + len(train)) / (1 + (seen > 0).sum(axis=0))) + 1
+
+    def weighted(count: np.ndarray) -> np.ndarray:
+        values = np.where(count > 0, 1 + np.log(np.maximum(count, 1)), 0) * inverse
+        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-300)
+
+    shares = [1 + (seen[rows] > 0).sum(axis=0) for rows in (positive, ~positive)]
+    ratio = np.log(shares[0] / shares[0].sum()) - np.log(shares[1] / shares[1].sum())
+    model = LogisticRegression(C=10, max_iter=1000).fit(weighted(seen) * ratio, positive)
+    return model.decision_function(weighted(counts(others)) * ratio)
+
+
+def test_two_classes() -> None:
+    train, others = documents(30, 0), documents(12, 1)
+    labels = np.array([int(5 in ids) for ids in train])
+    found = ngram_log_probabilities(train, labels, others, 2)
+    np.testing.assert_allclose(found[:, 1] - found[:, 0], dense(train, labels == 1, others), atol=1e-3)
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
+    assert (found.argmax(axis=1) == [int(5 in ids) for ids in others]).mean() > 0.7
+
+
+def test_more_classes_of_which_one_has_no_label() -> None:
+    train, others = documents(40, 2), documents(9, 3)
+    labels = np.array([0 if 4 in ids else 1 if 7 in ids else 3 for ids in train])
+    found = ngram_log_probabilities(train, labels, others, 4)
+    assert np.isfinite(found).all()
+    assert found[:, 2].max() == pytest.approx(np.log(np.finfo(np.float32).tiny))
+    odds = np.stack([dense(train, labels == label, others) for label in (0, 1, 3)], axis=1)
+    expected = odds - np.log(np.exp(odds).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(found[:, [0, 1, 3]], expected, atol=1e-3)
