@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ulmfit_jax.answers import Answers, Texts
+from ulmfit_jax.artifact.folder import ENSEMBLE
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.errors import ArtifactError, ConfigError
@@ -16,7 +17,6 @@ from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text_classifier import TextClassifier
 
 FORMAT_VERSION = 1
-KIND = "ensemble"
 
 
 class Ensemble(Answers):
@@ -62,7 +62,7 @@ class Ensemble(Answers):
         names = [f"member-{number}" for number in range(len(self.members))]
         config = {
             "format_version": FORMAT_VERSION,
-            "kind": KIND,
+            "kind": ENSEMBLE,
             "labels": self.classes_.tolist(),
             "members": names,
         }
@@ -113,7 +113,7 @@ def _members(place: Path) -> list[str] | None:
         config = json.loads((place / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(config, dict) or config.get("kind") != KIND:
+    if not isinstance(config, dict) or config.get("kind") != ENSEMBLE:
         return None
     names = config.get("members")
     if config.get("format_version") != FORMAT_VERSION:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,15 @@ class SignalAt(SilentProgress):
             os.kill(os.getpid(), self._number)
 
 
+@pytest.fixture
+def hears_signals() -> Iterator[None]:
+    """A test run in the background inherits that Ctrl-C is ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("hears_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", [1, BATCHES, 2 * BATCHES + 3, STEPS])
 def test_a_signal_ends_training_with_its_state_saved(number: signal.Signals, step: int, tmp_path: Path) -> None:
@@ -273,6 +283,7 @@ def test_a_signal_ends_training_with_its_state_saved(number: signal.Signals, ste
     assert told.steps <= STEPS - step
 
 
+@pytest.mark.usefixtures("hears_signals")
 def test_a_second_signal_ends_training_at_once(tmp_path: Path) -> None:
     class Twice(SilentProgress):
         def step_done(self, done_steps: int, loss: float) -> None:
@@ -284,6 +295,17 @@ def test_a_second_signal_ends_training_at_once(tmp_path: Path) -> None:
     assert not isinstance(caught.value, TrainingInterrupted)
 
 
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        result = scripted(ScriptedTask(), folder=tmp_path, progress=SignalAt(signal.SIGINT, 2))
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    np.testing.assert_array_equal(result.parameters["w"], scripted(ScriptedTask()).parameters["w"])
+
+
+@pytest.mark.usefixtures("hears_signals")
 def test_a_run_that_keeps_nothing_leaves_signals_alone() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         scripted(ScriptedTask(), progress=SignalAt(signal.SIGINT, 2))

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,15 @@ DRIVER = Path(__file__).with_name("process_driver.py")
 EPOCHS = 3
 
 
-def together(folder: Path, processes: int, *more: str) -> list[tuple[int, str]]:
-    """Exit code and standard error of each process of a run in `folder`."""
+def together(folder: Path, processes: int, *more: str, epochs: Sequence[int] = ()) -> list[tuple[int, str]]:
+    """Exit code and standard error of each process of a run in `folder`; `epochs` of each, `EPOCHS` by default."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder.mkdir(exist_ok=True)
     command = [sys.executable, str(DRIVER), str(folder)]
-    numbers = [[str(number), str(processes), str(port), "--epochs", str(EPOCHS)] for number in range(processes)]
+    each = epochs or [EPOCHS] * processes
+    numbers = [[str(number), str(processes), str(port), "--epochs", str(count)] for number, count in enumerate(each)]
     running = [subprocess.Popen([*command, *its, *more], stderr=subprocess.PIPE, text=True) for its in numbers]
     try:
         said = [process.communicate(timeout=240)[1] for process in running]
@@ -70,16 +72,8 @@ def test_a_signal_to_one_process_ends_all_with_their_state_saved(tmp_path: Path,
 
 
 def test_processes_with_other_options_are_refused(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    command = [sys.executable, str(DRIVER), str(tmp_path)]
-    running = [
-        subprocess.Popen([*command, str(number), "2", port, "--epochs", str(3 + number)], stderr=subprocess.PIPE)
-        for number in range(2)
-    ]
-    said = [process.communicate(timeout=240)[1].decode() for process in running]
-    assert running[1].returncode == 3
-    assert "holds a run with stages.1.epochs = 2, but 3 is asked for now" in said[1]
-    assert running[0].returncode != 0
+    (first, _), (second, said) = together(tmp_path, 2, epochs=(3, 4))
+    assert second == 3
+    assert "holds a run with stages.1.epochs = 2, but 3 is asked for now" in said
+    assert first != 0
     assert os.listdir(tmp_path / "language_model" / "state") == []

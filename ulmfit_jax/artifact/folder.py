@@ -33,6 +33,8 @@ from ulmfit_jax.training.processes import is_first, orbax_alone
 
 FORMAT_VERSION = 1
 KINDS = ("language_model", "classifier", "encoder")
+ENSEMBLE = "ensemble"
+"""The kind of a folder of several classifiers (`ulmfit_jax.ensemble`), which is no single model."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
             f"{folder} has the format version {version}, this version of ulmfit-jax reads {FORMAT_VERSION}: "
             "install the version of ulmfit-jax that wrote it"
         )
-    if config.get("kind") == "ensemble":
+    if config.get("kind") == ENSEMBLE:
         raise ArtifactError(f"{folder} holds an ensemble of classifiers, but a single model is needed here")
     if config.get("kind") not in KINDS:
         raise ArtifactError(f"{folder} holds a {config.get('kind')!r}, which is not a model of ulmfit-jax")

@@ -57,22 +57,18 @@ class TrainingRun:
 
         A start that is refused before anything is trained leaves no folder behind.
         """
-        from ulmfit_jax.training.processes import is_first
-
         is_new = not self.folder.exists()
         self._begin(options)
         try:
             yield
         except UlmfitError:
-            if is_new and is_first() and [path.name for path in self.folder.iterdir()] == ["config.json"]:
+            if is_new and _is_first() and [path.name for path in self.folder.iterdir()] == ["config.json"]:
                 (self.folder / "config.json").unlink()
                 self.folder.rmdir()
             raise
 
     def _begin(self, options: argparse.Namespace) -> None:
-        from ulmfit_jax.training.processes import is_first
-
-        if not is_first():
+        if not _is_first():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         given = {name: value for name, value in vars(options).items() if name != "run"}
@@ -82,9 +78,7 @@ class TrainingRun:
 
     def write_report(self, report: dict[str, Any]) -> None:
         """Write `report.json` in one step."""
-        from ulmfit_jax.training.processes import is_first
-
-        if is_first():
+        if _is_first():
             _write_json(self.folder / "report.json", {**report, "configuration": self._configuration})
 
     def _check_place(self) -> None:
@@ -96,6 +90,13 @@ class TrainingRun:
         if found != self._command:
             what = f"a run of ulmfit {found}" if found in COMMANDS else "something that is no training run"
             raise ConfigError(f"--out {self.folder} holds {what}: give another folder, nothing there was changed")
+
+
+def _is_first() -> bool:
+    """Whether this process writes; asking imports JAX."""
+    from ulmfit_jax.training.processes import is_first
+
+    return is_first()
 
 
 def model_fingerprint(name: str) -> str | None:

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.data.corpus import Corpus, corpus_in_memory
 from ulmfit_jax.data.lists import text_list
-from ulmfit_jax.inference.predict import evaluation_batch_size
+from ulmfit_jax.inference.predict import evaluation_batches
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.training.document_scores import document_values, encoder_definition, vector_step
 from ulmfit_jax.training.mapping import Devices
@@ -36,9 +35,5 @@ class DocumentEncoder:
     def vectors(self, documents: Corpus) -> np.ndarray:
         """Last output, maximum and mean over a document's tokens, `[documents, 3 * embedding]` float32."""
         width = 3 * self._artifact.architecture.embedding_size
-        if not len(documents):
-            return np.zeros((0, width), np.float32)
-        size = evaluation_batch_size(len(documents), len(self._devices))
-        bptt = int(self._artifact.settings.get("bptt", 72))
-        batches = DocumentBatches(documents, None, size, bptt, self._artifact.backwards)
+        batches = evaluation_batches(self._artifact, documents, self._devices)
         return document_values(self._step, self._parameters, {}, batches, width, self._devices)

@@ -29,7 +29,6 @@ class Predictor:
         if artifact.head is None:
             raise ArtifactError(f"a {artifact.kind.replace('_', ' ')} gives no class probabilities: load a classifier")
         self._artifact, self._devices = artifact, devices
-        self._bptt = int(artifact.settings.get("bptt", 72))
         definition = classifier_definition(artifact.architecture, artifact.head)
         self._step = scoring_step(definition, devices, int(artifact.settings.get("max_length", MAX_LENGTH)))
         self._parameters = devices.replicate(artifact.parameters)
@@ -38,15 +37,18 @@ class Predictor:
     def log_probabilities(self, documents: Corpus) -> np.ndarray:
         """Log probabilities `[documents, classes]` float32."""
         assert self._artifact.head is not None
+        batches = evaluation_batches(self._artifact, documents, self._devices)
         n_classes = self._artifact.head.n_classes
-        if not len(documents):
-            return np.zeros((0, n_classes), np.float32)
-        size = evaluation_batch_size(len(documents), len(self._devices))
-        batches = DocumentBatches(documents, None, size, self._bptt, self._artifact.backwards)
         return document_values(self._step, self._parameters, self._statistics, batches, n_classes, self._devices)
 
 
-def evaluation_batch_size(documents: int, devices: int) -> int:
-    """A power of two, so that small requests compile few programs; a multiple of the devices."""
-    wanted = min(BATCH_SIZE, 1 << (documents - 1).bit_length())
-    return -(-wanted // devices) * devices
+def evaluation_batches(artifact: Artifact, documents: Corpus, devices: Devices) -> DocumentBatches | None:
+    """Batches as a model reads documents; None where there are none.
+
+    Their size is a power of two, so that small requests compile few programs, and a multiple of the devices.
+    """
+    if not len(documents):
+        return None
+    wanted = min(BATCH_SIZE, 1 << (len(documents) - 1).bit_length())
+    size = -(-wanted // len(devices)) * len(devices)
+    return DocumentBatches(documents, None, size, int(artifact.settings.get("bptt", 72)), artifact.backwards)

@@ -55,9 +55,12 @@ def vector_step(encoder: ModuleDefinition, devices: Devices, max_length: int) ->
 
 
 def document_values(
-    step: Any, parameters: Tree, statistics: Tree, documents: DocumentBatches, width: int, devices: Devices
+    step: Any, parameters: Tree, statistics: Tree, documents: DocumentBatches | None, width: int, devices: Devices
 ) -> np.ndarray:
-    """What such a step gives for each document, `[documents, width]` float32 in the order of the corpus."""
+    """What such a step gives for each document, `[documents, width]` float32 in the order of the corpus; None is no
+    document."""
+    if documents is None:
+        return np.zeros((0, width), np.float32)
     result = np.full((len(documents.corpus), width), np.nan, np.float32)
     pending: list[tuple[np.ndarray, Any]] = []
     for batch in documents.evaluation():

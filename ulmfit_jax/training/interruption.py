@@ -21,7 +21,8 @@ class TrainingInterrupted(KeyboardInterrupt):
 class Interruption:
     """While this context lasts, SIGINT (Ctrl-C) and SIGTERM only ask training to end; a second one ends it at once.
 
-    Signals reach the main thread alone: in any other, and where there is no state to save, nothing is changed.
+    Signals reach the main thread alone: in any other, and where there is no state to save, nothing is changed. A signal
+    that the process ignores, as a shell makes its background jobs ignore Ctrl-C, stays ignored.
     """
 
     def __init__(self, active: bool):
@@ -50,7 +51,8 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if self._active and threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
     def __exit__(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ulmfit_jax.errors import TrainingError
-from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_numpy
+from ulmfit_jax.nn.parameters import Tree, to_numpy
 from ulmfit_jax.optim.groups import discriminative_rates
 from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.mapping import Devices
@@ -68,7 +68,7 @@ class Loop:
             ConfigError: the processes of the run start from different parameters.
             TrainingInterrupted: SIGINT or SIGTERM came; with a folder, the state of that moment is saved there.
         """
-        check_same_everywhere(parameters_fingerprint(parameters) or "0", "parameters to start from")
+        check_same_everywhere(parameters)
         try:
             return self._run(parameters, statistics)
         finally:

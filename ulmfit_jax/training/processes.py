@@ -17,6 +17,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 
 
 def is_first() -> bool:
@@ -48,19 +49,20 @@ def largest_of_all(values: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(value) for value in np.asarray(everywhere).max(axis=0))
 
 
-def check_same_everywhere(fingerprint: str, what: str) -> None:
-    """Refuse a run whose processes do not start from the same.
-
-    Args:
-        fingerprint: hexadecimal digits.
-        what: what it is of, for the message.
+def check_same_everywhere(parameters: Tree) -> None:
+    """Refuse a run whose processes do not start from the same parameters; one process alone computes nothing.
 
     Raises:
-        ConfigError: another process has another one.
+        ConfigError: another process has others.
     """
-    digits = int(fingerprint[:7], 16)
+    if jax.process_count() == 1:
+        return
+    digits = int((parameters_fingerprint(parameters) or "0")[:7], 16)
     if largest_of_all((digits, -digits)) != (digits, -digits):
-        raise ConfigError(f"the processes of this run have different {what}: give all of them the same texts and files")
+        raise ConfigError(
+            "the processes of this run have different parameters to start from: give all of them the same texts and "
+            "files"
+        )
 
 
 def orbax_alone() -> ocp.options.MultiprocessingOptions:
