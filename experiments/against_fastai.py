@@ -89,7 +89,7 @@ class Comparison:
         result = train_classifier(
             architecture,
             Head(len(LABELS)),
-            language_model.parameters["encoder"],
+            {"encoder": language_model.parameters["encoder"]},
             (self.train, self.train_labels),
             (self.test, self.test_labels),
             self.stages,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first, is_first
-from ulmfit_jax.training.recipes import fine_tune_stages, gradual_unfreezing_stages
+from ulmfit_jax.training.recipes import fine_tune_stages, gradual_unfreezing_stages, self_training_stages
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.runs import ClassifierSettings, RunContext, train_classifier
 from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
@@ -99,16 +98,16 @@ def fit_classifier(
     workers: int,
     pseudo: TextDataset | None = None,
 ) -> tuple[Artifact, list[dict[str, Any]]]:
-    """Train a classifier on the encoder of `start`.
+    """Train a classifier on the encoder of `start`, or go on with a classifier.
 
     Args:
-        start: from `fine_tuned_language_model`.
+        start: from `fine_tuned_language_model`; with `pseudo`, the classifier that goes on.
         data: labelled texts.
         classes: names of the classes, in the order of the outputs.
         options: see `TextClassifier`.
         folder: the run folder, or None.
         workers: processes that tokenise.
-        pseudo: more texts to train on, labelled by another classifier (`ulmfit_jax.self_training`).
+        pseudo: more texts to train on, labelled by machine (`ulmfit_jax.self_training`).
 
     Returns:
         The trained classifier and its rows of the table of epochs.
@@ -130,16 +129,18 @@ def fit_classifier(
         cache_frozen=options.cache_frozen,
         backwards=start.backwards,
     )
-    stages = _stages(options, len(rows), settings.batch_size, start.architecture.n_layers + 2)
-    if pseudo is not None:
-        stages = [replace(stage, name=f"self-training, {stage.name}") for stage in stages]
-    head = Head(len(classes))
+    if pseudo is None:
+        stages = _stages(options, len(rows), settings.batch_size, start.architecture.n_layers + 2)
+    else:
+        stages = self_training_stages(unfreezing_epochs(len(rows), settings.batch_size)[0], options.weight_decay)
+    head = start.head or Head(len(classes))
+    kept = {name: branch for name, branch in start.parameters.items() if name != "decoder"}
     config = {
         "task": "classifier",
         "architecture": start.architecture.to_dict(),
         "head": head.to_dict(),
         "tokenizer": start.tokenizer.fingerprint(),
-        "start": parameters_fingerprint(start.parameters["encoder"] if start.parameters else {}),
+        "start": parameters_fingerprint(kept.get("encoder", {})),
         "labels": list(classes),
         "documents": len(rows),
         "pseudo_labelled_documents": 0 if pseudo is None else len(pseudo),
@@ -160,13 +161,14 @@ def fit_classifier(
     result = train_classifier(
         start.architecture,
         head,
-        start.parameters["encoder"] if start.parameters else None,
+        kept,
         (corpus.select(rows), labels[rows]),
         (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
         stages,
         settings,
         options.seed,
         context,
+        start.statistics,
     )
     artifact = Artifact(
         "classifier",
@@ -221,11 +223,12 @@ def _provenance(
     start: Artifact, options: ClassifierOptions, config: dict[str, Any], history: list[dict[str, Any]]
 ) -> dict[str, Any]:
     last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
+    before = start.provenance if start.kind == "classifier" else {"stages": [], "language_model": start.provenance}
     return {
         "trained_from": options.start_name,
         "recipe": options.recipe,
         "training": {name: config[name] for name in _COUNTS} | config["settings"],
-        "stages": [f"{stage['name']}, {stage['epochs']} epochs" for stage in config["stages"]],
-        "language_model": start.provenance,
+        "stages": [*before["stages"], *(f"{stage['name']}, {stage['epochs']} epochs" for stage in config["stages"])],
+        "language_model": before["language_model"],
         "last_epoch": last,
     }

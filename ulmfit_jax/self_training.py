@@ -1,9 +1,9 @@
-"""Self-training: what a first classifier and a bag of n-grams agree on teaches a second classifier.
+"""Self-training: a classifier and a bag of n-grams label texts together, and the classifier learns on from these.
 
-Where labels are few and text is plenty, two models learn from the labels, the first ULMFiT classifier and a linear one
-over n-grams of its tokens (`ulmfit_jax.ngrams`). They label more texts together, and the labels that they are surest of
-count for a second classifier, which is kept. The two look at a text in different ways, so that together they are wrong
-less often than either (co-training, Blum & Mitchell 1998; pseudo-labels, Lee 2013).
+Where labels are few and text is plenty, two models learn from the labels, the ULMFiT classifier and a linear one over
+n-grams of its tokens (`ulmfit_jax.ngrams`). They look at a text in different ways, so that together they are wrong less
+often than either (co-training, Blum & Mitchell 1998; pseudo-labels, Lee 2013). All labels count, the unsure ones too:
+with the surest alone a student learns only what both knew (measured: experiments/README.md).
 """
 
 from __future__ import annotations
@@ -20,14 +20,11 @@ from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.ngrams import ngram_log_probabilities
 from ulmfit_jax.training.mapping import Devices
 
-KEPT_SHARE = 0.7
-"""Share of each class's labels that are kept, the surest ones."""
-
 
 def pseudo_labelled(
     teacher: Artifact, labelled: TextDataset, texts: Sequence[str], count: int, seed: int, devices: Devices
 ) -> TextDataset:
-    """Texts with the labels that two teachers give them, the least sure ones left out.
+    """Texts with the labels that two teachers give them together.
 
     Args:
         teacher: a classifier trained on `labelled`.
@@ -38,7 +35,7 @@ def pseudo_labelled(
         devices: to predict on.
 
     Returns:
-        The surest `KEPT_SHARE` of each predicted class, in the order of `texts`.
+        The texts drawn, in their order, with labels.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
     chosen = [texts[i] for i in drawn]
@@ -47,9 +44,8 @@ def pseudo_labelled(
     classes = label_indices(labelled, teacher.labels)
     of_ngrams = ngram_log_probabilities(list(known), classes, list(unlabelled), len(teacher.labels))
     scores = joint_scores([of_network, of_ngrams])
-    kept = surest(scores, KEPT_SHARE)
-    labels = [teacher.labels[k] for k in scores[kept].argmax(axis=1)]
-    return TextDataset([chosen[i] for i in kept], labels, "the texts labelled by the first classifier")
+    labels = [teacher.labels[k] for k in scores.argmax(axis=1)]
+    return TextDataset(chosen, labels, "the texts labelled by machine")
 
 
 def joint_scores(views: Sequence[np.ndarray]) -> np.ndarray:
@@ -63,20 +59,3 @@ def joint_scores(views: Sequence[np.ndarray]) -> np.ndarray:
         centred = view - view.mean(axis=1, keepdims=True, dtype=np.float64)
         total += centred / max(float(centred.std()), float(np.finfo(np.float32).tiny))
     return total
-
-
-def surest(scores: np.ndarray, share: float) -> np.ndarray:
-    """Rows of `scores` `[documents, classes]` that are surest: of each predicted class this share, at least one.
-
-    Sorted. Sureness is the lead of the best class over the second. Each class by itself, since the one that is easiest
-    to tell would otherwise crowd out the others.
-    """
-    predicted = scores.argmax(axis=1)
-    ranked = np.sort(scores, axis=1)
-    lead = ranked[:, -1] - ranked[:, -2]
-    kept = []
-    for label in np.unique(predicted):
-        rows = np.flatnonzero(predicted == label)
-        order = np.argsort(-lead[rows], kind="stable")
-        kept.append(rows[order][: max(int(len(rows) * share), 1)])
-    return np.sort(np.concatenate(kept))

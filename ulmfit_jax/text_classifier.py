@@ -88,8 +88,8 @@ class TextClassifier(Answers, Estimator):
             weight_decay: 0.01 in fastai, 0.1 in its older notebooks.
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
                 everything and measures nothing.
-            self_training: how many of the unlabelled texts to label with a first classifier and n-grams; the surest
-                of these labels count for a second classifier, which is kept (`ulmfit_jax.self_training`). 0: none.
+            self_training: how many of the unlabelled texts the trained classifier labels together with n-grams, to go
+                on learning from all of them (`ulmfit_jax.self_training`). 0: none.
             cache_frozen: in stages that train the head alone, compute the documents' vectors once, with the encoder's
                 dropout off, and train on these: epochs after the first take seconds.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
@@ -156,23 +156,24 @@ class TextClassifier(Answers, Estimator):
         self.history_ = [*lm_history, *history]
         self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
         if self.self_training:
-            self._fit_again(start, data, more, options, folder, workers)
+            self._go_on(data, more, options, folder, workers)
         return self
 
-    def _fit_again(
+    def _go_on(
         self,
-        start: Artifact,
         data: TextDataset,
         texts: Texts,
         options: ClassifierOptions,
         folder: Path | None,
         workers: int,
     ) -> None:
-        """Self-training: a second classifier, from the same encoder, learns from labels of the first one too."""
+        """Self-training: the classifier learns on, from texts that it labels together with n-grams."""
         started = time.monotonic()
         labelled, devices = training_part(data, options), Devices(self.devices)
         pseudo = pseudo_labelled(self.artifact, labelled, texts, options.self_training, self.seed, devices)
-        self._artifact, history = fit_classifier(start, data, self.artifact.labels, options, folder, workers, pseudo)
+        classes = self.artifact.labels
+        self._artifact, history = fit_classifier(self.artifact, data, classes, options, folder, workers, pseudo)
+        self._predictor = None
         self.history_ += history
         self.seconds_["self_training"] = time.monotonic() - started
 

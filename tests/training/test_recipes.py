@@ -14,6 +14,7 @@ from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import CLASSIFIER_GROUPS, LANGUAGE_MODEL_GROUPS, discriminative_rates, freeze_to
 from ulmfit_jax.training.language_model import language_model_definition
+from ulmfit_jax.training.loop_options import TrainResult
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import (
     fine_tune_stages,
@@ -125,17 +126,34 @@ def test_a_classifier_is_trained_from_the_given_encoder_and_leaves_it(encoder: T
     settings = ClassifierSettings(batch_size=8, bptt=BPTT)
     stages = gradual_unfreezing_stages(epochs=(1, 0, 0, 0))
     data = (CORPUS, LABELS)
-    result = train_classifier(SIZES, Head(2, (6,)), encoder, data, data, stages, settings, 0, CONTEXT)
+    result = train_classifier(SIZES, Head(2, (6,)), {"encoder": encoder}, data, data, stages, settings, 0, CONTEXT)
     jax.tree.map(np.testing.assert_array_equal, encoder, before)
     jax.tree.map(np.testing.assert_array_equal, result.parameters["encoder"], before)
     assert set(result.history[0]) >= {"valid_loss", "error_rate"}
 
 
+def test_a_trained_classifier_goes_on_from_all_of_its_parameters_and_statistics(encoder: Tree) -> None:
+    data = (CORPUS, LABELS)
+    settings = ClassifierSettings(batch_size=8, bptt=BPTT)
+
+    def train(start: Tree, rate: float, statistics: Tree | None = None) -> TrainResult:
+        stages = [Stage("all", 2, rate)]
+        return train_classifier(SIZES, Head(2, (6,)), start, data, data, stages, settings, 0, CONTEXT, statistics)
+
+    first = train({"encoder": encoder}, 1e-2)
+    second = train(first.parameters, 1e-9, first.statistics)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), second.parameters, first.parameters)
+    moved = train(first.parameters, 1e-9, jax.tree.map(lambda array: array + np.float32(100), first.statistics))
+    for kept, other in zip(jax.tree.leaves(second.statistics), jax.tree.leaves(moved.statistics), strict=True):
+        assert ((other - kept) > 1).all()  # what a few batches leave of the 100
+
+
 def test_an_encoder_of_other_sizes_is_named(encoder: Tree) -> None:
     wrong = encoder | {"embedding": np.zeros((30, 12), np.float32)}
     data = (CORPUS, LABELS)
+    settings = ClassifierSettings(8, BPTT)
     with pytest.raises(ArtifactError, match=r"the encoder: encoder/embedding has the shape \(30, 12\)"):
-        train_classifier(SIZES, Head(2), wrong, data, None, [CLIPPED], ClassifierSettings(8, BPTT), 0, CONTEXT)
+        train_classifier(SIZES, Head(2), {"encoder": wrong}, data, None, [CLIPPED], settings, 0, CONTEXT)
 
 
 def test_a_corpus_that_is_too_small_is_named() -> None:

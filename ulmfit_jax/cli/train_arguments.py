@@ -108,8 +108,8 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="let the classifier and n-grams label N texts of --unlabeled, and train a second classifier on DATA and "
-        "the surest of these; takes as long again and longer (default: %(default)s, no self-training)",
+        help="let the classifier and n-grams label N texts of --unlabeled, and go on training on DATA and these; takes "
+        "as long as one epoch over them (default: %(default)s, no self-training)",
     )
     group.add_argument(
         "--cache-frozen",

@@ -146,29 +146,32 @@ def validation_stream(
 def train_classifier(
     architecture: Architecture,
     head: Head,
-    encoder: Tree | None,
+    start: Tree | None,
     train: tuple[Corpus, np.ndarray],
     valid: tuple[Corpus, np.ndarray] | None,
     stages: Sequence[Stage],
     settings: ClassifierSettings,
     seed: int,
     context: RunContext,
+    statistics: Tree | None = None,
 ) -> TrainResult:
-    """Train a classifier from an `encoder`'s parameters (None: fresh ones) and a fresh head.
+    """Train a classifier from an encoder, or go on with a trained one.
 
     Args:
         architecture: sizes of the encoder.
         head: sizes of the head.
-        encoder: the `encoder` branch of a language model's parameters.
+        start: branches of the classifier's parameters to start from, `encoder` or all; the others, for None all, are
+            drawn from `seed`.
         train: documents and their class indices.
         valid: the same to measure on, or None.
         stages: the fits.
         settings: see `ClassifierSettings`.
         seed: of the head's initial values, dropout and the order of the data.
         context: see `RunContext`.
+        statistics: the trained classifier's; None: fresh ones.
 
     Raises:
-        ArtifactError: the encoder's shapes are not those of the architecture.
+        ArtifactError: the shapes of `start` are not those of the architecture.
         TrainingError: a loss was not finite.
     """
 
@@ -189,10 +192,9 @@ def train_classifier(
         cache_frozen=settings.cache_frozen,
         dtype=jnp.dtype(settings.precision),
     )
-    parameters, statistics = task.definition.initialise(seed)
-    if encoder is not None:
-        parameters = {**parameters, "encoder": encoder}
-        task.definition.check(parameters, statistics, "the encoder")
+    parameters, fresh = task.definition.initialise(seed)
+    parameters, statistics = {**parameters, **(start or {})}, statistics or fresh
+    task.definition.check(parameters, statistics, "the encoder")
     return _loop(task, stages, seed, context).run(parameters, statistics)
 
 
