@@ -22,7 +22,13 @@ from ulmfit_jax.training.mapping import Devices
 
 
 def pseudo_labelled(
-    teacher: Artifact, labelled: TextDataset, texts: Sequence[str], count: int, seed: int, devices: Devices
+    teacher: Artifact,
+    labelled: TextDataset,
+    texts: Sequence[str],
+    count: int,
+    seed: int,
+    devices: Devices,
+    precision: str = "float32",
 ) -> TextDataset:
     """Texts with the labels that two teachers give them together.
 
@@ -33,6 +39,7 @@ def pseudo_labelled(
         count: how many of them to label, drawn from `seed`; all if there are fewer.
         seed: of the draw.
         devices: to predict on.
+        precision: of the classifier's products; see `Predictor`.
 
     Returns:
         The texts drawn, in their order, with labels.
@@ -40,7 +47,7 @@ def pseudo_labelled(
     drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
     chosen = [texts[i] for i in drawn]
     unlabelled, known = (corpus_in_memory(texts, teacher.tokenizer) for texts in (chosen, labelled.texts))
-    of_network = Predictor(teacher, devices).log_probabilities(unlabelled)
+    of_network = Predictor(teacher, devices, precision).log_probabilities(unlabelled)
     classes = label_indices(labelled, teacher.labels)
     of_ngrams = ngram_log_probabilities(list(known), classes, list(unlabelled), len(teacher.labels))
     scores = joint_scores([of_network, of_ngrams])

@@ -24,6 +24,7 @@ from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
+from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.self_training import pseudo_labelled
 from ulmfit_jax.training.mapping import Devices
@@ -169,8 +170,15 @@ class TextClassifier(Answers, Estimator):
     ) -> None:
         """Self-training: the classifier learns on, from texts that it labels together with n-grams."""
         started = time.monotonic()
-        labelled, devices = training_part(data, options), Devices(self.devices)
-        pseudo = pseudo_labelled(self.artifact, labelled, texts, options.self_training, self.seed, devices)
+        pseudo = pseudo_labelled(
+            self.artifact,
+            training_part(data, options),
+            texts,
+            options.self_training,
+            self.seed,
+            Devices(self.devices),
+            chosen_precision(options.precision),
+        )
         classes = self.artifact.labels
         self._artifact, history = fit_classifier(self.artifact, data, classes, options, folder, workers, pseudo)
         self._predictor = None

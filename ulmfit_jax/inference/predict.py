@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
@@ -20,8 +21,13 @@ BATCH_SIZE = 64
 class Predictor:
     """Runs a classifier over documents. A document's probabilities do not depend on what else is predicted with it."""
 
-    def __init__(self, artifact: Artifact, devices: Devices):
+    def __init__(self, artifact: Artifact, devices: Devices, precision: str = "float32"):
         """Bind a classifier to devices; a program is compiled for each length bucket when it is first needed.
+
+        Args:
+            artifact: the classifier.
+            devices: devices to run on.
+            precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
 
         Raises:
             ArtifactError: the model is not a classifier.
@@ -29,7 +35,7 @@ class Predictor:
         if artifact.head is None:
             raise ArtifactError(f"a {artifact.kind.replace('_', ' ')} gives no class probabilities: load a classifier")
         self._artifact, self._devices = artifact, devices
-        definition = classifier_definition(artifact.architecture, artifact.head)
+        definition = classifier_definition(artifact.architecture, artifact.head, jnp.dtype(precision))
         self._step = scoring_step(definition, devices, int(artifact.settings.get("max_length", MAX_LENGTH)))
         self._parameters = devices.replicate(artifact.parameters)
         self._statistics = devices.replicate(artifact.statistics)
