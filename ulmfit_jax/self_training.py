@@ -8,17 +8,22 @@ with the surest alone a student learns only what both knew (measured: experiment
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.data.corpus import corpus_in_memory
+from ulmfit_jax.data.corpus import corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.ngrams import ngram_log_probabilities
+from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.processes import is_first
+from ulmfit_jax.training.run_configuration import write_atomically
 
 
 def pseudo_labelled(
@@ -29,6 +34,7 @@ def pseudo_labelled(
     seed: int,
     devices: Devices,
     precision: str = "float32",
+    kept: Path | None = None,
 ) -> TextDataset:
     """Texts with the labels that two teachers give them together.
 
@@ -40,19 +46,46 @@ def pseudo_labelled(
         seed: of the draw.
         devices: to predict on.
         precision: of the classifier's products; see `Predictor`.
+        kept: file that keeps the labels for the next start of the same run.
 
     Returns:
         The texts drawn, in their order, with labels.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
     chosen = [texts[i] for i in drawn]
-    unlabelled, known = (corpus_in_memory(texts, teacher.tokenizer) for texts in (chosen, labelled.texts))
+    made_from: list[str | None] = [
+        parameters_fingerprint(teacher.parameters),
+        teacher.tokenizer.fingerprint(),
+        precision,
+    ]
+    made_from += [texts_fingerprint(part) for part in (labelled.texts, labelled.labels or (), chosen)]
+    classes = _read(kept, made_from) if kept else None
+    if classes is None:
+        classes = _joint_labels(teacher, labelled, chosen, devices, precision)
+        if kept and is_first():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(kept, json.dumps({"made_from": made_from, "classes": classes.tolist()}))
+    return TextDataset(chosen, [teacher.labels[k] for k in classes], "the texts labelled by machine")
+
+
+def _joint_labels(
+    teacher: Artifact, labelled: TextDataset, texts: Sequence[str], devices: Devices, precision: str
+) -> np.ndarray:
+    """The class of each text by the classifier and the n-grams together, `[texts]` int64."""
+    unlabelled, known = (corpus_in_memory(texts, teacher.tokenizer) for texts in (texts, labelled.texts))
     of_network = Predictor(teacher, devices, precision).log_probabilities(unlabelled)
     classes = label_indices(labelled, teacher.labels)
     of_ngrams = ngram_log_probabilities(list(known), classes, list(unlabelled), len(teacher.labels))
-    scores = joint_scores([of_network, of_ngrams])
-    labels = [teacher.labels[k] for k in scores.argmax(axis=1)]
-    return TextDataset(chosen, labels, "the texts labelled by machine")
+    return joint_scores([of_network, of_ngrams]).argmax(axis=1)
+
+
+def _read(file: Path, made_from: list[str | None]) -> np.ndarray | None:
+    """The classes that were kept, unless they were made from something else."""
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        return np.array(content["classes"], np.int64) if content["made_from"] == made_from else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def joint_scores(views: Sequence[np.ndarray]) -> np.ndarray:

@@ -21,6 +21,7 @@ from ulmfit_jax.data.lists import label_list, text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.estimator import Estimator
 from ulmfit_jax.inference.encode import encoded
+from ulmfit_jax.inference.explain import Explainer, Explanation
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
@@ -116,6 +117,7 @@ class TextClassifier(Answers, Estimator):
         self.seed, self.devices, self.verbose = seed, devices, verbose
         self._artifact: Artifact | None = None
         self._predictor: Predictor | None = None
+        self._explainer: Explainer | None = None
         self.history_: list[dict[str, Any]] = []
         self.seconds_: dict[str, float] = {}
 
@@ -152,8 +154,8 @@ class TextClassifier(Answers, Estimator):
         started = time.monotonic()
         start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
         middle = time.monotonic()
-        self._artifact, history = fit_classifier(start, data, classes, options, folder, workers)
-        self._predictor = None
+        artifact, history = fit_classifier(start, data, classes, options, folder, workers)
+        self._keep(artifact)
         self.history_ = [*lm_history, *history]
         self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
         if self.self_training:
@@ -178,12 +180,17 @@ class TextClassifier(Answers, Estimator):
             self.seed,
             Devices(self.devices),
             chosen_precision(options.precision),
+            folder and folder / "pseudo_labels.json",
         )
         classes = self.artifact.labels
-        self._artifact, history = fit_classifier(self.artifact, data, classes, options, folder, workers, pseudo)
-        self._predictor = None
+        artifact, history = fit_classifier(self.artifact, data, classes, options, folder, workers, pseudo)
+        self._keep(artifact)
         self.history_ += history
         self.seconds_["self_training"] = time.monotonic() - started
+
+    def _keep(self, artifact: Artifact) -> None:
+        """From now on this classifier answers."""
+        self._artifact, self._predictor, self._explainer = artifact, None, None
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is a trained classifier to predict with."""
@@ -215,6 +222,22 @@ class TextClassifier(Answers, Estimator):
         documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), self.artifact.tokenizer)
         probabilities = np.exp(self._predictor.log_probabilities(documents).astype(np.float64))
         return (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def explain(self, text: str, label: str | None = None, method: str = "gradient") -> Explanation:
+        """Which words of `text` speak for the class `label`, by default the most probable one.
+
+        Args:
+            text: a document.
+            label: a class.
+            method: `gradient` (two passes, whatever the length) or `leave_out` (a pass for each word); see
+                `ulmfit_jax.inference.explain`.
+
+        Raises:
+            ConfigError: there is no such method or class.
+        """
+        if self._explainer is None:
+            self._explainer = Explainer(self.artifact)
+        return self._explainer.explain(text, label, method)
 
     def encode(self, texts: Texts | str) -> np.ndarray:
         """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32.

@@ -17,7 +17,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import ulmfit_jax
-from ulmfit_jax.cli import ensemble, evaluate, export_fastai, generate, import_fastai, predict, pretrain, show, train
+from ulmfit_jax.cli import (
+    ensemble,
+    evaluate,
+    explain,
+    export_fastai,
+    generate,
+    import_fastai,
+    predict,
+    pretrain,
+    show,
+    train,
+)
 from ulmfit_jax.cli.console import quiet_libraries
 from ulmfit_jax.errors import UlmfitError
 
@@ -25,6 +36,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "explain": explain,
     "ensemble": ensemble,
     "generate": generate,
     "pretrain": pretrain,

@@ -49,11 +49,12 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.ensemble import load_classifier
 
     model = load_classifier(options.model, devices=options.devices)
-    for texts in _batches(_texts(options)):
+    for texts in _batches(texts_of(options)):
         _answer(model, texts)
 
 
-def _texts(options: argparse.Namespace) -> Iterable[str]:
+def texts_of(options: argparse.Namespace) -> Iterable[str]:
+    """The texts that `predict` and `explain` are given, lazily."""
     from ulmfit_jax.data import TextStream
     from ulmfit_jax.data.lines import data_suffix, decode_lines, read_lines
 

@@ -1,0 +1,111 @@
+"""Importances against finite differences, against predictions without the word, and against what was taught."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reviews import BAD, GOOD, reviews
+from ulmfit_jax import ConfigError, TextClassifier
+from ulmfit_jax.inference.coloured import strongest, to_html, to_terminal
+from ulmfit_jax.inference.explain import METHODS, Explanation
+
+TEXT = "12 days with it. The kettle was lovely. The novel was splendid."
+
+
+@pytest.fixture(scope="module")
+def trained() -> TextClassifier:
+    texts, labels = reviews(120)
+    options = {"lm_epochs": 0, "epochs": (1, 0, 0, 10), "learning_rate": 0.2, "batch_size": 16, "bptt": 8}
+    return TextClassifier(None, "tiny", devices=1, **options).fit(texts, labels)
+
+
+@pytest.fixture(params=[False, True], ids=["forwards", "backwards"])
+def model(trained: TextClassifier, request: pytest.FixtureRequest) -> TextClassifier:
+    return changed(trained, backwards=request.param)
+
+
+def changed(model: TextClassifier, **fields: Any) -> TextClassifier:
+    """The same classifier but for these fields of its artefact."""
+    other = TextClassifier(devices=1)
+    other._keep(dataclasses.replace(model.artifact, **fields))
+    return other
+
+
+def lead(model: TextClassifier, text: str, label: str) -> float:
+    """Log odds of a label."""
+    probability = model.predict_proba(text)[0].astype(np.float64)[model.classes_.tolist().index(label)]
+    return float(np.log(probability / (1 - probability)))
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT * 4, "kettle"], ids=["short", "many chunks", "one word"])
+def test_gradient_is_the_slope_in_the_embeddings(model: TextClassifier, text: str) -> None:
+    """All embeddings longer by a small share change the lead by that share of the sum of the importances."""
+    explanation = model.explain(text, "good")
+    artifact = model.artifact
+    moved = {}
+    for sign in (-1, 1):
+        encoder = artifact.parameters["encoder"]
+        embedding = encoder["embedding"].copy()
+        bos = int(artifact.tokenizer.encode(text)[0])
+        start = embedding[bos].copy()
+        embedding *= 1 + sign * 0.02
+        embedding[bos] = start  # belongs to no word
+        parameters = {**artifact.parameters, "encoder": {**encoder, "embedding": embedding}}
+        moved[sign] = lead(changed(model, parameters=parameters), text, "good")
+    assert explanation.importances.sum() == pytest.approx((moved[1] - moved[-1]) / 0.04, rel=0.02, abs=2e-3)
+
+
+def test_left_out_words_cost_what_predictions_say(model: TextClassifier) -> None:
+    text = "The kettle was lovely and the bus was gloomy"
+    explanation = model.explain(text, "bad", "leave_out")
+    words = text.split()
+    assert [word.lower() for word in explanation.words] == [word.lower() for word in words]
+    for number in (1, 3, 5, 8):
+        without = " ".join(words[:number] + words[number + 1 :])
+        expected = lead(model, text, "bad") - lead(model, without, "bad")
+        assert explanation.importances[number] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_adjectives_decide(trained: TextClassifier, method: str) -> None:
+    adjectives, others = [], []
+    for text, label in zip(*reviews(20, seed=3), strict=True):
+        explanation = trained.explain(text, method=method)
+        assert explanation.label == label
+        assert explanation.probability == pytest.approx(trained.predict_proba(text).max(), abs=1e-5)
+        for word, importance in zip(explanation.words, explanation.importances, strict=True):
+            (adjectives if word.strip(".") in (*GOOD, *BAD) else others).append(importance)
+        against = trained.explain(text, "good" if label == "bad" else "bad", method)
+        np.testing.assert_allclose(against.importances, -explanation.importances, atol=1e-3)
+    assert len(adjectives) >= 40
+    assert np.mean(adjectives) > 5 * abs(np.mean(others))
+
+
+def test_a_text_without_words_has_nothing_to_explain(model: TextClassifier) -> None:
+    for method in METHODS:
+        explanation = model.explain("", method=method)
+        assert explanation.words == ()
+        assert explanation.importances.shape == (0,)
+        assert to_html(explanation) == to_terminal(explanation) == ""
+
+
+def test_unknown_methods_and_labels_are_refused(model: TextClassifier) -> None:
+    with pytest.raises(ConfigError, match="method is 'magic': choose one of gradient, leave_out"):
+        model.explain(TEXT, method="magic")
+    with pytest.raises(ConfigError, match="label is 'ugly', but the classes are bad, good"):
+        model.explain(TEXT, "ugly")
+
+
+def test_colours_say_for_and_against() -> None:
+    explanation = Explanation(("<b>", "bad", "of"), np.array([2.0, -1.0, 0.01], np.float32), "good", 0.9, "gradient")
+    assert to_html(explanation) == (
+        '<span title="+2.000" style="background: rgba(33, 102, 172, 0.75)">&lt;b&gt;</span> '
+        '<span title="-1.000" style="background: rgba(217, 115, 4, 0.38)">bad</span> '
+        '<span title="+0.010">of</span>'
+    )
+    assert to_terminal(explanation) == ("\x1b[97;48;2;33;102;172m<b>\x1b[0m \x1b[30;48;2;236;185;130mbad\x1b[0m of")
+    assert strongest(explanation) == ([("<b>", 2.0), ("of", pytest.approx(0.01))], [("bad", -1.0)])

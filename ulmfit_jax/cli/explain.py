@@ -1,0 +1,82 @@
+"""`ulmfit explain`: which words a classifier decides by."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from ulmfit_jax.cli.arguments import add_reading_options
+from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.predict import texts_of
+
+if TYPE_CHECKING:
+    from ulmfit_jax.inference.explain import Explanation
+
+SUMMARY = "show which words a classifier decides by"
+
+DESCRIPTION = """\
+For each text, print the label, its probability, the text, and the words that speak most for the label and against it.
+On a terminal the words are coloured: blue speaks for the label, orange against it.
+
+An importance is measured on the label's log odds: the slope in the word's embedding times the embedding (gradient, two
+passes over the text), or what the log odds lose when the word is left out (leave-out, one pass for each word).
+
+FILE is what `ulmfit predict` takes; without FILE, lines are read from standard input.
+"""
+
+EXAMPLES = """\
+examples:
+  echo "What a lovely surprise." | ulmfit explain run
+  ulmfit explain run letters.txt --label complaint --method leave-out
+  ulmfit explain run reviews.csv --text-column body --json > words.jsonl
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ulmfit explain`."""
+    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
+    parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
+    parser.add_argument(
+        "--method", choices=("gradient", "leave-out"), default="gradient", help="default: %(default)s; see above"
+    )
+    parser.add_argument("--label", metavar="L", help="the label to explain; default: the most probable one")
+    parser.add_argument(
+        "--json", action="store_true", help="a line of JSON for each text: text, label, probability, words"
+    )
+    add_reading_options(parser, labels=False)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load, then explain text after text."""
+    from ulmfit_jax.text_classifier import TextClassifier
+
+    model = TextClassifier.load(options.model, devices=1)
+    for text in texts_of(options):
+        explanation = model.explain(text, options.label, options.method.replace("-", "_"))
+        if options.json:
+            show_json(_as_json(text, explanation))
+        else:
+            show(_for_people(explanation))
+        sys.stdout.flush()
+
+
+def _as_json(text: str, explanation: Explanation) -> dict[str, object]:
+    pairs = zip(explanation.words, explanation.importances.tolist(), strict=True)
+    return {
+        "text": text,
+        "label": explanation.label,
+        "probability": explanation.probability,
+        "words": [{"word": word, "importance": importance} for word, importance in pairs],
+    }
+
+
+def _for_people(explanation: Explanation) -> str:
+    from ulmfit_jax.inference.coloured import strongest, to_terminal
+
+    text = to_terminal(explanation) if sys.stdout.isatty() else " ".join(explanation.words)
+    lines = [f"{explanation.label} {explanation.probability:.3f}", f"  {text}"]
+    for name, words in zip(("for", "against"), strongest(explanation), strict=True):
+        if words:
+            lines.append(f"  {name}: " + ", ".join(f"{word} {importance:+.2f}" for word, importance in words))
+    return "\n".join(lines)

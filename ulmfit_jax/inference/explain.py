@@ -1,0 +1,133 @@
+"""Which words of a text speak for a class: gradient times embedding, and leaving words out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.data.batches import DocumentBatches, chunk_buckets
+from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.inference.predict import Predictor
+from ulmfit_jax.nn.documents import MAX_LENGTH
+from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.text.grouping import word_groups
+from ulmfit_jax.text.rules import PAD_ID
+from ulmfit_jax.training.classifier import classifier_definition
+from ulmfit_jax.training.mapping import Devices
+
+METHODS = ("gradient", "leave_out")
+
+_FIRST_ROW = PAD_ID + 1
+"""Rows of a document's own embedding table before that of its first token, so that none is padding."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How much each word of a text speaks for a class.
+
+    Attributes:
+        words: the words of the text, as its tokens show them; none for a text without words.
+        importances: one for each word, `[words]` float32: above 0 it speaks for the class, below against it. Measured
+            on the class's lead, its log odds against the other classes together: the lead's slope in the embeddings of
+            the word's tokens, times these (`gradient`), or what the lead loses when the word is left out (`leave_out`).
+        label: the class.
+        probability: of the class, from 0 to 1.
+        method: `gradient` or `leave_out`.
+    """
+
+    words: tuple[str, ...]
+    importances: np.ndarray
+    label: str
+    probability: float
+    method: str
+
+
+class Explainer:
+    """Explains answers of a classifier.
+
+    The gradient costs two passes over the text whatever its length, and sees each word in small steps of its embedding;
+    leaving words out costs a pass for each word, and sees what really happens without it.
+    """
+
+    def __init__(self, artifact: Artifact, predictor: Predictor | None = None):
+        """Bind a classifier; `predictor` is one that is bound to it already.
+
+        Raises:
+            ArtifactError: the model is not a classifier.
+        """
+        self._artifact = artifact
+        self._predictor = predictor or Predictor(artifact, Devices(1))
+        self._bptt = int(artifact.settings.get("bptt", 72))
+        self._max_length = int(artifact.settings.get("max_length", MAX_LENGTH))
+        assert artifact.head is not None  # or there were no predictor
+        definition = classifier_definition(artifact.architecture, artifact.head)
+
+        def lead(table: jax.Array, tokens: jax.Array, lengths: jax.Array, target: jax.Array) -> jax.Array:
+            parameters: Tree = {
+                **artifact.parameters,
+                "encoder": {**artifact.parameters["encoder"], "embedding": table},
+            }
+            network = definition.bind(parameters, artifact.statistics)
+            scores = network.scores(tokens, lengths, self._max_length)[0]
+            others = jnp.where(jnp.arange(scores.shape[0]) == target, -jnp.inf, scores)
+            return scores[target] - jax.nn.logsumexp(others)
+
+        self._slope: Any = jax.jit(jax.grad(lead))
+
+    def explain(self, text: str, label: str | None = None, method: str = "gradient") -> Explanation:
+        """Importance of each word of `text` for the class `label`, by default the most probable one.
+
+        Raises:
+            ConfigError: there is no such method or class.
+        """
+        if method not in METHODS:
+            raise ConfigError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
+        labels = list(self._artifact.labels)
+        if label is not None and label not in labels:
+            raise ConfigError(f"label is {label!r}, but the classes are {', '.join(labels)}")
+        ids = self._artifact.tokenizer.encode(text)
+        groups = word_groups(self._artifact.tokenizer, ids)
+        whole = self._predictor.log_probabilities(Corpus.from_arrays([ids]))[0]
+        target = int(whole.argmax()) if label is None else labels.index(label)
+        positions = [group for _, group in groups]
+        importances = (self._gradient if method == "gradient" else self._left_out)(ids, positions, target, whole)
+        return Explanation(
+            tuple(word for word, _ in groups), importances, labels[target], float(np.exp(whole[target])), method
+        )
+
+    def _gradient(self, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray) -> np.ndarray:
+        """Every position gets a row of its own in the embedding table, so that the table's gradient tells them apart.
+
+        Up to `max_length` tokens the document is one chunk, or gradients would end at the chunks' borders.
+        """
+        embedding = np.asarray(self._artifact.parameters["encoder"]["embedding"])
+        chunks = next(count for count in chunk_buckets(-(-len(ids) // self._bptt)) if count * self._bptt >= len(ids))
+        bptt = self._bptt
+        if len(ids) <= self._max_length // bptt * bptt:
+            bptt, chunks = min(bptt * chunks, self._max_length // bptt * bptt), 1
+        table = np.zeros((_FIRST_ROW + bptt * chunks, embedding.shape[1]), np.float32)
+        table[_FIRST_ROW : _FIRST_ROW + len(ids)] = embedding[ids]
+        rows = Corpus.from_arrays([np.arange(len(ids), dtype=np.int32) + _FIRST_ROW])
+        batch = next(DocumentBatches(rows, None, 1, bptt, self._artifact.backwards).evaluation())
+        slope = np.asarray(self._slope(table, batch.tokens, batch.lengths, target))
+        products = (slope * table).sum(axis=1)[_FIRST_ROW:]
+        return np.array([products[word].sum() for word in words], np.float32)
+
+    def _left_out(self, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray) -> np.ndarray:
+        if not words:
+            return np.zeros(0, np.float32)
+        without = Corpus.from_arrays([np.delete(ids, word) for word in words])
+        leads = _leads(self._predictor.log_probabilities(without), target)
+        return (_leads(whole[None], target) - leads).astype(np.float32)
+
+
+def _leads(log_probabilities: np.ndarray, target: int) -> np.ndarray:
+    """Log odds of a class, `[documents]` float64."""
+    others = np.delete(log_probabilities.astype(np.float64), target, axis=1)
+    return log_probabilities[:, target] - np.logaddexp.reduce(others, axis=1)
