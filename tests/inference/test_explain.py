@@ -18,14 +18,14 @@ TEXT = "12 days with it. The kettle was lovely. The novel was splendid."
 
 @pytest.fixture(scope="module")
 def trained() -> TextClassifier:
-    texts, labels = reviews(120)
-    options = {"lm_epochs": 0, "epochs": (1, 0, 0, 10), "learning_rate": 0.2, "batch_size": 16, "bptt": 8}
+    texts, labels = reviews(200)
+    options = {"lm_epochs": 2, "epochs": (1, 0, 0, 10), "learning_rate": 0.2, "batch_size": 16}
     return TextClassifier(None, "tiny", devices=1, **options).fit(texts, labels)
 
 
 @pytest.fixture(params=[False, True], ids=["forwards", "backwards"])
 def model(trained: TextClassifier, request: pytest.FixtureRequest) -> TextClassifier:
-    return changed(trained, backwards=request.param)
+    return changed(trained, backwards=request.param, settings={"bptt": 8, "max_length": 1440})
 
 
 def changed(model: TextClassifier, **fields: Any) -> TextClassifier:
@@ -52,11 +52,11 @@ def test_gradient_is_the_slope_in_the_embeddings(model: TextClassifier, text: st
         embedding = encoder["embedding"].copy()
         bos = int(artifact.tokenizer.encode(text)[0])
         start = embedding[bos].copy()
-        embedding *= 1 + sign * 0.02
+        embedding *= 1 + sign * 0.003
         embedding[bos] = start  # belongs to no word
         parameters = {**artifact.parameters, "encoder": {**encoder, "embedding": embedding}}
         moved[sign] = lead(changed(model, parameters=parameters), text, "good")
-    assert explanation.importances.sum() == pytest.approx((moved[1] - moved[-1]) / 0.04, rel=0.02, abs=2e-3)
+    assert explanation.importances.sum() == pytest.approx((moved[1] - moved[-1]) / 0.006, rel=0.03, abs=3e-3)
 
 
 def test_left_out_words_cost_what_predictions_say(model: TextClassifier) -> None:
@@ -74,9 +74,10 @@ def test_left_out_words_cost_what_predictions_say(model: TextClassifier) -> None
 def test_the_adjectives_decide(trained: TextClassifier, method: str) -> None:
     adjectives, others = [], []
     for text, label in zip(*reviews(20, seed=3), strict=True):
-        explanation = trained.explain(text, method=method)
-        assert explanation.label == label
-        assert explanation.probability == pytest.approx(trained.predict_proba(text).max(), abs=1e-5)
+        believed = trained.explain(text, method=method)
+        assert believed.label == trained.predict(text)
+        assert believed.probability == pytest.approx(trained.predict_proba(text).max(), abs=1e-5)
+        explanation = trained.explain(text, label, method)
         for word, importance in zip(explanation.words, explanation.importances, strict=True):
             (adjectives if word.strip(".") in (*GOOD, *BAD) else others).append(importance)
         against = trained.explain(text, "good" if label == "bad" else "bad", method)
