@@ -59,7 +59,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lm-drop-mult", type=float, help="scales the language model's dropouts")
     parser.add_argument("--lm-learning-rate", type=float, help="peak rate of its fine-tuning")
     parser.add_argument(
-        "--self-training", type=int, default=0, help="(d): reviews that (c) labels for another classifier"
+        "--self-training",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="(d): reviews that (c) labels to learn on from; several numbers are several rounds",
     )
     parser.add_argument(
         "--validation-fraction",
@@ -173,14 +178,14 @@ class Experiment:
         return model
 
     def classifier(
-        self, pretrained: str | LanguageModel | None, preset: str | None, self_training: int = 0
+        self, pretrained: str | LanguageModel | None, preset: str | None, self_training: Sequence[int] = ()
     ) -> TextClassifier:
         """A classifier that takes its encoder as it is."""
         return TextClassifier(
             pretrained,
             preset,
             lm_epochs=0,
-            self_training=self_training,
+            self_training=self_training or 0,
             validation_fraction=self.options.validation_fraction,
             precision=self.options.precision,
             seed=self.options.seed,

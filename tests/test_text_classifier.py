@@ -12,7 +12,7 @@ import pytest
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier, self_training
 from ulmfit_jax.data.lists import label_list
-from ulmfit_jax.self_training import joint_scores
+from ulmfit_jax.self_training import drawn_rounds, joint_scores
 
 OPTIONS = {
     "preset": "tiny",
@@ -67,16 +67,16 @@ def test_the_history_has_every_epoch_of_every_stage(trained):
 def test_self_training_goes_on_with_texts_that_the_classifier_labels(tmp_path, monkeypatch):
     texts, labels = reviews(120)
     more = reviews(200, seed=5)[0]
-    options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 4), "self_training": 100}
+    options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 4), "self_training": (100, 60)}
     model = TextClassifier(None, **options)
     model.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
     stages = [row["stage"] for row in model.history_]
-    assert stages[1:] == ["head"] + ["all layers"] * 4 + ["self-training"] * 4
+    assert stages[1:] == ["head"] + ["all layers"] * 4 + ["self-training"] * 8
     card = model.artifact.provenance
-    assert card["stages"] == ["head, 1 epochs", "all layers, 4 epochs", "self-training, 4 epochs"]
-    assert card["training"]["pseudo_labelled_documents"] == 100
+    assert card["stages"] == ["head, 1 epochs", "all layers, 4 epochs", *["self-training, 4 epochs"] * 2]
+    assert card["training"]["pseudo_labelled_documents"] == 160
     assert "stages" in card["language_model"]
-    assert set(model.seconds_) == {"language_model", "classifier", "self_training"}
+    assert set(model.seconds_) == {"language_model", "classifier", "self_training", "self_training_2"}
     first = TextClassifier(None, **{**options, "self_training": 0})
     first.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
     assert not np.allclose(first.predict_proba(more), model.predict_proba(more), atol=1e-3)
@@ -86,11 +86,24 @@ def test_self_training_goes_on_with_texts_that_the_classifier_labels(tmp_path, m
     np.testing.assert_array_equal(again.predict_proba(more), model.predict_proba(more))
 
 
+def test_rounds_of_self_training_share_no_text():
+    texts = [f"text {number}" for number in range(50)]
+    first, second = drawn_rounds(texts, (30, 15), 0)
+    assert (len(set(first)), len(set(second)), len({*first, *second})) == (30, 15, 45)
+    assert first == sorted(first, key=texts.index)
+    assert drawn_rounds(texts, (30,), 0) == [first]
+    assert drawn_rounds(texts, (80,), 0) == [texts]
+    with pytest.raises(ConfigError, match="asks for 30 \\+ 21 texts, but there are 50"):
+        drawn_rounds(texts, (30, 21), 0)
+
+
 def test_self_training_needs_texts_without_labels():
     with pytest.raises(ConfigError, match="unlabeled"):
         TextClassifier(None, **OPTIONS, self_training=100).fit(*reviews(120))
     with pytest.raises(ConfigError, match="self_training is -1"):
         TextClassifier(None, **OPTIONS, self_training=-1).fit(*reviews(120), unlabeled=reviews(60, seed=5)[0])
+    with pytest.raises(ConfigError, match="it counts the texts of each round"):
+        TextClassifier(None, **OPTIONS, self_training=(50, 0)).fit(*reviews(120), unlabeled=reviews(60, seed=5)[0])
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), " "])

@@ -96,23 +96,24 @@ def fit_classifier(
     options: ClassifierOptions,
     folder: Path | None,
     workers: int,
-    pseudo: TextDataset | None = None,
+    more: tuple[str, TextDataset] | None = None,
 ) -> tuple[Artifact, list[dict[str, Any]]]:
     """Train a classifier on the encoder of `start`, or go on with a classifier.
 
     Args:
-        start: from `fine_tuned_language_model`; with `pseudo`, the classifier that goes on.
+        start: from `fine_tuned_language_model`; with `more`, the classifier that goes on.
         data: labelled texts.
         classes: names of the classes, in the order of the outputs.
         options: see `TextClassifier`.
         folder: the run folder, or None.
         workers: processes that tokenise.
-        pseudo: more texts to train on, labelled by machine (`ulmfit_jax.self_training`).
+        more: a round of self-training: its name, and more texts to train on, labelled by machine.
 
     Returns:
         The trained classifier and its rows of the table of epochs.
     """
     rows, held_out = _split(data, options)
+    name, pseudo = more or ("classifier", None)
     if pseudo is not None:
         rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
         data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
@@ -154,7 +155,7 @@ def fit_classifier(
     }
     context = RunContext(
         Devices(options.devices),
-        RunFolder(folder / ("classifier" if pseudo is None else "self_training"), config) if folder else None,
+        RunFolder(folder / name, config) if folder else None,
         LoopOptions(keep_best=options.keep_best, patience=options.patience, skip_nonfinite=options.skip_nonfinite),
         ConsoleProgress() if options.verbose and is_first() else None,
     )
@@ -223,11 +224,15 @@ def _provenance(
     start: Artifact, options: ClassifierOptions, config: dict[str, Any], history: list[dict[str, Any]]
 ) -> dict[str, Any]:
     last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
-    before = start.provenance if start.kind == "classifier" else {"stages": [], "language_model": start.provenance}
+    before: dict[str, Any] = {"stages": [], "language_model": start.provenance}
+    if start.kind == "classifier":
+        before = start.provenance
+    training = {name: config[name] for name in _COUNTS} | config["settings"]
+    training["pseudo_labelled_documents"] += before.get("training", {}).get("pseudo_labelled_documents", 0)
     return {
         "trained_from": options.start_name,
         "recipe": options.recipe,
-        "training": {name: config[name] for name in _COUNTS} | config["settings"],
+        "training": training,
         "stages": [*before["stages"], *(f"{stage['name']}, {stage['epochs']} epochs" for stage in config["stages"])],
         "language_model": before["language_model"],
         "last_epoch": last,

@@ -32,7 +32,7 @@ class ClassifierOptions:
     label_smoothing: float
     weight_decay: float
     validation_fraction: float
-    self_training: int
+    self_training: int | Sequence[int]
     cache_frozen: bool
     keep_best: bool
     patience: int | None
@@ -47,13 +47,22 @@ class ClassifierOptions:
     def __post_init__(self) -> None:
         if self.pretrained is not None and self.preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        if self.self_training < 0:
+        if not isinstance(self.self_training, int) and min(self.self_training, default=0) < 1:
+            raise ConfigError(f"self_training is {self.self_training}: it counts the texts of each round, at least one")
+        if isinstance(self.self_training, int) and self.self_training < 0:
             raise ConfigError(f"self_training is {self.self_training}: it counts texts, 0 for none")
         check_precision(self.precision)
         CLASSIFIER_DROPOUTS.scaled(self.drop_mult)  # in range, or refused
         LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.lm_drop_mult is None else self.lm_drop_mult)
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
+
+    @property
+    def rounds(self) -> tuple[int, ...]:
+        """Texts of each round of self-training, none without it."""
+        if isinstance(self.self_training, int):
+            return (self.self_training,) if self.self_training else ()
+        return tuple(self.self_training)
 
     @property
     def start_name(self) -> str:

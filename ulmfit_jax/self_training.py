@@ -3,7 +3,8 @@
 Where labels are few and text is plenty, two models learn from the labels, the ULMFiT classifier and a linear one over
 n-grams of its tokens (`ulmfit_jax.ngrams`). They look at a text in different ways, so that together they are wrong less
 often than either (co-training, Blum & Mitchell 1998; pseudo-labels, Lee 2013). All labels count, the unsure ones too:
-with the surest alone a student learns only what both knew (measured: experiments/README.md).
+with the surest alone a student learns only what both knew (measured: experiments/README.md). A second round starts from
+a better classifier and reads other texts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.data.corpus import corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.ngrams import ngram_log_probabilities
 from ulmfit_jax.nn.parameters import parameters_fingerprint
@@ -26,12 +28,27 @@ from ulmfit_jax.training.processes import is_first
 from ulmfit_jax.training.run_configuration import write_atomically
 
 
+def drawn_rounds(texts: Sequence[str], rounds: Sequence[int], seed: int) -> list[list[str]]:
+    """The texts of each round: no text in two of them, each round's in the order of `texts`.
+
+    A single round may ask for more than there are and gets all.
+
+    Raises:
+        ConfigError: there are too few for several rounds.
+    """
+    if len(rounds) > 1 and sum(rounds) > len(texts):
+        raise ConfigError(
+            f"self_training asks for {' + '.join(map(str, rounds))} texts, but there are {len(texts)} without labels"
+        )
+    order = np.random.default_rng(seed).permutation(len(texts))
+    ends = np.cumsum(rounds, dtype=np.int64)
+    return [[texts[i] for i in np.sort(order[end - count : end])] for count, end in zip(rounds, ends, strict=True)]
+
+
 def pseudo_labelled(
     teacher: Artifact,
     labelled: TextDataset,
     texts: Sequence[str],
-    count: int,
-    seed: int,
     devices: Devices,
     precision: str = "float32",
     kept: Path | None = None,
@@ -42,30 +59,23 @@ def pseudo_labelled(
         teacher: a classifier trained on `labelled`.
         labelled: what the bag of n-grams learns from.
         texts: documents without labels.
-        count: how many of them to label, drawn from `seed`; all if there are fewer.
-        seed: of the draw.
         devices: to predict on.
         precision: of the classifier's products; see `Predictor`.
         kept: file that keeps the labels for the next start of the same run.
-
-    Returns:
-        The texts drawn, in their order, with labels.
     """
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
-    chosen = [texts[i] for i in drawn]
     made_from: list[str | None] = [
         parameters_fingerprint(teacher.parameters),
         teacher.tokenizer.fingerprint(),
         precision,
     ]
-    made_from += [texts_fingerprint(part) for part in (labelled.texts, labelled.labels or (), chosen)]
+    made_from += [texts_fingerprint(part) for part in (labelled.texts, labelled.labels or (), texts)]
     classes = _read(kept, made_from) if kept else None
     if classes is None:
-        classes = _joint_labels(teacher, labelled, chosen, devices, precision)
+        classes = _joint_labels(teacher, labelled, texts, devices, precision)
         if kept and is_first():
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(kept, json.dumps({"made_from": made_from, "classes": classes.tolist()}))
-    return TextDataset(chosen, [teacher.labels[k] for k in classes], "the texts labelled by machine")
+    return TextDataset(texts, [teacher.labels[k] for k in classes], "the texts labelled by machine")
 
 
 def _joint_labels(

@@ -27,7 +27,7 @@ from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.pretrained import model_folder
-from ulmfit_jax.self_training import pseudo_labelled
+from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -57,7 +57,7 @@ class TextClassifier(Answers, Estimator):
         label_smoothing: float = 0.0,
         weight_decay: float = 0.01,
         validation_fraction: float = 0.1,
-        self_training: int = 0,
+        self_training: int | Sequence[int] = 0,
         cache_frozen: bool = False,
         keep_best: bool = False,
         patience: int | None = None,
@@ -91,7 +91,8 @@ class TextClassifier(Answers, Estimator):
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
                 everything and measures nothing.
             self_training: how many of the unlabelled texts the trained classifier labels together with n-grams, to go
-                on learning from all of them (`ulmfit_jax.self_training`). 0: none.
+                on learning from all of them (`ulmfit_jax.self_training`); several numbers are several rounds, each with
+                other texts and labels of the classifier of the round before. 0: none.
             cache_frozen: in stages that train the head alone, compute the documents' vectors once, with the encoder's
                 dropout off, and train on these: epochs after the first take seconds.
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
@@ -148,8 +149,9 @@ class TextClassifier(Answers, Estimator):
         classes = check_labels(data)
         check_plan(options, data)
         more = text_list([] if unlabeled is None else unlabeled)
-        if self.self_training and not more:
+        if options.rounds and not more:
             raise ConfigError("self_training needs texts without labels: give them as unlabeled")
+        rounds = drawn_rounds(more, options.rounds, self.seed)
         folder = Path(run_dir) if run_dir is not None else None
         started = time.monotonic()
         start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
@@ -158,35 +160,37 @@ class TextClassifier(Answers, Estimator):
         self._keep(artifact)
         self.history_ = [*lm_history, *history]
         self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
-        if self.self_training:
-            self._go_on(data, more, options, folder, workers)
+        for number, part in enumerate(rounds, 1):
+            self._go_on(data, part, number, options, folder, workers)
         return self
 
     def _go_on(
         self,
         data: TextDataset,
         texts: Texts,
+        number: int,
         options: ClassifierOptions,
         folder: Path | None,
         workers: int,
     ) -> None:
-        """Self-training: the classifier learns on, from texts that it labels together with n-grams."""
+        """A round of self-training: the classifier learns on, from texts that it labels together with n-grams."""
         started = time.monotonic()
+        name, labels_file = ("self_training", "pseudo_labels.json")
+        if number > 1:
+            name, labels_file = (f"self_training_{number}", f"pseudo_labels_{number}.json")
         pseudo = pseudo_labelled(
             self.artifact,
             training_part(data, options),
             texts,
-            options.self_training,
-            self.seed,
             Devices(self.devices),
             chosen_precision(options.precision),
-            folder and folder / "pseudo_labels.json",
+            folder and folder / labels_file,
         )
         classes = self.artifact.labels
-        artifact, history = fit_classifier(self.artifact, data, classes, options, folder, workers, pseudo)
+        artifact, history = fit_classifier(self.artifact, data, classes, options, folder, workers, (name, pseudo))
         self._keep(artifact)
         self.history_ += history
-        self.seconds_["self_training"] = time.monotonic() - started
+        self.seconds_[name] = time.monotonic() - started
 
     def _keep(self, artifact: Artifact) -> None:
         """From now on this classifier answers."""

@@ -105,11 +105,11 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--self-training",
-        type=whole_number(0),
+        type=_rounds,
         default=0,
-        metavar="N",
+        metavar="N[,N…]",
         help="let the classifier and n-grams label N texts of --unlabeled, and go on training on DATA and these; takes "
-        "as long as one epoch over them (default: %(default)s, no self-training)",
+        "as long as one epoch over them; several numbers are several rounds (default: %(default)s, no self-training)",
     )
     group.add_argument(
         "--cache-frozen",
@@ -143,6 +143,15 @@ def check_combinations(options: argparse.Namespace) -> None:
     if options.epochs is not None and four != (options.recipe == "gradual_unfreezing"):
         wanted = "one number, such as 4" if four else "four numbers, such as 1,1,1,2"
         raise ConfigError(f"--epochs does not fit --recipe {options.recipe}, which takes {wanted}")
+
+
+def _rounds(text: str) -> int | tuple[int, ...]:
+    """0, or the texts of each round."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts) or (len(parts) > 1 and not all(map(int, parts))):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of texts, nor several such as 20000,10000")
+    numbers = tuple(map(int, parts))
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _epochs(text: str) -> int | tuple[int, ...]:
