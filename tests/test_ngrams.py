@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ulmfit_jax.ngrams import ngram_log_probabilities
+from ulmfit_jax.ngrams import cross_validated_classes, ngram_log_probabilities
 
 
 def documents(count: int, seed: int) -> list[np.ndarray]:
@@ -58,3 +58,19 @@ def test_more_classes_of_which_one_has_no_label() -> None:
     odds = np.stack([dense(train, labels == label, others) for label in (0, 1, 3)], axis=1)
     expected = odds - np.log(np.exp(odds).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(found[:, [0, 1, 3]], expected, atol=1e-3)
+
+
+def test_cross_validation_has_not_seen_the_label_of_a_document() -> None:
+    """Each document has a token of its own, by which a model that has seen its label knows it."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(2, size=200)
+    unlearnable = [np.array([5, 6, 100 + number], np.int32) for number in range(200)]
+    found = cross_validated_classes(unlearnable, labels, 2)
+    assert 0.3 < (found == labels).mean() < 0.7
+    learnable = [np.array([5, 10 + label, 100 + number], np.int32) for number, label in enumerate(labels)]
+    assert (cross_validated_classes(learnable, labels, 2) == labels).all()
+
+
+def test_cross_validation_of_a_class_with_one_document() -> None:
+    texts = documents(9, 1)
+    assert set(cross_validated_classes(texts, [0] * 8 + [1], 2)) <= {0, 1}

@@ -39,12 +39,38 @@ def ngram_log_probabilities(
     labels = np.asarray(labels)
     known = np.unique(labels)
     result = np.full((len(others), n_classes), np.log(np.finfo(np.float32).tiny))
-    if len(known) == 2:
+    if len(known) == 1:
+        columns = np.zeros((len(others), 1))
+    elif len(known) == 2:
         scores = _scores(features, labels == known[1], other_features)
         columns = np.stack([np.zeros_like(scores), scores], axis=1)
     else:
         columns = np.stack([_scores(features, labels == label, other_features) for label in known], axis=1)
     result[:, known] = log_softmax(columns, axis=1)
+    return result
+
+
+def cross_validated_classes(
+    documents: Sequence[Ids], labels: Sequence[int] | np.ndarray, n_classes: int, *, folds: int = 5, seed: int = 0
+) -> np.ndarray:
+    """What such models say of documents whose own labels they have not seen, `[documents]` int64.
+
+    The documents of each class are spread over `folds` parts at random; each part is classified by a model of the
+    others.
+    """
+    labels = np.asarray(labels)
+    generator = np.random.default_rng(seed)
+    part = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        part[rows] = (generator.permutation(len(rows)) + generator.integers(folds)) % folds
+    result = np.zeros(len(labels), np.int64)
+    for number in np.unique(part):
+        inside, outside = np.flatnonzero(part == number), np.flatnonzero(part != number)
+        log_probabilities = ngram_log_probabilities(
+            [documents[int(i)] for i in outside], labels[outside], [documents[int(i)] for i in inside], n_classes
+        )
+        result[inside] = log_probabilities.argmax(axis=1)
     return result
 
 

@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.class_shares import shares_of_classes, with_shares
 from ulmfit_jax.data.corpus import corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.inference.predict import Predictor
-from ulmfit_jax.ngrams import ngram_log_probabilities
+from ulmfit_jax.ngrams import cross_validated_classes, ngram_log_probabilities
 from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import is_first
@@ -85,8 +86,11 @@ def _joint_labels(
     unlabelled, known = (corpus_in_memory(texts, teacher.tokenizer) for texts in (texts, labelled.texts))
     of_network = Predictor(teacher, devices, precision).log_probabilities(unlabelled)
     classes = label_indices(labelled, teacher.labels)
-    of_ngrams = ngram_log_probabilities(list(known), classes, list(unlabelled), len(teacher.labels))
-    return joint_scores([of_network, of_ngrams]).argmax(axis=1)
+    n_classes = len(teacher.labels)
+    of_ngrams = ngram_log_probabilities(list(known), classes, list(unlabelled), n_classes)
+    unseen = cross_validated_classes(list(known), classes, n_classes)
+    shares = shares_of_classes(classes, unseen, of_ngrams.argmax(axis=1), n_classes)
+    return with_shares(joint_scores([of_network, of_ngrams]), shares).argmax(axis=1)
 
 
 def _read(file: Path, made_from: list[str | None]) -> np.ndarray | None:
