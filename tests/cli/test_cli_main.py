@@ -92,7 +92,8 @@ def test_an_interrupted_training_says_how_to_go_on(
 def test_help_of_each_command_teaches_by_examples(name: str, ulmfit: Run) -> None:
     outcome = ulmfit(name, "--help")
     assert outcome.code == 0
-    assert f"examples:\n  {'echo' if name == 'predict' else f'ulmfit {name}'}" in outcome.out
+    first = "echo" if name in ("predict", "explain") else f"ulmfit {name}"
+    assert f"examples:\n  {first}" in outcome.out
 
 
 @pytest.mark.parametrize(
