@@ -16,6 +16,14 @@ from ulmfit_jax.errors import DataError
 Texts = Sequence[str]
 
 
+def evaluated(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """The figures of `Answers.evaluate` from probabilities `[documents, classes]` and indices of classes."""
+    accuracy = float((probabilities.argmax(axis=1) == truth).mean())
+    picked = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
+    loss = float(-np.log(picked).mean())
+    return {"accuracy": accuracy, "error": 1 - accuracy, "loss": loss, "n": len(truth)}
+
+
 class Answers(ABC):
     """Predictions and measures from `predict_proba` and `classes_`."""
 
@@ -42,12 +50,7 @@ class Answers(ABC):
         data = TextDataset(text_list(texts), label_list(labels), "the evaluation data")
         if not len(data):
             raise DataError("there are no texts to evaluate on: give at least one")
-        truth = label_indices(data, self.classes_.tolist())
-        probabilities = self.predict_proba(data.texts)
-        accuracy = float((probabilities.argmax(axis=1) == truth).mean())
-        picked = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
-        loss = float(-np.log(picked).mean())
-        return {"accuracy": accuracy, "error": 1 - accuracy, "loss": loss, "n": len(truth)}
+        return evaluated(self.predict_proba(data.texts), label_indices(data, self.classes_.tolist()))
 
     def score(self, texts: Texts, labels: Sequence[Any]) -> float:
         """Accuracy on labelled texts."""

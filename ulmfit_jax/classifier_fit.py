@@ -40,7 +40,7 @@ def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
     Raises:
         ConfigError, DataError: the split, the stages, the batch size or the devices cannot be had.
     """
-    rows, _ = _split(data, options)
+    rows, _ = _options_split(data, options)
     batch_size = options.batch_size or classifier_batch_size(len(rows))
     Devices(options.devices).check_batch(batch_size)
     _stages(options, len(rows), batch_size, n_groups=5)
@@ -112,7 +112,7 @@ def fit_classifier(
     Returns:
         The trained classifier and its rows of the table of epochs.
     """
-    rows, held_out = _split(data, options)
+    rows, held_out = _options_split(data, options)
     name, pseudo = more or ("classifier", None)
     if pseudo is not None:
         rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
@@ -200,14 +200,18 @@ def _pretrained(options: ClassifierOptions) -> Artifact | None:
 
 def training_part(data: TextDataset, options: ClassifierOptions) -> TextDataset:
     """What is left of `data` to train on when the documents to measure on are taken out."""
-    return data.select(_split(data, options)[0])
+    return data.select(_options_split(data, options)[0])
 
 
-def _split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows to measure on."""
-    if not options.validation_fraction:
+def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of `data` that are trained on, and those that measure each epoch: the share `fraction`, which may be 0."""
+    if not fraction:
         return np.arange(len(data)), np.zeros(0, np.int64)
-    return train_validation_split(data.texts, data.labels, fraction=options.validation_fraction, seed=options.seed)
+    return train_validation_split(data.texts, data.labels, fraction=fraction, seed=seed)
+
+
+def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:
+    return split_rows(data, options.validation_fraction, options.seed)
 
 
 def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_groups: int) -> list[Stage]:

@@ -37,6 +37,7 @@ def test_run_folder_holds_what_its_description_says(trained: Trained) -> None:
         "classifier",
         "tokens",
         "model",
+        "report.html",
         "report.json",
     }
     assert json.loads((trained.out / "config.json").read_text())["options"]["preset"] == "tiny"

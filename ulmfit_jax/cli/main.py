@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -105,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments cannot be parsed (code 2), or only help or the version was asked for (code 0).
     """
-    code = _run(build_parser().parse_args(arguments))
+    options = build_parser().parse_args(arguments)
+    options.command_line = shlex.join(["ulmfit", *(sys.argv[1:] if arguments is None else arguments)])
+    code = _run(options)
     if code and arguments is None:
         # What was computing when the command stopped still runs in XLA's threads, and some of them crash when the
         # interpreter is taken down. Everything that matters is on disk: states are committed before this line.

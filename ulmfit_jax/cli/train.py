@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import reading_options
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.processes import join_processes
+from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
 from ulmfit_jax.cli.results import as_text, measures
 from ulmfit_jax.cli.seeds import over_seeds, seed_runs, seeds_as_text
 from ulmfit_jax.cli.train_arguments import DESCRIPTION, EXAMPLES, SUMMARY, add_arguments, check_combinations
@@ -16,6 +16,7 @@ from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
+    from ulmfit_jax.report.facts import Answered
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -32,8 +33,6 @@ _DECISIVE = (
     "seed",
 )
 """Options that decide what is learnt, under their names in `TextClassifier`."""
-
-_BASELINE = "TF-IDF (1-2-grams) and logistic regression"
 
 
 def run(options: argparse.Namespace) -> None:
@@ -61,18 +60,23 @@ def run(options: argparse.Namespace) -> None:
 def _one_run(
     options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]
 ) -> dict[str, Any]:
-    """Train or go on in the folder `--out`, test once; returns the report."""
+    """Train or go on in the folder `--out`, test once, leave a page; returns the report."""
     training = TrainingRun(options.out, "train", _configuration(options, data, unlabeled))
+    has_page, answered = training.page.exists(), None
     report = training.finished_report()
     if report is None:
         with training.training(options):
             report = _train(options, data, unlabeled, training)
         training.write_report(report)
+        has_page = False
     if test is None:  # figures of an earlier start with --test are not claimed by this one
-        return {name: value for name, value in report.items() if name not in ("test", "baseline")}
-    if report.get("test", {}).get("sha256") != _fingerprint(test):
-        report = _tested(options, data, test, training, report)
+        report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
+    elif report.get("test", {}).get("sha256") != _fingerprint(test):
+        report, answered = _tested(options, data, test, training, report)
         training.write_report(report)
+        has_page = False
+    if not has_page:
+        leave_page(options, training, report, data, test, answered)
     return report
 
 
@@ -88,6 +92,7 @@ def _several_runs(
             reports.append(_one_run(run, data, test, unlabeled))
     report = over_seeds(reports)
     together.write_report(report)
+    leave_seeds_page(options, together, report)
     return report
 
 
@@ -162,28 +167,19 @@ def _train(
 
 def _tested(
     options: argparse.Namespace, data: TextDataset, test: TextDataset, training: TrainingRun, report: dict[str, Any]
-) -> dict[str, Any]:
-    """The report with the accuracy on the test texts and that of the baseline, which learns from all labelled texts."""
+) -> tuple[dict[str, Any], Answered]:
+    """The report with the accuracy on the test texts and that of the baseline, which learns from all labelled texts;
+    and the answers behind them."""
+    from ulmfit_jax.answers import evaluated
+    from ulmfit_jax.report.measuring import measure
     from ulmfit_jax.text_classifier import TextClassifier
 
-    started = time.monotonic()
     known = set(data.texts)
+    answered = measure(TextClassifier.load(training.model, devices=options.devices), "test", data, test)
     figures = {
-        **TextClassifier.load(training.model, devices=options.devices).evaluate(test.texts, test.labels or ()),
+        **evaluated(answered.probabilities, answered.truth),
         "also_in_training": sum(text in known for text in test.texts),
         "sha256": _fingerprint(test),
     }
-    tested = time.monotonic()
-    baseline = _baseline(data, test)
-    seconds = {"test": round(tested - started, 3), "baseline": round(time.monotonic() - tested, 3)}
-    return {**report, "test": figures, "baseline": baseline, "seconds": {**report["seconds"], **seconds}}
-
-
-def _baseline(data: TextDataset, test: TextDataset) -> dict[str, Any]:
-    from ulmfit_jax.baseline import tfidf_accuracy
-
-    try:
-        accuracy = tfidf_accuracy(data.texts, data.labels or (), test.texts, test.labels or ())
-    except ValueError:  # scikit-learn finds no word in the training texts
-        return {"accuracy": None, "error": None, "name": f"{_BASELINE}: none, it finds no words in the training texts"}
-    return {"accuracy": accuracy, "error": 1 - accuracy, "name": _BASELINE}
+    seconds = {**report["seconds"], **answered.seconds}
+    return {**report, "test": figures, "baseline": answered.baseline_figures, "seconds": seconds}, answered

@@ -4,6 +4,7 @@ config.json      the command and its options; written when training starts
 language_model/  tokens and states of the language model; classifier/, tokens/: of the classifier
 model/           the model folder, once training is finished
 report.json      the results, and the options and texts that they belong to
+report.html      the same and more as a page for people; of `train` alone
 seed-0/, …       with `--seeds`: such a folder for each seed, beside config.json and the report over all of them
 """
 
@@ -41,7 +42,7 @@ class TrainingRun:
         """
         self.folder, self._command = Path(folder), command
         self._configuration = plain(configuration)
-        self.model = self.folder / "model"
+        self.model, self.page = self.folder / "model", self.folder / "report.html"
         self._check_place()
 
     def finished_report(self) -> dict[str, Any] | None:
@@ -77,8 +78,9 @@ class TrainingRun:
             _write_json(self.folder / "config.json", config)
 
     def write_report(self, report: dict[str, Any]) -> None:
-        """Write `report.json` in one step."""
+        """Write `report.json` in one step; a page that shows other results is removed."""
         if _is_first():
+            self.page.unlink(missing_ok=True)
             _write_json(self.folder / "report.json", {**report, "configuration": self._configuration})
 
     def _check_place(self) -> None:

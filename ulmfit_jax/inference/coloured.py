@@ -15,15 +15,15 @@ from ulmfit_jax.inference.explain import Explanation
 
 _BLUE, _ORANGE = (33, 102, 172), (217, 115, 4)
 _RESET = "\x1b[0m"
-_FAINTEST = 0.15
+FAINTEST = 0.15
 """Words below this share of the strongest one have no colour."""
 
 
 def to_terminal(explanation: Explanation) -> str:
     """The words with 24-bit colours in the background."""
     shown = []
-    for word, share in _shares(explanation):
-        if abs(share) < _FAINTEST:
+    for word, share in shares(explanation):
+        if abs(share) < FAINTEST:
             shown.append(word)
             continue
         red, green, blue = (round(255 + (channel - 255) * abs(share)) for channel in _colour(share))
@@ -35,9 +35,9 @@ def to_terminal(explanation: Explanation) -> str:
 def to_html(explanation: Explanation) -> str:
     """The words as `<span>` elements with their importance as a title; all text is escaped."""
     shown = []
-    for (word, share), importance in zip(_shares(explanation), explanation.importances, strict=True):
+    for (word, share), importance in zip(shares(explanation), explanation.importances, strict=True):
         style = ""
-        if abs(share) >= _FAINTEST:
+        if abs(share) >= FAINTEST:
             red, green, blue = _colour(share)
             style = f' style="background: rgba({red}, {green}, {blue}, {0.75 * abs(share):.2f})"'
         shown.append(f'<span title="{importance:+.3f}"{style}>{html.escape(word)}</span>')
@@ -53,7 +53,8 @@ def strongest(explanation: Explanation, count: int = 5) -> tuple[list[tuple[str,
     return pro[:count], con[:count]
 
 
-def _shares(explanation: Explanation) -> Iterator[tuple[str, float]]:
+def shares(explanation: Explanation) -> Iterator[tuple[str, float]]:
+    """The words, each with its importance as a share of the strongest one's, from -1 to 1."""
     largest = float(np.abs(explanation.importances).max(initial=np.finfo(np.float32).tiny))
     return ((w, float(i) / largest) for w, i in zip(explanation.words, explanation.importances, strict=True))
 

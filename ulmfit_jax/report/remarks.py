@@ -1,0 +1,93 @@
+"""What a person should know before trusting or shipping the model: drawn from the figures by fixed rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ulmfit_jax.report.facts import Answered, RunFacts
+from ulmfit_jax.report.measures import share_interval
+
+FEW_TEXTS = 200
+"""Below this many texts, an accuracy of 90 % is known to no better than 4 points either way."""
+
+_LOW_RECALL, _LARGE_GAP, _OVERFIT, _LONG, _UNKNOWN = 0.5, 0.05, 1.1, 0.05, 0.03
+
+
+def remarks(facts: RunFacts) -> list[str]:
+    """Sentences, the weightiest first; none where there is nothing to say."""
+    found = list(_about_answers(facts, facts.answered)) if facts.answered else []
+    return [*found, *_about_training(facts), *_about_data(facts)]
+
+
+def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
+    accuracy = float(answered.right.mean())
+    floor = float(np.bincount(answered.truth).max() / len(answered))
+    if accuracy <= floor:
+        yield f"It is no better than always answering the most frequent class ({floor:.1%})."
+    if answered.baseline is not None and (better := float((answered.baseline == answered.truth).mean())) > accuracy:
+        yield f"TF-IDF is better ({better:.1%} against {accuracy:.1%}) and takes seconds; more text may help."
+    if answered.name == "validation":
+        yield (
+            "Measured on texts that were held out of the training data, not on a test set: give --test for figures "
+            "that no choice was made by."
+        )
+    if len(answered) < FEW_TEXTS:
+        low, high = share_interval(int(answered.right.sum()), len(answered))
+        yield f"{len(answered):,} texts say little: the accuracy may as well be {low:.0%} or {high:.0%} on others."
+    if seen := facts.report.get("test", {}).get("also_in_training") if answered.name == "test" else 0:
+        yield f"{seen:,} of the test texts are also among the training texts: the accuracy flatters."
+    yield from _about_classes(answered)
+    gap = float(answered.confidence.mean() - accuracy)
+    if answered.calibration.error > _LARGE_GAP and abs(gap) > _LARGE_GAP:
+        yield (
+            f"Its probabilities are {'too high' if gap > 0 else 'too low'}: on average it is "
+            f"{answered.confidence.mean():.0%} sure and {accuracy:.0%} right; choose thresholds by the curve."
+        )
+
+
+def _about_classes(answered: Answered) -> Iterator[str]:
+    scores = answered.scores
+    never = [name for name, count, texts in zip(answered.classes, scores.answered, scores.support, strict=True)
+             if texts and not count]  # fmt: skip
+    if never:
+        yield f"Never answered: {_listed(never)}."
+    missed = [
+        name
+        for name, recall, count in zip(answered.classes, scores.recall, scores.answered, strict=True)
+        if count and recall < _LOW_RECALL
+    ]
+    if missed:
+        yield f"Fewer than half of the texts are found of: {_listed(missed)}."
+    absent = [name for name, texts in zip(answered.classes, scores.support, strict=True) if not texts]
+    if absent:
+        yield f"Not measured, as none of the texts belongs to it: {_listed(absent)}."
+
+
+def _about_training(facts: RunFacts) -> Iterator[str]:
+    for record in facts.trainings:
+        losses = [loss for stage in record.stages for _, loss in stage.points("valid_loss")]
+        if losses and losses[-1] > _OVERFIT * min(losses):
+            yield (
+                f"{record.name}: the loss on held-out texts has risen from {min(losses):.3f} to {losses[-1]:.3f}, a "
+                "sign of over-fitting: fewer epochs may do better."
+            )
+
+
+def _about_data(facts: RunFacts) -> Iterator[str]:
+    if facts.cut_share > _LONG:
+        most = int(facts.artifact.settings["max_length"])
+        yield (
+            f"{facts.cut_share:.0%} of the labelled texts are longer than {most:,} tokens: of these the last {most:,} "
+            "decide, though all are read."
+        )
+    if facts.unknown_share is not None and facts.unknown_share > _UNKNOWN:
+        yield f"{facts.unknown_share:.1%} of the tokens are words that the model does not know."
+    if facts.report.get("transductive"):
+        yield "Transductive: the language model read the test texts, without their labels."
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(f"“{name}”" for name in names[:most]) + more

@@ -1,0 +1,225 @@
+"""The first half of the page: how good the classifier is, where it errs, how far its probabilities can be trusted."""
+
+from __future__ import annotations
+
+import math
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from ulmfit_jax.report.charts import calibration_chart, histogram
+from ulmfit_jax.report.elements import Content, bar, element, label, table
+from ulmfit_jax.report.facts import Answered, RunFacts
+from ulmfit_jax.report.measures import share_interval
+
+_LARGEST_MATRIX = 20
+"""Classes up to which the confusion matrix is shown whole."""
+
+_CONFUSIONS = 15
+"""Pairs of classes in the list of the most frequent confusions."""
+
+
+def where(answered: Answered) -> str:
+    """What was measured on, in words."""
+    if answered.name == "test":
+        return f"{len(answered):,} test texts"
+    return f"{len(answered):,} texts held out of the training data"
+
+
+def headline(facts: RunFacts) -> Element:
+    """The figures that a person looks for first."""
+    answered = facts.answered
+    if answered is None:
+        return element("p", "Nothing was measured: no text was held out, and there was no --test.", class_="card")
+    low, high = share_interval(int(answered.right.sum()), len(answered))
+    cards = [
+        _card(
+            "Accuracy", _percent(float(answered.right.mean())), f"{where(answered)}; by chance {low:.1%} to {high:.1%}"
+        ),
+        _baseline_card(answered),
+        _card("Macro F1", _percent(answered.scores.macro_f1), "mean over the classes, each counts the same"),
+        _card("Calibration error", _percent(answered.calibration.error), _trust(answered)),
+    ]
+    return element("div", cards, class_="cards")
+
+
+def comparison(answered: Answered) -> Element:
+    """The model beside the baseline and beside the simplest answer."""
+    rows: list[list[Content]] = [_compared("This model", answered.predicted, answered, answered.scores.macro_f1)]
+    if answered.baseline is not None and answered.baseline_scores is not None:
+        rows.append(_compared(answered.baseline_name, answered.baseline, answered, answered.baseline_scores.macro_f1))
+    most = int(np.bincount(answered.truth, minlength=len(answered.classes)).argmax())
+    always = np.full(len(answered), most)
+    rows.append(_compared(f"Always “{answered.classes[most]}”", always, answered, None))
+    head = ["", "accuracy", "error", "right", "macro F1"]
+    parts: list[Content] = [
+        element("h2", "Beside simpler classifiers"),
+        table(f"Answers on {where(answered)}", head, rows),
+    ]
+    if answered.baseline is None:
+        parts.append(element("p", f"{answered.baseline_name}."))
+    if (same := answered.agreement) is not None:
+        counts = [["This model right", f"{same.both:,}", f"{same.only_first:,}"]]
+        counts.append(["This model wrong", f"{same.only_second:,}", f"{same.neither:,}"])
+        parts.append(table("Texts by who is right", ["", "TF-IDF right", "TF-IDF wrong"], counts, class_="small"))
+        parts.append(element("p", _chance(same.p_value), class_="note"))
+    return element("section", parts, id="baseline")
+
+
+def confusion(answered: Answered) -> Element:
+    """The confusion matrix, and, for more than two classes, the most frequent confusions."""
+    parts: list[Content] = [element("h2", "What is taken for what")]
+    if len(answered.classes) <= _LARGEST_MATRIX:
+        parts.append(_matrix(answered))
+        parts.append(element("p", "The deeper the colour, the larger the share of the row.", class_="note"))
+    if len(answered.classes) > 2:
+        parts.append(_confusions(answered))
+    return element("section", parts, id="confusion")
+
+
+def classes(answered: Answered) -> Element:
+    """Precision, recall and F1 of each class."""
+    scores, baseline = answered.scores, answered.baseline_scores
+    head = ["class", "texts", "answered", "precision", "recall", "F1", *(["F1 of TF-IDF"] if baseline else [])]
+    rows = []
+    for number, name in enumerate(answered.classes):
+        row: list[Content] = [label(name), f"{scores.support[number]:,}", f"{scores.answered[number]:,}"]
+        row += [_barred(float(values[number])) for values in (scores.precision, scores.recall, scores.f1)]
+        rows.append(row + ([_barred(float(baseline.f1[number]), "b")] if baseline else []))
+    note = (
+        "Precision: how many of the answers are right. Recall: how many of the class's texts are found. F1: their "
+        "harmonic mean. A dash: not defined, for want of texts or answers."
+    )
+    parts = [element("h2", "Class by class"), table(f"Each class on {where(answered)}", head, rows)]
+    return element("section", parts, element("p", note, class_="note"), id="classes")
+
+
+def trust(answered: Answered) -> Element:
+    """The calibration curve, and how sure the right and the wrong answers are."""
+    curve = answered.calibration
+    sure = histogram(
+        "How sure are right and wrong answers?",
+        curve.edges.tolist(),
+        [("right", curve.right.tolist()), ("wrong", (curve.counts - curve.right).tolist())],
+        "confidence of the answer",
+        "texts",
+        percent=True,
+    )
+    rows = [
+        [f"{low:.0%} to {high:.0%}", f"{count:,}", _percent(mean), _percent(accuracy)]
+        for low, high, count, mean, accuracy in zip(
+            curve.edges[:-1], curve.edges[1:], curve.counts, curve.confidence, curve.accuracy, strict=True
+        )
+        if count
+    ]
+    numbers = element(
+        "details",
+        element("summary", "The numbers"),
+        table("Confidence and accuracy", ["confidence", "texts", "mean confidence", "accuracy"], rows, class_="small"),
+    )
+    says = (
+        f"Expected calibration error {curve.error:.1%}: so far is the confidence from the share of right answers, on "
+        f"average. Mean confidence {answered.confidence.mean():.1%}, accuracy {answered.right.mean():.1%}. Points "
+        "below the dashed line: surer than right."
+    )
+    charts = element("div", calibration_chart(curve), sure, class_="charts")
+    return element(
+        "section", element("h2", "How far to trust its probabilities"), charts, element("p", says), numbers, id="trust"
+    )
+
+
+def _card(name: str, figure: str, note: str) -> Element:
+    return element(
+        "div",
+        element("h3", name),
+        element("p", figure, class_="figure"),
+        element("p", note, class_="note"),
+        class_="card",
+    )
+
+
+def _baseline_card(answered: Answered) -> Element:
+    if answered.baseline is None:
+        return _card("TF-IDF baseline", "–", answered.baseline_name)
+    accuracy = float((answered.baseline == answered.truth).mean())
+    gain = 100 * (float(answered.right.mean()) - accuracy)
+    better = (
+        f"this model is {abs(gain):.1f} points {'better' if gain > 0 else 'worse'}"
+        if round(gain, 1)
+        else "no difference"
+    )
+    return _card("TF-IDF baseline", _percent(accuracy), f"{better}; {_briefly(answered)}")
+
+
+def _briefly(answered: Answered) -> str:
+    assert answered.agreement is not None  # as there is a baseline
+    p_value = answered.agreement.p_value
+    return "more than chance explains" if p_value < 0.05 else "chance can explain that"
+
+
+def _chance(p_value: float) -> str:
+    if p_value < 0.05:
+        return f"Two equally good classifiers would differ so much with a probability of {p_value:.2g} (sign test)."
+    return f"Two equally good classifiers would differ as much or more with a probability of {p_value:.0%} (sign test)."
+
+
+def _trust(answered: Answered) -> str:
+    gap = float(answered.confidence.mean() - answered.right.mean())
+    if abs(gap) < 0.02:
+        return "it is about as sure as it is right"
+    return f"it is {abs(gap):.0%} {'surer' if gap > 0 else 'less sure'} than right, on average"
+
+
+def _compared(name: str, predicted: np.ndarray, answered: Answered, macro_f1: float | None) -> list[Content]:
+    right = int((predicted == answered.truth).sum())
+    accuracy = right / len(answered)
+    return [name, bar(accuracy, f"{accuracy:.1%}"), f"{1 - accuracy:.1%}", f"{right:,}", _percent(macro_f1)]
+
+
+def _matrix(answered: Answered) -> Element:
+    matrix = answered.confusion
+    rows: list[list[Content]] = []
+    for number, name in enumerate(answered.classes):
+        total = int(matrix[number].sum())
+        cells = []
+        for other, count in enumerate(matrix[number].tolist()):
+            share = count / total if total else 0.0
+            kind = "right" if other == number else "wrong"
+            cells.append(
+                element(
+                    "td",
+                    element("span", f"{count:,}", class_="count"),
+                    element("span", f"{share:.0%}" if total else "–", class_="note"),
+                    class_=f"heat {kind}",
+                    style=f"--share:{share:.2f}",
+                )
+            )
+        rows.append([label(name), *cells, f"{total:,}"])
+    head: list[Content] = ["is ↓ answered →", *(label(name) for name in answered.classes), "texts"]
+    return table(f"Classes (rows) and answers (columns) on {where(answered)}", head, rows, class_="matrix")
+
+
+def _confusions(answered: Answered) -> Content:
+    wrong = answered.confusion - np.diag(np.diag(answered.confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]
+    pairs = [divmod(int(place), len(answered.classes)) for place in order if wrong.flat[place]]
+    if not pairs:
+        return None
+    most = float(wrong.max())
+    rows = [
+        [
+            label(answered.classes[truth]),
+            label(answered.classes[said]),
+            bar(wrong[truth, said] / most, f"{wrong[truth, said]:,}", "b"),
+        ]
+        for truth, said in pairs
+    ]
+    return table("The most frequent confusions", ["is", "answered", "texts"], rows, class_="small")
+
+
+def _barred(share: float, kind: str = "a") -> Content:
+    return "–" if math.isnan(share) else bar(share, f"{share:.1%}", kind)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None or math.isnan(share) else f"{share:.1%}"
