@@ -76,7 +76,7 @@ def test_a_page_that_cannot_be_written_loses_nothing(
     assert outcome.code == 0
     assert outcome.json["test"] == trained.json["test"]
     assert outcome.err.count("\n") == 1
-    assert f"the page {tmp_path / 'run' / 'report.html'} could not be written ({type(error).__name__}: " in outcome.err
+    assert f"the page {tmp_path / 'run' / 'report.html'} could not be written ({type(error).__name__}" in outcome.err
     assert "model and results are saved, and the same command tries again" in outcome.err
     assert not (tmp_path / "run" / "report.html").exists()
     assert json.loads((tmp_path / "run" / "report.json").read_text())["test"]["n"] == 20

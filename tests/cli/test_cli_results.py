@@ -44,6 +44,7 @@ def test_report_for_a_person() -> None:
     report = {
         **measures(HISTORY),
         "model": "run/model",
+        "page": "run/report.html",
         "test": {"accuracy": 0.9, "error": 0.1, "n": 2500, "also_in_training": 0},
         "baseline": {"accuracy": None, "error": None, "name": "TF-IDF: none"},
     }
@@ -54,6 +55,7 @@ def test_report_for_a_person() -> None:
         "language model  perplexity 7.0 per token of its own, on held-out texts",
         "time            lm 4 s, head 1 s",
         "model           run/model",
+        "report          run/report.html",
     ]
 
 

@@ -58,7 +58,7 @@ def _costs_nothing_else(page: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
         note(
             f"the page {page} could not be written ({reason}); model and results are saved, and the same command "
             "tries again"

@@ -57,7 +57,8 @@ def as_text(report: dict[str, Any]) -> str:
         if report.get("transductive"):
             lines.append(f"{'':16}the language model read the test texts too, without their labels")
     times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in report["seconds"].items())
-    return "\n".join([*lines, f"time            {times}", f"model           {report['model']}"])
+    lines += [f"time            {times}", f"model           {report['model']}"]
+    return "\n".join([*lines, f"report          {report['page']}"] if "page" in report else lines)
 
 
 def _classified(name: str, figures: dict[str, Any], on_what: str) -> str:

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
 def _one_run(
     options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]
 ) -> dict[str, Any]:
-    """Train or go on in the folder `--out`, test once, leave a page; returns the report."""
+    """Train or go on in the folder `--out`, test once, leave a page; returns the report and where the page is."""
     training = TrainingRun(options.out, "train", _configuration(options, data, unlabeled))
     has_page, answered = training.page.exists(), None
     report = training.finished_report()
@@ -77,7 +77,7 @@ def _one_run(
         has_page = False
     if not has_page:
         leave_page(options, training, report, data, test, answered)
-    return report
+    return {**report, "page": str(training.page)} if training.page.exists() else report
 
 
 def _several_runs(

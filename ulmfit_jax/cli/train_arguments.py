@@ -27,6 +27,9 @@ texts of DATA (and of --unlabeled, if you have more), then train a classifier on
 A tenth of DATA is held out to measure each epoch. The texts of --test are looked at once, at the end, and the result
 stands beside that of a simple classifier (TF-IDF and logistic regression, trained on all texts of DATA).
 
+DIR/report.html is a page for a browser: accuracy beside that classifier, confusions, calibration, the surest mistakes
+with the words behind them, curves of the training. It shows parts of your texts and needs no network.
+
 Everything is kept in the folder --out. If the command is interrupted, give it again: it goes on from the last saved
 state. Once it is finished, giving it again prints the results.
 """

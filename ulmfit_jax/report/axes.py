@@ -11,7 +11,7 @@ from ulmfit_jax.report.elements import element
 WIDTH, HEIGHT = 360, 230
 """Of a chart's drawing; one unit is one pixel on a telephone, and at most 1.5 elsewhere."""
 
-LEFT, RIGHT, TOP, BOTTOM = 52.0, WIDTH - 10.0, 20.0, HEIGHT - 42.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, WIDTH - 10.0, 20.0, HEIGHT - 42.0
 """The rectangle that data is drawn in."""
 
 
@@ -89,11 +89,11 @@ def frame(across: Axis, up: Axis) -> list[Element]:
         element(
             "text",
             up.title,
-            x=12.0,
+            x=9.0,
             y=middle,
             text_anchor="middle",
             class_="title",
-            transform=f"rotate(-90 12 {middle:g})",
+            transform=f"rotate(-90 9 {middle:g})",
         ),
     ]
 

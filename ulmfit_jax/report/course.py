@@ -112,10 +112,11 @@ def _losses(record: TrainingRecord, borders: Sequence[tuple[float, float]]) -> E
 
 
 def _rates(record: TrainingRecord, borders: Sequence[tuple[float, float]]) -> Element:
-    highest = Series("highest of the layers", [one.rates(max(one.peaks)) for one in record.stages], "a", False)
-    series, low = [highest], [one.rates(min(one.peaks)) for one in record.stages if min(one.peaks) < max(one.peaks)]
+    low = [one.rates(one.peaks[0]) for one in record.stages if one.peaks[0] != one.peaks[-1]]
+    name = "of the last layer that trains" if low else "of all layers that train"
+    series = [Series(name, [one.rates(one.peaks[-1]) for one in record.stages], "a", False)]
     if low:
-        series.append(Series("lowest of those that train", low, "b", False))
+        series.append(Series("of the first layer that trains", low, "b", False))
     return line_chart(
         f"{record.name}: learning rate", series, "training step", "learning rate", borders, from_zero=True
     )
@@ -128,7 +129,7 @@ def _stages(record: TrainingRecord) -> Element:
     rows = [
         [
             f"{number} {one.stage.name}",
-            _trained(one, record),
+            _trained(one),
             f"{len(one.rows)}" + (f" of {one.stage.epochs}" if len(one.rows) < one.stage.epochs else ""),
             f"{one.last_step - one.first_step:,}",
             _rate(one.peaks),
@@ -140,11 +141,18 @@ def _stages(record: TrainingRecord) -> Element:
     return table(f"{record.name}: stages, with the figures of their last epochs", [*head, "time"], rows)
 
 
-def _trained(one: StageRecord, record: TrainingRecord) -> str:
+def _trained(one: StageRecord) -> str:
     if one.stage.freeze_to == 0:
         return "all layers"
-    names = [name.replace("_", " ") for name in one.groups]
+    names = [_spoken(name) for name in one.groups]
     return " and ".join(names) if len(names) < 3 else f"{names[0]} to {names[-1]}"
+
+
+def _spoken(group: str) -> str:
+    """A layer group as people count layers, from 1."""
+    if group.startswith("lstm_"):
+        return f"LSTM {int(group.removeprefix('lstm_')) + 1}"
+    return group.replace("_", " and ")
 
 
 def _rate(peaks: Sequence[float]) -> str:

@@ -60,7 +60,7 @@ def table(
     ]
     made = element(
         "table",
-        element("caption", caption),
+        element("caption", element("span", caption)),
         element("thead", element("tr", [element("th", title, scope="col") for title in head])),
         element("tbody", body),
         **attributes,

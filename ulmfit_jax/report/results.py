@@ -10,7 +10,7 @@ import numpy as np
 from ulmfit_jax.report.charts import calibration_chart, histogram
 from ulmfit_jax.report.elements import Content, bar, element, label, table
 from ulmfit_jax.report.facts import Answered, RunFacts
-from ulmfit_jax.report.measures import share_interval
+from ulmfit_jax.report.measures import class_scores, confusion_matrix, share_interval
 
 _LARGEST_MATRIX = 20
 """Classes up to which the confusion matrix is shown whole."""
@@ -34,7 +34,9 @@ def headline(facts: RunFacts) -> Element:
     low, high = share_interval(int(answered.right.sum()), len(answered))
     cards = [
         _card(
-            "Accuracy", _percent(float(answered.right.mean())), f"{where(answered)}; by chance {low:.1%} to {high:.1%}"
+            "Accuracy",
+            _percent(float(answered.right.mean())),
+            f"{where(answered)}; 95 % interval {low:.1%} to {high:.1%}",
         ),
         _baseline_card(answered),
         _card("Macro F1", _percent(answered.scores.macro_f1), "mean over the classes, each counts the same"),
@@ -45,13 +47,13 @@ def headline(facts: RunFacts) -> Element:
 
 def comparison(answered: Answered) -> Element:
     """The model beside the baseline and beside the simplest answer."""
-    rows: list[list[Content]] = [_compared("This model", answered.predicted, answered, answered.scores.macro_f1)]
-    if answered.baseline is not None and answered.baseline_scores is not None:
-        rows.append(_compared(answered.baseline_name, answered.baseline, answered, answered.baseline_scores.macro_f1))
+    rows: list[list[Content]] = [_compared("This model", "a", answered.predicted, answered)]
+    if answered.baseline is not None:
+        rows.append(_compared(answered.baseline_name, "b", answered.baseline, answered))
     most = int(np.bincount(answered.truth, minlength=len(answered.classes)).argmax())
     always = np.full(len(answered), most)
-    rows.append(_compared(f"Always “{answered.classes[most]}”", always, answered, None))
-    head = ["", "accuracy", "error", "right", "macro F1"]
+    rows.append(_compared(f"Always “{answered.classes[most]}”", "c", always, answered))
+    head = ["", "accuracy", "error", "macro F1"]
     parts: list[Content] = [
         element("h2", "Beside simpler classifiers"),
         table(f"Answers on {where(answered)}", head, rows),
@@ -97,10 +99,11 @@ def classes(answered: Answered) -> Element:
 def trust(answered: Answered) -> Element:
     """The calibration curve, and how sure the right and the wrong answers are."""
     curve = answered.calibration
+    first = int(np.flatnonzero(curve.counts)[0])
     sure = histogram(
         "How sure are right and wrong answers?",
-        curve.edges.tolist(),
-        [("right", curve.right.tolist()), ("wrong", (curve.counts - curve.right).tolist())],
+        curve.edges[first:].tolist(),
+        [("right", curve.right[first:].tolist()), ("wrong", (curve.counts - curve.right)[first:].tolist())],
         "confidence of the answer",
         "texts",
         percent=True,
@@ -158,22 +161,21 @@ def _briefly(answered: Answered) -> str:
 
 
 def _chance(p_value: float) -> str:
-    if p_value < 0.05:
-        return f"Two equally good classifiers would differ so much with a probability of {p_value:.2g} (sign test)."
-    return f"Two equally good classifiers would differ as much or more with a probability of {p_value:.0%} (sign test)."
+    written = "less than 0.1%" if p_value < 0.001 else f"{p_value:.1%}"
+    return f"Two equally good classifiers would differ as much or more with a probability of {written} (sign test)."
 
 
 def _trust(answered: Answered) -> str:
     gap = float(answered.confidence.mean() - answered.right.mean())
     if abs(gap) < 0.02:
         return "it is about as sure as it is right"
-    return f"it is {abs(gap):.0%} {'surer' if gap > 0 else 'less sure'} than right, on average"
+    return f"it is {100 * abs(gap):.0f} points {'surer' if gap > 0 else 'less sure'} than right, on average"
 
 
-def _compared(name: str, predicted: np.ndarray, answered: Answered, macro_f1: float | None) -> list[Content]:
-    right = int((predicted == answered.truth).sum())
-    accuracy = right / len(answered)
-    return [name, bar(accuracy, f"{accuracy:.1%}"), f"{1 - accuracy:.1%}", f"{right:,}", _percent(macro_f1)]
+def _compared(name: str, kind: str, predicted: np.ndarray, answered: Answered) -> list[Content]:
+    accuracy = float((predicted == answered.truth).mean())
+    macro_f1 = class_scores(confusion_matrix(answered.truth, predicted, len(answered.classes))).macro_f1
+    return [name, bar(accuracy, f"{accuracy:.1%}", kind), f"{1 - accuracy:.1%}", _percent(macro_f1)]
 
 
 def _matrix(answered: Answered) -> Element:
@@ -188,10 +190,11 @@ def _matrix(answered: Answered) -> Element:
             cells.append(
                 element(
                     "td",
-                    element("span", f"{count:,}", class_="count"),
+                    element("span", f"{count:,}"),
+                    " ",
                     element("span", f"{share:.0%}" if total else "–", class_="note"),
                     class_=f"heat {kind}",
-                    style=f"--share:{share:.2f}",
+                    style=f"--share:{share if kind == 'right' else share**0.5:.2f}",
                 )
             )
         rows.append([label(name), *cells, f"{total:,}"])
@@ -209,7 +212,7 @@ def _confusions(answered: Answered) -> Content:
     rows = [
         [
             label(answered.classes[truth]),
-            label(answered.classes[said]),
+            element("td", label(answered.classes[said]), class_="name"),
             bar(wrong[truth, said] / most, f"{wrong[truth, said]:,}", "b"),
         ]
         for truth, said in pairs
@@ -221,5 +224,5 @@ def _barred(share: float, kind: str = "a") -> Content:
     return "–" if math.isnan(share) else bar(share, f"{share:.1%}", kind)
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None or math.isnan(share) else f"{share:.1%}"
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{share:.1%}"

@@ -104,7 +104,8 @@ def _stages(config: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[Stag
     groups = layer_groups(config["architecture"]["n_layers"], config["task"])
     epoch_steps, begin = rows[0]["step"], 0
     for values in config["stages"]:
-        stage = Stage(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        stage = Stage(**plain)
         end = begin
         while end < len(rows) and rows[end]["stage"] == stage.name and rows[end]["epoch"] == end - begin:
             end += 1

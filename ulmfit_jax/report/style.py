@@ -22,30 +22,36 @@ p { margin: .5rem 0; max-width: 48rem; }
 a { color: var(--a); }
 nav ul { display: flex; flex-wrap: wrap; gap: .15rem 1rem; margin: .75rem 0; padding: 0; list-style: none; }
 .note, caption, figcaption { color: var(--faint); font-size: .875rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: .75rem;
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr)); gap: .75rem;
   margin: 1rem 0; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; padding: .75rem 1rem; }
 .card h3 { margin: 0; font-size: .9rem; font-weight: 600; }
 .figure { font-size: 2rem; line-height: 1.2; font-weight: 650; margin: .15rem 0; font-variant-numeric: tabular-nums; }
 .remarks { border-left: .3rem solid var(--b); padding: .1rem 0 .1rem 1rem; margin: 1rem 0; }
+.remarks h3 { margin-top: .25rem; }
 .remarks ul { margin: 0; padding-left: 1.1rem; }
 .scroll { overflow-x: auto; max-width: 100%; margin: .75rem 0; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--a); outline-offset: 2px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 table.small { width: auto; min-width: min(100%, 26rem); }
 caption { text-align: left; padding-bottom: .35rem; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--rule); vertical-align: top; }
+caption span { display: block; max-width: min(100%, calc(100vw - 2rem)); }
+th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--rule); vertical-align: top;
+  white-space: nowrap; }
 th { font-weight: 600; }
-thead th { color: var(--faint); font-size: .85rem; vertical-align: bottom; overflow-wrap: normal; }
+thead th { color: var(--faint); font-size: .85rem; vertical-align: bottom; white-space: normal; }
 tbody th, thead th:first-child, .facts td { text-align: left; }
-tbody th { min-width: 5.5rem; max-width: 20rem; font-weight: 500; }
+tbody th { min-width: 8rem; max-width: 20rem; font-weight: 500; white-space: normal; overflow-wrap: anywhere; }
 .facts th { width: 9rem; }
+.facts td { white-space: normal; overflow-wrap: anywhere; }
 .facts thead { display: none; }
+td.name { min-width: 6rem; text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .barred { min-width: 6rem; }
 .bar { display: block; height: .35rem; border-radius: .2rem; background: var(--a); margin-top: .2rem; min-width: 1px; }
 .bar.b { background: var(--b); }
+.bar.c { background: var(--faint); }
 .matrix { width: auto; }
-.matrix td, .matrix thead th { min-width: 4.2rem; max-width: 9rem; text-align: center; }
+.matrix td, .matrix thead th { min-width: 5.5rem; max-width: 9rem; text-align: center; }
 .matrix thead th { overflow-wrap: anywhere; }
 .heat span { display: block; }
 .heat .note { color: inherit; }
@@ -83,5 +89,10 @@ pre { background: var(--card); border: 1px solid var(--rule); border-radius: .35
   white-space: pre-wrap; overflow-wrap: anywhere; font-size: .875rem; }
 summary { cursor: pointer; color: var(--a); width: fit-content; }
 footer { margin-top: 2.5rem; padding-bottom: 2rem; }
+@media (max-width: 40rem) {
+  th, td { padding: .3rem .4rem; font-size: .875rem; }
+  tbody th { min-width: 6.5rem; }
+  .barred { min-width: 4rem; }
+}
 @media print { nav { display: none; } section { break-inside: avoid-page; } }
 """
