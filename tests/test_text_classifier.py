@@ -232,5 +232,5 @@ def test_a_run_folder_belongs_to_the_weights_that_the_run_started_from(tmp_path)
         LanguageModel(preset="tiny", epochs=1, devices=1, seed=number).fit(texts).save(tmp_path / f"lm-{number}")
     options = {**OPTIONS, "preset": None, "lm_epochs": 0, "epochs": (1, 0, 0, 0)}
     TextClassifier(tmp_path / "lm-1", **options).fit(texts, labels, run_dir=tmp_path / "run")
-    with pytest.raises(ConfigError, match="holds a run with start = "):
+    with pytest.raises(ConfigError, match="holds a run that started from another model: choose"):
         TextClassifier(tmp_path / "lm-2", **options).fit(texts, labels, run_dir=tmp_path / "run")

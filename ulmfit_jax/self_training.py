@@ -3,8 +3,8 @@
 Where labels are few and text is plenty, two models learn from the labels, the ULMFiT classifier and a linear one over
 n-grams of its tokens (`ulmfit_jax.ngrams`). They look at a text in different ways, so that together they are wrong less
 often than either (co-training, Blum & Mitchell 1998; pseudo-labels, Lee 2013). All labels count, the unsure ones too:
-with the surest alone a student learns only what both knew (measured: experiments/README.md). A second round starts from
-a better classifier and reads other texts.
+from the surest alone a student learns only what both knew. A second round starts from a better classifier and reads
+other texts.
 """
 
 from __future__ import annotations

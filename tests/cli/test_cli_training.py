@@ -81,7 +81,7 @@ def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmf
     arguments = [str(corrected) if argument == str(trained.train) else argument for argument in trained.arguments]
     outcome = ulmfit(*arguments)
     assert outcome.code == 2
-    assert "holds a run with texts = " in outcome.err.splitlines()[-1]
+    assert "holds a run on other texts or labels: " in outcome.err.splitlines()[-1]
 
 
 def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp_path: Path) -> None:

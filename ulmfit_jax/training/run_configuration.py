@@ -9,6 +9,16 @@ from typing import Any
 
 from ulmfit_jax.errors import ConfigError
 
+_FINGERPRINTED = {
+    "texts": "on other texts or labels",
+    "data_sha256": "on other texts or labels",
+    "unlabeled_sha256": "with other unlabelled texts",
+    "start": "that started from another model",
+    "pretrained_sha256": "that started from another model",
+    "tokenizer": "with another tokeniser",
+}
+"""What a run is compared by as a fingerprint, which tells a reader nothing, in words."""
+
 
 def write_atomically(file: Path, text: str) -> None:
     """Write a file in one step: it is there whole, or as it was before."""
@@ -66,10 +76,13 @@ def _check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> No
     stored, asked = _named_values(stored), _named_values(asked)
     for name in sorted(stored.keys() | asked.keys()):
         if stored.get(name) != asked.get(name):
-            raise ConfigError(
-                f"{path} holds a run with {name} = {stored.get(name)!r}, but {asked.get(name)!r} is asked for now: "
-                "choose another folder, or the same options to go on with that run"
+            found = _FINGERPRINTED.get(name)
+            difference = (
+                f"{path} holds a run {found}"
+                if found
+                else f"{path} holds a run with {name} = {stored.get(name)!r}, but {asked.get(name)!r} is asked for now"
             )
+            raise ConfigError(f"{difference}: choose another folder, or the same options to go on with that run")
 
 
 def _named_values(value: Any, name: str = "") -> dict[str, Any]:
