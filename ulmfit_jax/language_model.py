@@ -21,6 +21,7 @@ from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text.tokenizer import Tokenizer, tokenizer_trainer
+from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -120,7 +121,7 @@ class LanguageModel:
         Args:
             texts: documents; a list, or any collection that can be read more than once (`ulmfit_jax.data.TextStream`).
             valid_texts: documents to measure on after each epoch; by default the last 5 % of `texts`, held out.
-            run_dir: folder that keeps tokens and training state; the same call goes on with an interrupted run.
+            run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
             workers: processes that tokenise.
 
         Raises:
@@ -129,16 +130,17 @@ class LanguageModel:
         """
         folder = Path(run_dir) if run_dir is not None else None
         fingerprint = texts_fingerprint(texts) if folder else None
-        artifact, self.history = fit_language_model(
-            self.starting_point(texts, folder, fingerprint),
-            "scratch" if self.pretrained is None else str(self.pretrained),
-            texts,
-            valid_texts,
-            self.options,
-            folder,
-            fingerprint,
-            workers,
-        )
+        with kept_programs(folder):
+            artifact, self.history = fit_language_model(
+                self.starting_point(texts, folder, fingerprint),
+                "scratch" if self.pretrained is None else str(self.pretrained),
+                texts,
+                valid_texts,
+                self.options,
+                folder,
+                fingerprint,
+                workers,
+            )
         self._set(artifact)
         return self
 

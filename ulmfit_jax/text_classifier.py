@@ -28,6 +28,7 @@ from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled
+from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -137,7 +138,7 @@ class TextClassifier(Answers, Estimator):
             texts: documents.
             labels: one for each; strings or numbers (a whole number is its decimal string, 1.0 too, as in files).
             unlabeled: more documents of the same kind, for the language model and for self-training.
-            run_dir: folder that keeps tokens and training state; the same call goes on with an interrupted run.
+            run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
             workers: processes that tokenise.
 
         Raises:
@@ -154,14 +155,15 @@ class TextClassifier(Answers, Estimator):
         rounds = drawn_rounds(more, options.rounds, self.seed)
         folder = Path(run_dir) if run_dir is not None else None
         started = time.monotonic()
-        start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
-        middle = time.monotonic()
-        artifact, history = fit_classifier(start, data, classes, options, folder, workers)
-        self._keep(artifact)
-        self.history_ = [*lm_history, *history]
-        self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
-        for number, part in enumerate(rounds, 1):
-            self._go_on(data, part, number, options, folder, workers)
+        with kept_programs(folder):
+            start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
+            middle = time.monotonic()
+            artifact, history = fit_classifier(start, data, classes, options, folder, workers)
+            self._keep(artifact)
+            self.history_ = [*lm_history, *history]
+            self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
+            for number, part in enumerate(rounds, 1):
+                self._go_on(data, part, number, options, folder, workers)
         return self
 
     def _go_on(

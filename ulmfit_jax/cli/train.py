@@ -84,9 +84,11 @@ def _several_runs(
     options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]
 ) -> dict[str, Any]:
     """A run for each seed in a folder of its own; returns the report over all of them, which `--out` keeps."""
+    from ulmfit_jax.training.compiled_programs import kept_programs
+
     together = TrainingRun(options.out, "train --seeds", {})
     reports = []
-    with together.training(options):
+    with together.training(options), kept_programs(together.folder):
         for run in seed_runs(options):
             note(f"seed {run.seed}")
             reports.append(_one_run(run, data, test, unlabeled))
@@ -173,9 +175,11 @@ def _tested(
     from ulmfit_jax.answers import evaluated
     from ulmfit_jax.report.measuring import measure
     from ulmfit_jax.text_classifier import TextClassifier
+    from ulmfit_jax.training.compiled_programs import kept_programs
 
     known = set(data.texts)
-    answered = measure(TextClassifier.load(training.model, devices=options.devices), "test", data, test)
+    with kept_programs(training.folder):
+        answered = measure(TextClassifier.load(training.model, devices=options.devices), "test", data, test)
     figures = {
         **evaluated(answered.probabilities, answered.truth),
         "also_in_training": sum(text in known for text in test.texts),

@@ -2,6 +2,7 @@
 
 config.json      the command and its options; written when training starts
 language_model/  tokens and states of the language model; classifier/, tokens/: of the classifier
+compiled/        programs, so that a start that goes on compiles nothing again; may be deleted
 model/           the model folder, once training is finished
 report.json      the results, and the options and texts that they belong to
 report.html      the same and more as a page for people; of `train` alone
