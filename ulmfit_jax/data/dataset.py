@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,10 +97,12 @@ def from_frame(frame: Any, text_column: TextColumn = None, label_column: str | N
     """Texts and labels of two or more columns of a pandas data frame; a missing text is "".
 
     Raises:
-        DataError: a column is missing, a text is not a string, or some but not all labels are missing.
+        DataError: a column is missing or there twice, a text is not a string, or some but not all labels are missing.
     """
     source = "the data frame"
     existing = {str(name): name for name in frame.columns}  # names may be numbers
+    if len(existing) < len(frame.columns):
+        raise DataError(f"{source} has two columns of one name; rename one of them.")
     columns = choose_columns(list(existing), text_column, label_column, False, source)
     values = [frame[existing[name]].tolist() for name in columns.texts]
     labels = [None] * len(frame) if columns.label is None else frame[existing[columns.label]].tolist()
@@ -168,7 +171,7 @@ def _records(
         return tfds_records(location, *columns, data_dir=data_dir, download=download)
     path = Path(location)
     suffix = data_suffix(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return folder_records(path, require_labels=columns[2])
     if suffix in _TABLES:
         return _TABLES[suffix](path, *columns)
@@ -176,7 +179,7 @@ def _records(
         if columns[2]:
             raise DataError(f"{path} is plain text and has no labels; give a table with a column of labels.")
         return _line_records(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataError(f"{location} does not exist; give a file, a folder or tfds:NAME:SPLIT.")
     raise DataError(f"{location} is of no known kind; give a file {', '.join(_TABLES)} or .txt, or a folder.")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ulmfit_jax.data.lines import read_text
 from ulmfit_jax.data.records import Record
+from ulmfit_jax.data.text_files import files_below
 from ulmfit_jax.errors import DataError
 
 # What the IMDb archive and others call the texts that have no label.
@@ -30,12 +32,13 @@ def folder_records(folder: Path, require_labels: bool = True) -> Iterator[Record
         DataError: the folder is missing, holds no text files, holds splits in the place of labels, or holds no labels
             where they are required; or a file is not UTF-8.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder} does not exist; give a folder with one sub-folder of .txt files for each label.")
-    groups = {child.name: _text_files(child, deep=True) for child in _children(folder) if child.is_dir()}
+    children = _children(folder)
+    groups = {child.name: files_below(child, _is_text) for child in children if child.is_dir()}
     groups = {name: files for name, files in groups.items() if files}
     _refuse_splits(folder, list(groups))
-    loose = _text_files(folder, deep=False)
+    loose = [child for child in children if _is_text(child) and child.is_file()]
     if not groups and not loose:
         raise DataError(f"{folder} holds no .txt files; give a folder with one sub-folder of them for each label.")
     if not groups and require_labels:
@@ -52,17 +55,14 @@ def folder_records(folder: Path, require_labels: bool = True) -> Iterator[Record
 
 
 def _children(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    try:
+        return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror or error}); give a folder that can.") from error
 
 
-def _text_files(folder: Path, deep: bool) -> list[Path]:
-    files: list[Path] = []
-    for child in _children(folder):
-        if child.is_dir() and deep:
-            files += _text_files(child, deep)
-        elif child.suffix.lower() == ".txt" and child.is_file():
-            files.append(child)
-    return files
+def _is_text(path: Path) -> bool:
+    return path.suffix.lower() == ".txt"
 
 
 def _refuse_splits(folder: Path, names: list[str]) -> None:

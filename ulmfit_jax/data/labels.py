@@ -10,6 +10,9 @@ import numpy as np
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.errors import DataError
 
+_LONGEST_NUMBER = 1000
+"""Characters; Python refuses to read a number of thousands of digits."""
+
 
 def check_labels(dataset: TextDataset, classes: Sequence[str] | None = None) -> tuple[str, ...]:
     """Checks that the labels can be trained on, or that a model knows them.
@@ -57,6 +60,6 @@ def label_indices(dataset: TextDataset, classes: Sequence[str]) -> np.ndarray:
 
 def _numbers_by_value(labels: Counter[str]) -> Callable[[str], tuple[int, str]]:
     """A sorting key: "10" after "9" if all labels are whole numbers, else by the characters."""
-    if all(label.removeprefix("-").isdecimal() for label in labels):
+    if all(label.removeprefix("-").isdecimal() and len(label) <= _LONGEST_NUMBER for label in labels):
         return lambda label: (int(label), label)
     return lambda label: (0, label)

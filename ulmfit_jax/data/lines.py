@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from ulmfit_jax.errors import DataError
 
 COMPRESSIONS = (".gz", ".xz")
+
+LONGEST = 200_000_000
+"""Bytes of a line, characters of a field or of a file that is one document: far more than any book, and what bounds the
+memory that a file takes whose few compressed bytes are gigabytes."""
 
 _BOM = "\ufeff"
 
@@ -23,17 +29,28 @@ def read_lines(path: Path) -> Iterator[str]:
     A byte order mark at the start is dropped. Files that end in .gz or .xz are decompressed.
 
     Raises:
-        DataError: no such file, or it is empty, damaged or not UTF-8.
+        DataError: no such file, or it cannot be read, is empty, damaged or not UTF-8, or has a line of more than
+            `LONGEST` bytes.
     """
-    if not path.is_file():
-        raise DataError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; give the path of a file.")
+    check_file(path)
     number = 0
-    with closing(_open(path)) as file:
-        for line in decode_lines(_raw_lines(file, path), str(path)):
-            number += 1
-            yield line
+    for line in decode_lines(_raw_lines(path), str(path)):
+        number += 1
+        yield line
     if number == 0:
         raise DataError(f"{path} is empty; give a file with text.")
+
+
+def check_file(path: Path) -> None:
+    """Makes sure that there is a file to read.
+
+    Raises:
+        DataError: there is none, or it is a folder or a device.
+    """
+    # Unlike the methods of `Path`, these functions raise nothing for a name that no file can have.
+    if not os.path.isfile(path):
+        found = "is a folder" if os.path.isdir(path) else "is no file" if os.path.exists(path) else "does not exist"
+        raise DataError(f"{path} {found}; give the path of a file.")
 
 
 def decode_lines(raw_lines: Iterable[bytes], source: str) -> Iterator[str]:
@@ -60,11 +77,18 @@ def read_text(path: Path) -> str:
     """The whole text of a UTF-8 file, "" if it is empty; CR LF becomes LF and the last line break is dropped.
 
     Raises:
-        DataError: as `read_lines`.
+        DataError: as `read_lines`, or the text has more than `LONGEST` characters.
     """
-    if path.is_file() and path.stat().st_size == 0:
+    if os.path.isfile(path) and os.path.getsize(path) == 0:
         return ""
-    return "".join(read_lines(path)).replace("\r\n", "\n").removesuffix("\n")
+    lines: list[str] = []
+    size = 0
+    for line in read_lines(path):
+        lines.append(line)
+        size += len(line)
+        if size > LONGEST:
+            raise DataError(f"{path} has more than {LONGEST:,} characters; cut it into several documents.")
+    return "".join(lines).replace("\r\n", "\n").removesuffix("\n")
 
 
 def data_suffix(path: Path) -> str:
@@ -85,11 +109,20 @@ def _open(path: Path) -> BinaryIO | gzip.GzipFile | lzma.LZMAFile:
             return path.open("rb")
 
 
-def _raw_lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:
+def _raw_lines(path: Path) -> Iterator[bytes]:
     try:
-        yield from file
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path} is damaged or cut off ({error}); make or download the file again.") from error
+        with closing(_open(path)) as file:
+            for number, raw in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
+                if len(raw) > LONGEST:
+                    raise DataError(
+                        f"{path}, line {number} has more than {LONGEST:,} bytes; break the text into several lines."
+                    )
+                yield raw
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, MemoryError) as error:
+        reason = str(error) or "it wants too much memory"
+        raise DataError(f"{path} is damaged or cut off ({reason}); make or download the file again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); give a file that can.") from error
 
 
 def _not_utf8(source: str, number: int, offset: int, raw: bytes, start: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,17 +12,20 @@ from ulmfit_jax.errors import DataError
 
 def text_list(texts: Iterable[str]) -> list[str]:
     """A list of strings, or a sentence about what else was found."""
-    if isinstance(texts, str):
-        raise DataError("texts is one string: give a list of texts")
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise DataError(f"texts is {'one string' if isinstance(texts, str) else texts!r:.40}: give a list of texts")
     found = list(texts)
     for index, text in enumerate(found):
         if not isinstance(text, str):
-            raise DataError(f"text {index} is a {type(text).__name__} ({text!r:.40}), it has to be a string")
+            found_here = f"{type(text).__name__} ({reprlib.repr(text):.40})"
+            raise DataError(f"text {index} is a {found_here}, it has to be a string")
     return found
 
 
 def label_list(labels: Sequence[Any]) -> list[str]:
     """The labels as strings, by the rules for labels in files, or a sentence about the first one that is missing."""
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise DataError(f"labels is {labels!r:.40}: give a list with one label for each text")
     found = []
     for index, label in enumerate(labels):
         name = clean_label(Record(f"label {index}", ("",), label), "labels")

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ulmfit_jax.data.lines import check_file
 from ulmfit_jax.data.records import Record, TextColumn, choose_columns
 from ulmfit_jax.errors import DataError
+
+_ROWS_AT_A_TIME = 256
+"""Rows are turned into Python strings so many at a time; a row may be a book."""
 
 
 def parquet_records(
@@ -17,11 +21,10 @@ def parquet_records(
     Raises:
         DataError: the file is missing or no Parquet file, or lacks a column.
     """
-    import pyarrow
     from pyarrow.parquet import ParquetFile
 
-    if not path.is_file():
-        raise DataError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; give the path of a file.")
+    check_file(path)
+    number = 0
     try:
         with ParquetFile(path) as file:
             existing = file.schema_arrow.names
@@ -29,12 +32,20 @@ def parquet_records(
             if twice is not None:
                 raise DataError(f"{path} has the column {twice!r} more than once; rename one of them.")
             columns = choose_columns(existing, text_column, label_column, require_labels, str(path))
-            number = 0
-            for batch in file.iter_batches(columns=list(columns.names)):
+            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=list(columns.names)):
                 values = batch.to_pydict()
                 labels = [None] * batch.num_rows if columns.label is None else values[columns.label]
                 for row in zip(*(values[name] for name in columns.texts), labels, strict=True):
                     number += 1
                     yield Record(f"row {number}", row[:-1], row[-1])
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet ({error}); make or download the file again.") from error
+    except DataError:
+        raise
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} holds a text behind row {number} that is not UTF-8; save it as UTF-8.") from error
+    # A value that Python has no type for, or a damaged file, can raise nearly anything.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        where = f" behind row {number}" if number else ""
+        raise DataError(
+            f"{path} cannot be read as Parquet{where} ({reason}); make or download the file again."
+        ) from error

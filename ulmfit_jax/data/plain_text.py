@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
 from ulmfit_jax.data.lines import COMPRESSIONS, data_suffix, read_lines, read_text
+from ulmfit_jax.data.text_files import files_below
 from ulmfit_jax.errors import ConfigError, DataError
 
 Documents = Literal["blocks", "lines", "files"]
@@ -28,18 +30,16 @@ def plain_text_files(location: str) -> list[Path]:
         DataError: there is none.
     """
     path = Path(location)
-    if path.is_file():
+    if os.path.isfile(path):
         return [path]
-    if path.is_dir():
-        inside = (file for file in path.rglob("*") if not any(p.startswith(".") for p in file.relative_to(path).parts))
-        files = [file for file in inside if data_suffix(file) == ".txt" and file.is_file()]
+    if os.path.isdir(path):
+        files = files_below(path, lambda file: data_suffix(file) == ".txt")
         kinds = ", ".join([".txt", *(f".txt{suffix}" for suffix in COMPRESSIONS)])
         problem = f"The folder {location} holds no text files ({kinds}); give a folder or a pattern of them."
     else:
-        files = [file for name in glob.glob(location, recursive=True) if (file := Path(name)).is_file()]
-        problem = (
-            f"{location} does not exist; give a text file, a folder of text files or a pattern such as 'wiki/*.txt.xz'."
-        )
+        files = [Path(name) for name in glob.glob(location, recursive=True) if os.path.isfile(name)]
+        found = "is no file" if os.path.exists(path) else "does not exist"
+        problem = f"{location} {found}; give a text file, a folder of text files or a pattern such as 'wiki/*.txt.xz'."
     if not files:
         raise DataError(problem)
     return sorted(files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -85,7 +86,8 @@ def clean_text(record: Record, source: str) -> str:
     for text in texts:
         if not isinstance(text, str):
             raise DataError(
-                f"{source}, {record.place}: the text is {_shorten(repr(text))}, not a string; choose a column of text."
+                f"{source}, {record.place}: the text is {_shorten(reprlib.repr(text))}, not a string; choose a column "
+                "of text."
             )
     return texts[0] if len(texts) == 1 else join_fields(texts)
 
@@ -97,20 +99,28 @@ def clean_label(record: Record, source: str) -> str | None:
     pandas does in a column with gaps).
 
     Raises:
-        DataError: the label is neither text nor a number nor a truth value.
+        DataError: the label is neither text nor a number nor a truth value, or half a surrogate pair is in it, which
+            no file of a model can hold.
     """
     label = record.label
     if _is_missing(label):
         return None
-    if hasattr(label, "item"):  # a NumPy scalar
+    if getattr(label, "size", 0) == 1 and hasattr(label, "item"):  # a NumPy scalar
         label = label.item()
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     if not isinstance(label, str | int | float):
         raise DataError(
-            f"{source}, {record.place}: the label is {_shorten(repr(label))}; give one string or number for each text."
+            f"{source}, {record.place}: the label is {_shorten(reprlib.repr(label))}; give one string or number for "
+            "each text."
         )
-    return str(label).strip() or None
+    name = str(label).strip()
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise DataError(
+            f"{source}, {record.place}: the label is {_shorten(reprlib.repr(name))}, which is not whole Unicode; give "
+            "one whose characters are."
+        )
+    return name or None
 
 
 def _usual(existing: Sequence[str], usual: Sequence[str]) -> str | None:
@@ -133,4 +143,6 @@ def _is_missing(value: Any) -> bool:
 
 
 def _shorten(text: str, width: int = 40) -> str:
+    """On one line, however the text is broken."""
+    text = " ".join(text.splitlines())
     return text if len(text) <= width else text[: width - 1] + "…"

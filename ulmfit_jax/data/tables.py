@@ -9,11 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.data.lines import data_suffix, read_lines
+from ulmfit_jax.data.lines import LONGEST, data_suffix, read_lines
 from ulmfit_jax.data.records import Columns, Record, TextColumn, choose_columns
 from ulmfit_jax.errors import DataError
-
-_LONGEST_FIELD = 2**31 - 1
 
 
 def csv_records(
@@ -69,7 +67,7 @@ def jsonl_records(
 def _csv_rows(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
     # The limit belongs to the csv module as a whole. It is raised and left so: to put it back would break a reader
     # that is at work at the same time.
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
     # `strict` makes an error of a quotation mark without its partner, which else swallows the rest of the file.
     reader = csv.reader(read_lines(path), delimiter="\t" if data_suffix(path) == ".tsv" else ",", strict=True)
     number = 0
@@ -100,6 +98,10 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
         ) from error
     except RecursionError as error:
         raise DataError(f"{path}, line {number} is nested too deeply; give one flat JSON object a line.") from error
+    except ValueError as error:  # Python reads no number of thousands of digits
+        raise DataError(
+            f"{path}, line {number} holds a number of too many digits; put quotation marks around it."
+        ) from error
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number} is a {type(row).__name__}; give one JSON object a line.")
     return row
