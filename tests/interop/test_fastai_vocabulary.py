@@ -78,7 +78,10 @@ def test_forms_of_a_vocabulary(tmp_path: Path, form: Any) -> None:
 
 
 MISTAKES: dict[str, tuple[Any, str]] = {
-    "empty": (b"", r"cannot be read \(Ran out of input\): it is damaged, or not a pickled list of words"),
+    "empty": (
+        b"",
+        r"cannot be read \(pickle exhausted before seeing STOP\): it is damaged, or not a pickled list of words",
+    ),
     "text": (b"the\nfilm\n", "it is damaged, or not a pickled list of words, such as itos.pkl"),
     "truncated": (pickle.dumps(WORDS)[:-20], "is damaged, or not a pickled list"),
     "number": (5, "holds a int: give a pickled list of words"),

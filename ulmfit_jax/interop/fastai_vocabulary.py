@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit_jax.errors import ArtifactError
-from ulmfit_jax.interop.restricted_pickle import Ignored, RestrictedUnpickler, refuse
+from ulmfit_jax.interop.refusal import refuse
+from ulmfit_jax.interop.restricted_pickle import Ignored, RestrictedUnpickler
 from ulmfit_jax.text.generations import FASTAI_07, FASTAI_1, FASTAI_2, GENERATIONS, Generation
 from ulmfit_jax.text.rules import PAD, SPECIALS, UNK
 from ulmfit_jax.text.rules_fastai07 import NAMES_FASTAI07
@@ -103,13 +105,13 @@ def _read_words(path: Path) -> list[str]:
         raise ArtifactError(f"{path} holds {_described(content)}: give {_LIST}")
     for row, word in enumerate(words):
         if not isinstance(word, str) or not _is_text(word):
-            raise ArtifactError(f"{path} has {word!r:.40} as its word {row}, which is no text: give {_LIST}")
+            raise ArtifactError(f"{path} has {reprlib.repr(word)} as its word {row}, which is no text: give {_LIST}")
     return words
 
 
 def _as_list(content: Any) -> list[Any] | None:
     """The words of a list, or of a dictionary from words to the numbers 0 to n - 1; None for anything else."""
-    content = getattr(content, "items", None) if isinstance(content, _List) else content
+    content = content.items if isinstance(content, _List) else content
     if isinstance(content, (list, tuple)):
         return list(content)
     if isinstance(content, dict) and all(isinstance(row, int) for row in content.values()):
@@ -127,8 +129,14 @@ def _is_text(word: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
-class _List:
+class _List(Ignored):
     """Stands in for fastcore's `L`, whose words are in its attribute `items`."""
+
+    items: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep the words."""
+        self.items = state.get("items") if isinstance(state, dict) else None
 
 
 def _admitted() -> dict[tuple[str, str], Any]:

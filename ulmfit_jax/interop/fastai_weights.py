@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,8 @@ from ulmfit_jax.interop.torch_file import Tensor, TorchFile, read_torch_file
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree, unflatten
 
-_LAYER: Final = re.compile(r"rnns\.(\d+)\.")
+_LISTED: Final = 8
+_LAYER: Final = re.compile(r"rnns\.([0-9]{1,3})\.")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def _state_dictionary(file: TorchFile) -> dict[str, Tensor]:
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ArtifactError(
-                f"{file.path} has {name!r:.60}, which is no tensor by name: give what fastai's learn.save has written"
+                f"{file.path} has {reprlib.repr(name)}, which is no tensor by name: give what fastai's learn.save has "
+                "written"
             )
     return content
 
@@ -89,7 +92,7 @@ def _another_network(path: Path, tensors: Mapping[str, Any]) -> ArtifactError:
             f"{path} holds a classifier: give its language model, or its encoder alone, as learn.save_encoder writes it"
         )
     return ArtifactError(
-        f"{path} has no {EMBEDDING} or 0.{EMBEDDING} among {', '.join(list(tensors)[:4])}, ...: "
+        f"{path} has no {EMBEDDING} or 0.{EMBEDDING} among {_listed(tensors)}: "
         "give an AWD-LSTM language model of fastai, or its encoder"
     )
 
@@ -146,12 +149,18 @@ def _check_names(path: Path, found: Mapping[str, Any], needed: Mapping[str, Any]
     strays = {"missing": needed.keys() - found.keys(), "unknown": found.keys() - needed.keys()}
     if any(strays.values()):
         parts = [
-            f"{what}: {', '.join(prefix + name for name in sorted(names))}" for what, names in strays.items() if names
+            f"{what}: {_listed(prefix + name for name in sorted(names))}" for what, names in strays.items() if names
         ]
         raise ArtifactError(
             f"{path} does not hold the parameters of an AWD-LSTM of fastai ({'; '.join(parts)}): "
             "give a language model or an encoder that fastai's learn.save or learn.save_encoder has written"
         )
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first few names, on one line whatever they are."""
+    shown = [" ".join(name.split())[:80] for name in names]
+    return ", ".join(shown[:_LISTED]) + (f", … ({len(shown) - _LISTED} more)" if len(shown) > _LISTED else "")
 
 
 def _array(file: TorchFile, name: str, tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:

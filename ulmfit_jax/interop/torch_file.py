@@ -6,6 +6,7 @@ and the older sequence of pickles with the storages behind them, in which fastai
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
 import struct
@@ -19,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit_jax.errors import ArtifactError
-from ulmfit_jax.interop.restricted_pickle import Ignored, RestrictedUnpickler, refuse
+from ulmfit_jax.interop.refusal import refuse
+from ulmfit_jax.interop.restricted_pickle import Ignored, RestrictedUnpickler
 
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 _BFLOAT16: Final = "bfloat16"
@@ -35,6 +37,7 @@ _TYPES: Final = {
     "ByteStorage": "<u1",
     "BoolStorage": "<?",
 }
+_AXES: Final = 8
 _WEIGHTS: Final = "weights that torch.save wrote, such as fastai's learn.save or learn.save_encoder"
 
 
@@ -117,12 +120,14 @@ def _read_zip(path: Path) -> TorchFile:
         folder = name.removesuffix("data.pkl")
         if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
             raise ValueError("numbers of a big-endian machine")
-        with archive.open(name) as file:
-            content = _unpickle(file)
+        content = _unpickle(io.BytesIO(archive.read(name)))  # read whole, so that its checksum is compared
+    allowance = _Allowance(path)
 
     def raw(key: str) -> bytes:
         with zipfile.ZipFile(path) as archive:
-            return archive.read(f"{folder}data/{key}")
+            entry = archive.getinfo(f"{folder}data/{key}")
+            allowance.take(entry.file_size)
+            return archive.read(entry)
 
     return TorchFile(path, content, raw)
 
@@ -136,12 +141,14 @@ def _read_legacy(path: Path, file: IO[bytes]) -> TorchFile:
     types: dict[str, str] = {}
     content = _unpickle(file, types)
     places: dict[str, tuple[int, int]] = {}
-    for key in map(str, _unpickle(file)):
-        (size,) = struct.unpack("<q", file.read(8))
+    allowance = _Allowance(path)
+    for key in map(_key, _unpickle(file)):
+        (size,) = struct.unpack("<Q", file.read(8))
         places[key] = (file.tell(), size * _item_size(types[key]))
         file.seek(places[key][1], 1)
 
     def raw(key: str) -> bytes:
+        allowance.take(places[key][1])
         with path.open("rb") as numbers:
             numbers.seek(places[key][0])
             return numbers.read(places[key][1])
@@ -155,11 +162,13 @@ def _unpickle(file: IO[bytes], types: dict[str, str] | None = None) -> Any:
     def persistent(key: Any) -> Any:
         kind, dtype, name, _, size, *view = key
         if kind != "storage" or dtype not in _TYPES.values():
-            raise pickle.UnpicklingError(f"a persistent {kind!r}")
+            raise pickle.UnpicklingError("a persistent object that is no storage")
         if types is not None:
-            types[str(name)] = dtype
+            types[_key(name)] = dtype
         _, start, size = view[0] if view and view[0] is not None else (None, 0, size)
-        return Storage(str(name), dtype, int(start), int(size))
+        if not all(isinstance(number, int) and number >= 0 for number in (start, size)):
+            raise pickle.UnpicklingError("a storage that is none")
+        return Storage(_key(name), dtype, start, size)
 
     return RestrictedUnpickler(file, _admitted(), persistent).load()
 
@@ -183,10 +192,36 @@ def _admitted() -> dict[tuple[str, str], Any]:
     return names | {(module, name): kind for module in ("torch", "torch.cuda") for name, kind in _TYPES.items()}
 
 
+def _key(name: Any) -> str:
+    """The key of a storage."""
+    if not isinstance(name, (str, int)):
+        raise pickle.UnpicklingError("a storage without a name")
+    return str(name)
+
+
+class _Allowance:
+    """How many bytes of storages may be read from a file: several times its size, as tensors may share a storage, but
+    not for thousands of tensors that are one storage."""
+
+    def __init__(self, path: Path) -> None:
+        """The allowance of a file."""
+        self._left = 8 * path.stat().st_size
+
+    def take(self, size: int) -> None:
+        """Use some of it up.
+
+        Raises:
+            ValueError: that much is not left.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise ValueError("its tensors would be far larger than the file")
+
+
 def _tensor(storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> Tensor:
     numbers = (offset, *shape, *strides)
-    whole = all(isinstance(number, int) and number >= 0 for number in numbers)
-    if not isinstance(storage, Storage) or len(shape) != len(strides) or not whole:
+    whole = all(isinstance(number, int) and 0 <= number < 1 << 48 for number in numbers)
+    if not isinstance(storage, Storage) or len(shape) != len(strides) or len(shape) > _AXES or not whole:
         raise pickle.UnpicklingError("a tensor that is none")
     return Tensor(storage, offset, tuple(shape), tuple(strides))
 
