@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from ulmfit_jax.answers import Answers, Texts
 from ulmfit_jax.artifact.folder import ENSEMBLE
+from ulmfit_jax.artifact.json_file import read_object
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.errors import ArtifactError, ConfigError
@@ -17,6 +20,7 @@ from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text_classifier import TextClassifier
 
 FORMAT_VERSION = 1
+_MEMBER = re.compile(r"member-[0-9]{1,6}")
 
 
 class Ensemble(Answers):
@@ -92,7 +96,7 @@ class Ensemble(Answers):
         names = _members(place)
         if names is None:
             raise ArtifactError(f"{place} holds no ensemble: TextClassifier.load reads a single classifier")
-        check_manifest(place)
+        check_manifest(place, ("config.json", *(f"{name}/" for name in names)))
         return cls([TextClassifier.load(place / name, devices=devices) for name in names])
 
 
@@ -110,17 +114,17 @@ def load_classifier(folder: str | Path, *, devices: int | None = None) -> TextCl
 def _members(place: Path) -> list[str] | None:
     """The names of an ensemble's member folders; None where the folder holds a single model, or nothing readable."""
     try:
-        config = json.loads((place / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        config = read_object(place / "config.json")
+    except ArtifactError:
         return None
-    if not isinstance(config, dict) or config.get("kind") != ENSEMBLE:
+    if config.get("kind") != ENSEMBLE:
         return None
     names = config.get("members")
     if config.get("format_version") != FORMAT_VERSION:
         raise ArtifactError(
-            f"{place} has the format version {config.get('format_version')}, this version of ulmfit-jax reads "
-            f"{FORMAT_VERSION}: install the version of ulmfit-jax that wrote it"
+            f"{place} has the format version {reprlib.repr(config.get('format_version'))}, this version of ulmfit-jax "
+            f"reads {FORMAT_VERSION}: install the version of ulmfit-jax that wrote it"
         )
-    if not isinstance(names, list) or not names or any(Path(str(name)).name != name for name in names):
+    if not isinstance(names, list) or not names or not all(_MEMBER.fullmatch(str(name)) for name in names):
         raise ArtifactError(f"{place / 'config.json'} names no members: copy the model folder again")
     return names

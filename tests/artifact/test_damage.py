@@ -87,6 +87,14 @@ def test_a_manifest_naming_a_file_outside_the_folder(folder: Path, name: str) ->
     refused(folder, f"names the file '{name}' outside the folder: do not use this model")
 
 
+@pytest.mark.parametrize("name", ["\n", "a\0b", "\ud800", "x" * 5000])
+def test_a_manifest_naming_a_file_that_no_model_has(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"][name] = {"size": 6, "sha256": "0" * 64}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    refused(folder, "which no model has: do not use this model")
+
+
 def reconfigured(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     """Change `config.json` and make the manifest agree, as a hand or another version might."""
     config = json.loads((folder / "config.json").read_text())
@@ -152,13 +160,13 @@ def test_labels_that_do_not_fit_the_head(folder: Path) -> None:
 )
 def test_a_configuration_that_is_none(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     reconfigured(folder, change)
-    refused(folder, r"config\.json is not what .* copy the model folder again")
+    refused(folder, r"config\.json (cannot be read \(it )?is not what .* copy the model folder again")
 
 
 def test_parameters_that_are_none(folder: Path) -> None:
     shutil.rmtree(folder / "parameters")
     write_manifest(folder)
-    refused(folder, r"parameters cannot be read.*: copy the model folder again")
+    refused(folder, r"parameters is not in manifest\.json, so nothing vouches for it: copy the model folder again")
 
 
 def occupied_by_files(place: Path) -> None:

@@ -10,16 +10,19 @@ manifest.json     size and SHA-256 of each file
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import reprlib
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 import ulmfit_jax
+from ulmfit_jax.artifact.arrays import array_shapes, read_arrays, write_arrays
 from ulmfit_jax.artifact.card import model_card
+from ulmfit_jax.artifact.fields import LARGEST_SIZE, checked_labels, checked_settings
+from ulmfit_jax.artifact.json_file import read_object
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.errors import ArtifactError
@@ -29,7 +32,7 @@ from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
 from ulmfit_jax.training.classifier import classifier_definition
 from ulmfit_jax.training.language_model import language_model_definition
-from ulmfit_jax.training.processes import is_first, orbax_alone
+from ulmfit_jax.training.processes import is_first
 
 FORMAT_VERSION = 1
 KINDS = ("language_model", "classifier", "encoder")
@@ -101,13 +104,7 @@ def save_artifact(artifact: Artifact, folder: Path, half_precision: bool = False
 
 
 def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
-    arrays = {"parameters": artifact.parameters, "statistics": artifact.statistics}
-    arrays = {name: tree for name, tree in arrays.items() if tree}
-    arrays = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), arrays)
-    with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
-        checkpointer.save((folder / "parameters").absolute(), arrays)
-    # Orbax notes the absolute path of the temporary folder here, which is nobody's business in a shared model.
-    (folder / "parameters" / "commit_success.txt").write_text("Checkpoint commit was successful\n", "utf-8")
+    write_arrays(artifact.parameters, artifact.statistics, folder, dtype)
     artifact.tokenizer.save(folder)
     config = artifact.config()
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
@@ -116,7 +113,9 @@ def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
 
 
 def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
-    """Read a model folder: sizes and hashes are checked first, then names and shapes; nothing in it is executed.
+    """Read a model folder: sizes and hashes are checked first, then names and shapes, and only then are arrays read.
+
+    Nothing in it is executed, no file outside of it is read, and memory is bounded by the size of its files.
 
     Args:
         folder: the model folder.
@@ -128,32 +127,27 @@ def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
     folder = Path(folder)
     if not folder.is_dir():
         raise ArtifactError(f"there is no model folder {folder}: give the folder that a training run wrote")
-    check_manifest(folder)
+    check_manifest(folder, ("config.json", "tokenizer.json", "parameters/"))
     config = _read_config(folder, kind)
-    artifact = _assemble(config, load_tokenizer(folder), _read_arrays(folder), folder)
-    _check_fit(artifact, folder)
-    return artifact
+    shapes = array_shapes(folder)
+    artifact = _assemble(config, load_tokenizer(folder), shapes, folder)
+    _check_fit(artifact, len(jax.tree.leaves(shapes)), folder)
+    arrays = read_arrays(folder)
+    return replace(artifact, parameters=arrays["parameters"], statistics=arrays.get("statistics", {}))
 
 
 def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(
-            f"{folder / 'config.json'} cannot be read ({error}): copy the model folder again"
-        ) from error
-    if not isinstance(config, dict):
-        raise ArtifactError(f"{folder / 'config.json'} is not what ulmfit-jax writes: copy the model folder again")
+    config = read_object(folder / "config.json")
     version = config.get("format_version")
     if version != FORMAT_VERSION:
         raise ArtifactError(
-            f"{folder} has the format version {version}, this version of ulmfit-jax reads {FORMAT_VERSION}: "
-            "install the version of ulmfit-jax that wrote it"
+            f"{folder} has the format version {reprlib.repr(version)}, this version of ulmfit-jax reads "
+            f"{FORMAT_VERSION}: install the version of ulmfit-jax that wrote it"
         )
     if config.get("kind") == ENSEMBLE:
         raise ArtifactError(f"{folder} holds an ensemble of classifiers, but a single model is needed here")
     if config.get("kind") not in KINDS:
-        raise ArtifactError(f"{folder} holds a {config.get('kind')!r}, which is not a model of ulmfit-jax")
+        raise ArtifactError(f"{folder} holds a {reprlib.repr(config.get('kind'))}, which is not a model of ulmfit-jax")
     if kind is not None and config["kind"] != kind:
         raise ArtifactError(f"{folder} holds {_spoken(config['kind'])}, but {_spoken(kind)} is needed here")
     return config
@@ -175,32 +169,28 @@ def _assemble(config: dict[str, Any], tokenizer: Tokenizer, arrays: Tree, folder
             tokenizer=tokenizer,
             parameters=arrays["parameters"],
             statistics=arrays.get("statistics", {}),
-            labels=tuple(config["labels"]),
+            labels=checked_labels(config["labels"]),
             head=Head.from_dict(config["head"]) if config["head"] else None,
-            backwards=config["backwards"],
-            settings=config["settings"],
-            provenance=config["provenance"],
+            backwards=bool(config["backwards"]),
+            settings=checked_settings(config["settings"]),
+            provenance=dict(config["provenance"]),
         )
-    except (KeyError, TypeError) as error:
+    except ArtifactError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        reason = " ".join(repr(error).split())[:200]
         raise ArtifactError(
-            f"{folder / 'config.json'} is not what ulmfit-jax writes ({error!r}): copy the model folder again"
+            f"{folder / 'config.json'} is not what ulmfit-jax writes ({reason}): copy the model folder again"
         ) from error
 
 
-def _read_arrays(folder: Path) -> Tree:
-    """The arrays in float32, whatever they are stored in."""
-    try:
-        with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
-            arrays = checkpointer.restore((folder / "parameters").absolute())
-        return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), arrays)
-    # Orbax passes on whatever TensorStore or the system has raised.
-    except Exception as error:
-        raise ArtifactError(f"{folder / 'parameters'} cannot be read: copy the model folder again") from error
-
-
-def _check_fit(artifact: Artifact, folder: Path) -> None:
+def _check_fit(artifact: Artifact, n_arrays: int, folder: Path) -> None:
+    """Compare the shapes with the network of these sizes, which is not even described if it is absurdly large."""
     definition: ModuleDefinition
     parameters = artifact.parameters
+    sizes, hidden = artifact.architecture, artifact.head.hidden if artifact.head else ()
+    if max(sizes.n_layers, len(hidden)) > n_arrays or max(*vars(sizes).values(), *hidden) > LARGEST_SIZE:
+        raise ArtifactError(f"{folder / 'config.json'} has sizes that no network has: do not use this model")
     if artifact.kind == "classifier":
         if artifact.head is None or len(artifact.labels) != artifact.head.n_classes:
             raise ArtifactError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -56,10 +57,11 @@ def read_tokenizer(folder: Path) -> tuple[str, bytes]:
     if not isinstance(kind, str) or not isinstance(file_name, str) or Path(file_name).name != file_name:
         raise ArtifactError(f"{path} does not name the tokenizer's kind and file; save the tokenizer again")
     try:
-        content = (folder / file_name).read_bytes()
-    except OSError as error:
+        content = _read_whole(folder / file_name)
+    except (OSError, ValueError) as error:  # a name may be none that a file can have
+        reason = getattr(error, "strerror", None) or error
         raise ArtifactError(
-            f"{folder / file_name} cannot be read ({error.strerror}); copy the whole folder of the saved tokenizer"
+            f"{folder / file_name!s:.300} cannot be read ({reason}); copy the whole folder of the saved tokenizer"
         ) from error
     if content_fingerprint(kind, content) != description.get("fingerprint"):
         raise ArtifactError(
@@ -71,16 +73,27 @@ def read_tokenizer(folder: Path) -> tuple[str, bytes]:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads(path.read_bytes())
+        description = json.loads(_read_whole(path))
     except OSError as error:
         raise ArtifactError(
             f"{path} cannot be read ({error.strerror}); give the folder of a saved tokenizer"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is not JSON ({error}); copy it again from where it was saved") from error
     if not isinstance(description, dict):
         raise ArtifactError(f"{path} holds no JSON object; copy it again from where it was saved")
     return description
+
+
+def _read_whole(path: Path) -> bytes:
+    """The bytes of a file; a pipe or a device, which may never end, is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    return path.read_bytes()
 
 
 def _replace(path: Path, content: bytes) -> None:
