@@ -104,4 +104,7 @@ def with_signals(batches, options):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code:  # as the command line ends: JAX would wait at the exit for processes that are gone
+        sys.stderr.flush()
+        os._exit(code)

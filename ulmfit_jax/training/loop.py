@@ -16,7 +16,7 @@ from ulmfit_jax.nn.parameters import Tree, to_numpy
 from ulmfit_jax.optim.groups import discriminative_rates
 from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.processes import check_same_everywhere, is_first
+from ulmfit_jax.training.processes import check_same_everywhere, is_first, lost_processes_named
 from ulmfit_jax.training.progress import Progress, SilentProgress
 from ulmfit_jax.training.run_folder import Position, RunFolder, restore_state
 from ulmfit_jax.training.saving import Saving
@@ -64,16 +64,17 @@ class Loop:
         """Train from these parameters, or go on from the folder's newest state.
 
         Raises:
-            TrainingError: a loss or a gradient was not finite.
+            TrainingError: a loss or a gradient was not finite, or another process of the run has ended.
             ConfigError: the processes of the run start from different parameters.
             TrainingInterrupted: SIGINT or SIGTERM came; with a folder, the state of that moment is saved there.
         """
-        check_same_everywhere(parameters)
-        try:
-            return self._run(parameters, statistics)
-        finally:
-            if self._folder:
-                self._folder.close()
+        with lost_processes_named():
+            check_same_everywhere(parameters)
+            try:
+                return self._run(parameters, statistics)
+            finally:
+                if self._folder:
+                    self._folder.close()
 
     def _run(self, parameters: Tree, statistics: Tree) -> TrainResult:
         snapshot = self._folder.load(self._progress.message) if self._folder else None

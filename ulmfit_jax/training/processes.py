@@ -16,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 
 
@@ -63,6 +63,25 @@ def check_same_everywhere(parameters: Tree) -> None:
             "the processes of this run have different parameters to start from: give all of them the same texts and "
             "files"
         )
+
+
+@contextlib.contextmanager
+def lost_processes_named() -> Iterator[None]:
+    """What the device runtime raises inside, where several processes compute together, is most often that one is gone.
+
+    Raises:
+        TrainingError: instead of the runtime's own error, whose first line it quotes.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        reason = str(error).splitlines()[0][:150]
+        raise TrainingError(
+            f"another process of this run has ended or cannot be reached ({reason}): start all of them again, "
+            "they go on from the last saved state"
+        ) from error
 
 
 def orbax_alone() -> ocp.options.MultiprocessingOptions:
