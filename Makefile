@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test oracle torture bench lint format clean
+.PHONY: demo test oracle torture fuzz bench lint format clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -25,6 +25,9 @@ oracle: .venv/oracle  ## fastai, so that `make test` compares with it
 
 torture: .venv/installed  ## a run killed at 50 random moments
 	$(BIN)/python tests/training/torture.py $(TORTURE)
+
+fuzz: .venv/installed  ## more than 10,000 hostile files, model folders and texts
+	$(BIN)/python -m pytest --hypothesis-profile long $(or $(FUZZ),tests/*/test_fuzz_*.py)
 
 bench: .venv/oracle  ## speed and memory beside fastai's, with DATA=the folder of imdb_reviews
 	$(BIN)/python benchmarks/run.py --data-dir $(or $(DATA),../shared/data) $(BENCH)
