@@ -18,10 +18,10 @@ def full_size(vocabulary: int) -> Architecture:
     return preset("ulmfit", vocabulary)
 
 
-def stream(vocabulary: int, steps: int) -> LanguageModelStream:
+def stream(vocabulary: int, steps: int, batch_size: int = BATCH_SIZE, bptt: int = BPTT) -> LanguageModelStream:
     """Random tokens for so many steps: what they say has no influence on the time."""
-    tokens = np.random.default_rng(0).integers(9, vocabulary, BATCH_SIZE * BPTT * steps + 1).astype(np.int32)
-    return LanguageModelStream(Corpus.from_arrays([tokens]), BATCH_SIZE, BPTT)
+    tokens = np.random.default_rng(0).integers(9, vocabulary, batch_size * bptt * steps + 1).astype(np.int32)
+    return LanguageModelStream(Corpus.from_arrays([tokens]), batch_size, bptt)
 
 
 def reviews(data_dir: Path, count: int) -> tuple[list[str], np.ndarray]:

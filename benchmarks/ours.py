@@ -37,11 +37,11 @@ def tokenisation(data_dir: Path, count: int) -> Work:
     return work
 
 
-def language_model(vocabulary: int, steps: int) -> Work:
+def language_model(vocabulary: int, steps: int, batch_size: int = BATCH_SIZE, bptt: int = BPTT) -> Work:
     """Training steps with all dropouts, AR and TAR, gradients of everything, Adam."""
     devices = Devices(1)
-    task = LanguageModelTask(full_size(vocabulary), stream(vocabulary, steps), None, devices)
-    return _epoch(task, Stage("all", 1, 1e-3, weight_decay=0.1), devices, BATCH_SIZE * BPTT * steps)
+    task = LanguageModelTask(full_size(vocabulary), stream(vocabulary, steps, batch_size, bptt), None, devices)
+    return _epoch(task, Stage("all", 1, 1e-3, weight_decay=0.1), devices, batch_size * bptt * steps)
 
 
 def classifier(data_dir: Path, count: int, freeze_to: int) -> Work:

@@ -192,7 +192,7 @@ def test_pandas_columns_and_numbers_as_labels():
         (["a b", "c d"], ["x"], "2 texts and 1 labels"),
         ("a text", ["x"], "give a list of texts"),
         (["a b", 3], ["x", "y"], "text 1 is a int"),
-        (["a b", "c d"], ["x", "y"], "too few to cut a validation set"),
+        (["a b", "c d"], ["x", "y"], "none can be held out to measure on"),
     ],
 )
 def test_bad_data_is_named(texts, labels, sentence):

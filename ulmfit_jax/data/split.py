@@ -17,7 +17,7 @@ def train_validation_split(
 
     Examples with exactly the same text stay together; where they have different labels, they count for the class of
     the first. A class of n examples gives round(fraction · n) of them, or as many fewer as its groups of equal texts
-    demand, but at least one text.
+    demand, but at least one text. A class of one text stays in training, with all examples of that text.
 
     Args:
         texts: of the examples.
@@ -29,7 +29,7 @@ def train_validation_split(
         (training, validation): indices, rising, int64; each example is in exactly one.
 
     Raises:
-        DataError: a class has fewer than two different texts, or there is not one label for each text.
+        DataError: no class has two different texts of its own, or there is not one label for each text.
         ConfigError: the fraction is not between 0 and 1, or the seed is negative.
     """
     if not 0 < fraction < 1 or seed < 0:
@@ -40,14 +40,17 @@ def train_validation_split(
         raise DataError(f"There are {len(texts)} texts and {len(labels)} labels; give one label for each.")
     generator = np.random.default_rng(seed)
     chosen: list[int] = []
-    for name, groups in sorted(_groups_by_class(texts, labels).items()):
-        if len(groups) < 2:
-            whose = "The data" if labels is None else f"The class {name!r}"
-            raise DataError(
-                f"{whose} has {len(groups)} different text, too few to cut a validation set from; give at least two "
-                "different texts of each class, or a validation set."
-            )
-        chosen += _draw([groups[i] for i in generator.permutation(len(groups))], fraction)
+    by_class = _groups_by_class(texts, labels)
+    few = {name for name, groups in by_class.items() if len(groups) < 2}
+    for name, groups in sorted(by_class.items()):
+        free = [group for group in groups if labels is None or few.isdisjoint(labels[i] for i in group)]
+        if name not in few and free:
+            chosen += _draw([free[i] for i in generator.permutation(len(free))], fraction)
+    if not chosen:
+        raise DataError(
+            "No class has two different texts of its own, so that none can be held out to measure on: give more texts, "
+            "or set validation_fraction (--validation-fraction) to 0."
+        )
     validation = np.array(sorted(chosen), dtype=np.int64)
     return np.setdiff1d(np.arange(len(texts), dtype=np.int64), validation), validation
 
