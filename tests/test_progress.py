@@ -21,8 +21,8 @@ class Screen(io.StringIO):
 
 
 def shown(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Four steps of one epoch, thirty seconds each, then its row."""
-    clock = iter(range(0, 10_000, 30))
+    """Four steps of one epoch, the first in ten minutes, the others in thirty seconds each, then its row."""
+    clock = iter([0, *range(600, 10_000, 30)])
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     screen = Screen(terminal)
     progress = ConsoleProgress(screen)
@@ -38,8 +38,10 @@ def test_a_terminal_gets_a_bar_with_the_time_left_which_the_row_wipes(monkeypatc
     bars = [part for part in text.split("\r\x1b[2K") if "━" in part]
     assert [bar.count("━") for bar in bars] == [6, 12, 18, 24]
     assert all(len(bar.split()[0]) == 24 for bar in bars)
-    assert "head: 1/4 steps, loss 0.5000, 01:30 left" in bars[0]
+    assert bars[0].endswith("head: 1/4 steps, loss 0.5000")
+    assert bars[1].endswith("head: 2/4 steps, loss 0.2500, 01:00 left")
     assert "00:00 left" in bars[3]
+    assert "compiling the first step" in text.split("\r\x1b[2K")[-6]
     row = text.split("\r\x1b[2K")[-1]
     assert row.split() == ["0", "0.2500", "0.5000", "0.1250", "02:00"]
 
@@ -48,5 +50,5 @@ def test_elsewhere_there_are_whole_lines_at_most_one_a_minute(monkeypatch):
     text = shown(False, monkeypatch)
     assert "\r" not in text
     assert "\x1b" not in text
-    assert [line.split(" steps")[0] for line in text.splitlines() if "left" in line] == ["head: 2/4", "head: 4/4"]
+    assert [line.split(" steps")[0] for line in text.splitlines() if "loss 0" in line] == ["head: 1/4", "head: 3/4"]
     assert text.splitlines()[2].split() == ["epoch", "train", "loss", "valid", "loss", "error", "rate", "time"]

@@ -23,13 +23,14 @@ class ConsoleProgress:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._stage = ""
-        self._total = self._first = 0
-        self._started = self._last = 0.0
+        self._total = 0
+        self._last = 0.0
+        self._first: tuple[int, float] | None = None
 
     def stage_started(self, stage: Stage, columns: tuple[str, ...], total_steps: int, done_steps: int) -> None:
         """Print the head of the stage's table."""
-        self._stage, self._total, self._first = stage.name, total_steps, done_steps
-        self._started = self._last = time.monotonic()
+        self._stage, self._total, self._first = stage.name, total_steps, None
+        self._last = time.monotonic()
         self._columns = ("train_loss", *columns)
         self._print(
             f"\n{stage.name}: {_plural(stage.epochs, 'epoch')}, {total_steps:,} steps, "
@@ -37,20 +38,25 @@ class ConsoleProgress:
         )
         titles = [_TITLES.get(column, column) for column in self._columns]
         self._print("epoch" + "".join(f"{title:>12}" for title in titles) + f"{'time':>10}")
+        if self._terminal:
+            self._bar(done_steps, f"{stage.name}: compiling the first step")
 
     def step_done(self, done_steps: int, loss: float) -> None:
-        """Redraw the bar, at most ten times a second."""
+        """Redraw the bar, at most ten times a second.
+
+        The first step of a stage is compiled: the time left is judged by the steps after it.
+        """
         now = time.monotonic()
+        first_step, first_time = self._first = self._first or (done_steps, now)
         if now - self._last < (0.1 if self._terminal else _PLAIN_SECONDS):
             return
         self._last = now
-        per_step = (now - self._started) / max(done_steps - self._first, 1)
-        left = _clock(per_step * (self._total - done_steps))
-        line = f"{self._stage}: {done_steps:,}/{self._total:,} steps, loss {loss:.4f}, {left} left"
+        line = f"{self._stage}: {done_steps:,}/{self._total:,} steps, loss {loss:.4f}"
+        if done_steps > first_step:
+            per_step = (now - first_time) / (done_steps - first_step)
+            line += f", {_clock(per_step * (self._total - done_steps))} left"
         if self._terminal:
-            filled = round(24 * done_steps / max(self._total, 1))
-            self._stream.write(f"\r\x1b[2K{'━' * filled}{'╌' * (24 - filled)} {line}")
-            self._stream.flush()
+            self._bar(done_steps, line)
         else:
             self._print(line)
 
@@ -62,6 +68,11 @@ class ConsoleProgress:
     def message(self, text: str) -> None:
         """Print a line."""
         self._print(text)
+
+    def _bar(self, done_steps: int, line: str) -> None:
+        filled = round(24 * done_steps / max(self._total, 1))
+        self._stream.write(f"\r\x1b[2K{'━' * filled}{'╌' * (24 - filled)} {line}")
+        self._stream.flush()
 
     def _print(self, text: str) -> None:
         wipe = "\r\x1b[2K" if self._terminal else ""
