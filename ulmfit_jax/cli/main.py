@@ -22,6 +22,7 @@ from ulmfit_jax.cli import (
     ensemble,
     evaluate,
     explain,
+    export,
     export_fastai,
     generate,
     import_fastai,
@@ -42,6 +43,7 @@ COMMANDS = {
     "generate": generate,
     "pretrain": pretrain,
     "show": show,
+    "export": export,
     "import-fastai": import_fastai,
     "export-fastai": export_fastai,
 }
