@@ -28,6 +28,7 @@ from ulmfit_jax.cli import (
     import_fastai,
     predict,
     pretrain,
+    serve,
     show,
     train,
 )
@@ -39,6 +40,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "predict": predict,
     "explain": explain,
+    "serve": serve,
     "ensemble": ensemble,
     "generate": generate,
     "pretrain": pretrain,
