@@ -128,16 +128,33 @@ def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
     if not folder.is_dir():
         raise ArtifactError(f"there is no model folder {folder}: give the folder that a training run wrote")
     check_manifest(folder, ("config.json", "tokenizer.json", "parameters/"))
-    config = _read_config(folder, kind)
-    shapes = array_shapes(folder)
-    artifact = _assemble(config, load_tokenizer(folder), shapes, folder)
-    _check_fit(artifact, len(jax.tree.leaves(shapes)), folder)
+    config = read_object(folder / "config.json")
+    _check_kind(config, kind, folder)
+    artifact = assembled_artifact(config, load_tokenizer(folder), array_shapes(folder), folder)
     arrays = read_arrays(folder)
     return replace(artifact, parameters=arrays["parameters"], statistics=arrays.get("statistics", {}))
 
 
-def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
-    config = read_object(folder / "config.json")
+def assembled_artifact(config: dict[str, Any], tokenizer: Tokenizer, arrays: Tree, source: Path) -> Artifact:
+    """A model from what was saved of it, wherever that was: every field, name and shape is checked.
+
+    Args:
+        config: what `Artifact.config` gave.
+        tokenizer: the model's own.
+        arrays: `{"parameters": …, "statistics": …}`, nested dictionaries of arrays, or of their shapes alone; no
+            statistics: none.
+        source: the file or folder, for messages.
+
+    Raises:
+        ArtifactError: another kind or format version, or parts that do not belong together.
+    """
+    _check_kind(config, None, source)
+    artifact = _assemble(config, tokenizer, arrays, source)
+    _check_fit(artifact, len(jax.tree.leaves(arrays)), source)
+    return artifact
+
+
+def _check_kind(config: dict[str, Any], kind: str | None, folder: Path) -> None:
     version = config.get("format_version")
     if version != FORMAT_VERSION:
         raise ArtifactError(
@@ -150,7 +167,6 @@ def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
         raise ArtifactError(f"{folder} holds a {reprlib.repr(config.get('kind'))}, which is not a model of ulmfit-jax")
     if kind is not None and config["kind"] != kind:
         raise ArtifactError(f"{folder} holds {_spoken(config['kind'])}, but {_spoken(kind)} is needed here")
-    return config
 
 
 def _spoken(kind: str) -> str:
@@ -179,9 +195,14 @@ def _assemble(config: dict[str, Any], tokenizer: Tokenizer, arrays: Tree, folder
         raise
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = " ".join(repr(error).split())[:200]
+        whole = "the model folder" if folder.is_dir() else "it"
         raise ArtifactError(
-            f"{folder / 'config.json'} is not what ulmfit-jax writes ({reason}): copy the model folder again"
+            f"{_config_place(folder)} is not what ulmfit-jax writes ({reason}): copy {whole} again"
         ) from error
+
+
+def _config_place(source: Path) -> Path:
+    return source / "config.json" if source.is_dir() else source
 
 
 def _check_fit(artifact: Artifact, n_arrays: int, folder: Path) -> None:
@@ -190,7 +211,7 @@ def _check_fit(artifact: Artifact, n_arrays: int, folder: Path) -> None:
     parameters = artifact.parameters
     sizes, hidden = artifact.architecture, artifact.head.hidden if artifact.head else ()
     if max(sizes.n_layers, len(hidden)) > n_arrays or max(*vars(sizes).values(), *hidden) > LARGEST_SIZE:
-        raise ArtifactError(f"{folder / 'config.json'} has sizes that no network has: do not use this model")
+        raise ArtifactError(f"{_config_place(folder)} has sizes that no network has: do not use this model")
     if artifact.kind == "classifier":
         if artifact.head is None or len(artifact.labels) != artifact.head.n_classes:
             raise ArtifactError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.interop.fastai_names import (
     DECODER_BIAS,
     DECODER_COPY,
@@ -23,6 +21,7 @@ from ulmfit_jax.interop.fastai_names import (
     head_names,
     layer_names,
 )
+from ulmfit_jax.interop.new_files import write_new
 from ulmfit_jax.nn.parameters import flatten
 from ulmfit_jax.text.rules import SPECIALS
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
@@ -109,27 +108,5 @@ def export_fastai(artifact: Artifact, weights: str | Path, *, encoder_only: bool
     if isinstance(artifact.tokenizer, SentencePieceTokenizer):
         proto = artifact.tokenizer.model_proto
         writers[weights.with_name(f"{weights.stem}_spm.model")] = lambda file: file.write(proto)
-    _write(writers)
+    write_new(writers)
     return list(writers)
-
-
-def _write(writers: dict[Path, Callable[[IO[bytes]], object]]) -> None:
-    """Write all files under other names first, so that a failure leaves nothing behind."""
-    for path in writers:
-        if path.exists():
-            raise ArtifactError(f"{path} exists already: choose another name, nothing was overwritten")
-    new = {path: path.with_name(f".{path.name}.{os.getpid()}.new") for path in writers}
-    try:
-        next(iter(writers)).parent.mkdir(parents=True, exist_ok=True)
-        for path, write in writers.items():
-            with new[path].open("wb") as file:
-                write(file)
-        for path, temporary in new.items():
-            temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:150]
-        raise ArtifactError(f"{next(iter(writers))} cannot be written ({reason}): choose another place") from error
-    finally:
-        for temporary in new.values():
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)

@@ -1,0 +1,60 @@
+"""Files of texts that are sent to the server."""
+
+from __future__ import annotations
+
+import gzip
+from urllib.parse import quote
+
+import httpx
+import pytest
+from asking import refused
+
+
+def send(client: httpx.Client, name: str, content: bytes, column: str = "") -> httpx.Response:
+    return client.post(f"/api/texts?name={quote(name)}&column={quote(column)}", content=content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "column", "texts"),
+    [
+        ("a.txt", b"one\r\n\ntwo <b>\n", "", ["one", "", "two <b>"]),
+        ("A.CSV", b'\xef\xbb\xbftext,label\n"a, b",1\n"two\nlines",2\n', "", ["a, b", "two\nlines"]),
+        ("a.tsv", b"body\tx\nhere\t1\n", "", ["here"]),
+        ("a.csv", b"a,b\n1,2\n", "b", ["2"]),
+        ("a.jsonl", b'{"text": "\\ud800 half"}\n\n{"text": "caf\xc3\xa9"}\n', "", ["\ud800 half", "café"]),
+        ("../../etc/a.txt", b"only a name", "", ["only a name"]),
+    ],
+)
+def test_texts_are_those_of_the_file(
+    client: httpx.Client, name: str, content: bytes, column: str, texts: list[str]
+) -> None:
+    reply = send(client, name, content, column)
+    assert reply.status_code == 200, reply.text
+    assert reply.json() == {"texts": texts}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "code", "part"),
+    [
+        ("a.csv", b"x,y\n1,2\n", 400, "wrong_data", "the file has no column with a usual name for the text"),
+        ("a.csv", b"text,label\n1\n", 400, "wrong_data", "the file, row 2 (line 2) has 1 fields"),
+        ("a.txt", b"\xff\xfea\x00", 400, "wrong_data", "the file looks like UTF-16"),
+        ("a.txt", b"", 400, "wrong_data", "the file is empty"),
+        ("a.jsonl", b"[1]\n", 400, "wrong_data", "the file"),
+        ("a.txt.gz", gzip.compress(b"a"), 415, "unsupported_type", "its name has to end in .csv"),
+        ("a.parquet", b"PAR1", 415, "unsupported_type", "its name has to end in .csv"),
+        ("", b"a", 415, "unsupported_type", "its name has to end in .csv"),
+        ("a.txt", b"a\n" * 21, 413, "too_large", "more than 20 texts"),
+        ("a.txt", b"a" * 4_001, 413, "too_large", "more than 4,000 bytes"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_that_shows_no_path(
+    client: httpx.Client, name: str, content: bytes, status: int, code: str, part: str
+) -> None:
+    reply = send(client, name, content)
+    refused(reply, status, code, part)
+    assert "/tmp" not in reply.text
+
+
+def test_a_column_that_is_not_there_is_named(client: httpx.Client) -> None:
+    refused(send(client, "a.csv", b"text\na\n", "body"), 400, "wrong_data", "the file has no column 'body'")

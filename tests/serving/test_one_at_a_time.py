@@ -1,0 +1,80 @@
+"""The model is used by one request at a time, the server stays awake meanwhile, and a defect is told as one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+import pytest
+from asking import Running, post, refused
+
+from ulmfit_jax import Ensemble, TextClassifier
+from ulmfit_jax.serving.answers import ServedModel
+from ulmfit_jax.serving.limits import Limits
+
+
+class Slow(ServedModel):
+    """Waits to be let go, and counts who is in it at once."""
+
+    def __init__(self, model: TextClassifier):
+        super().__init__(model, "slow")
+        self.inside, self.most, self.let_go = 0, 0, threading.Event()
+
+    def predictions(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        if texts[0] == "defect":
+            raise RuntimeError("a defect")
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        assert self.let_go.wait(120)
+        time.sleep(0.01)
+        self.inside -= 1
+        return [{} for _ in texts]
+
+
+@pytest.fixture
+def slow(classifier: TextClassifier) -> Iterator[tuple[Slow, Running]]:
+    model = Slow(classifier)
+    running = Running(model, Limits(waiting=3))
+    yield model, running
+    model.let_go.set()
+    running.end()
+
+
+def test_one_request_at_a_time_and_the_surplus_is_refused(slow: tuple[Slow, Running]) -> None:
+    model, running = slow
+    with running.client() as client, ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(post, client, "/api/predict", {"text": "a"}) for _ in range(8)]
+        answered = as_completed(asked, timeout=120)
+        for _ in range(4):
+            refused(next(answered).result(), 503, "busy", "3 requests are waiting")
+        assert client.get("/api/model").status_code == 200
+        assert (model.inside, sum(one.done() for one in asked)) == (1, 4)
+        model.let_go.set()
+        assert [one.result().status_code for one in answered] == [200] * 4
+    assert model.most == 1
+
+
+def test_a_defect_is_told_as_one_and_the_server_goes_on(slow: tuple[Slow, Running]) -> None:
+    model, running = slow
+    model.let_go.set()
+    with running.client() as client:
+        reply = post(client, "/api/predict", {"text": "defect"})
+        refused(reply, 500, "defect", "this is a defect")
+        assert "content-security-policy" in reply.headers
+        assert post(client, "/api/predict", {"text": "a"}).status_code == 200
+
+
+def test_an_ensemble_predicts_and_says_that_it_does_not_explain(classifier: TextClassifier) -> None:
+    running = Running(ServedModel(Ensemble([classifier, classifier]), "both"))
+    try:
+        with running.client() as client:
+            about = client.get("/api/model").json()
+            assert (about["kind"], about["members"], about["explains"], about["methods"]) == ("ensemble", 2, False, [])
+            (answer,) = post(client, "/api/predict", {"text": "lovely"}).json()["answers"]
+            assert answer["probability"] == pytest.approx(classifier.predict_proba("lovely").max(), abs=1e-6)
+            refused(post(client, "/api/explain", {"text": "lovely"}), 409, "cannot_explain")
+    finally:
+        running.end()

@@ -1,0 +1,134 @@
+"""The web application: which path gives what."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from ulmfit_jax.errors import UlmfitError
+from ulmfit_jax.serving.answers import ServedModel
+from ulmfit_jax.serving.files import texts_of_file
+from ulmfit_jax.serving.guard import Guard
+from ulmfit_jax.serving.limits import Limits, Refusal
+from ulmfit_jax.serving.model_thread import ModelThread
+from ulmfit_jax.serving.openapi import openapi
+from ulmfit_jax.serving.questions import asked_explanation, asked_texts, read_body, read_object
+from ulmfit_jax.serving.reference import reference_page
+from ulmfit_jax.serving.replies import JsonReply, refused
+
+_PAGE = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/table.js": ("table.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+class Service:
+    """Answers the requests of the API with one model."""
+
+    def __init__(self, model: ServedModel, limits: Limits):
+        """Bind the model; it is used in one thread."""
+        self._model, self._limits = model, limits
+        self._thread = ModelThread(limits.waiting)
+        self._description = openapi(limits)
+
+    async def about(self, request: Request) -> Response:
+        """GET /api/model."""
+        return JsonReply(self._model.about(self._limits))
+
+    async def predict(self, request: Request) -> Response:
+        """POST /api/predict."""
+        texts = asked_texts(await read_object(request, self._limits), self._limits)
+        return JsonReply({"answers": await self._thread.run(self._model.predictions, texts) if texts else []})
+
+    async def explain(self, request: Request) -> Response:
+        """POST /api/explain."""
+        value = await read_object(request, self._limits)
+        if not self._model.explains:
+            raise Refusal(409, "cannot_explain", "an ensemble is not explained: serve one of its members")
+        question = asked_explanation(value, self._model.labels, self._limits)
+        return JsonReply(await self._thread.run(self._model.explanation, question))
+
+    async def texts(self, request: Request) -> Response:
+        """POST /api/texts."""
+        name, column = request.query_params.get("name", ""), request.query_params.get("column") or None
+        content = await read_body(request, self._limits.file_bytes)
+        return JsonReply({"texts": await run_in_threadpool(texts_of_file, name, content, column, self._limits)})
+
+    async def openapi(self, request: Request) -> Response:
+        """GET /openapi.json."""
+        return JsonReply(self._description)
+
+    async def reference(self, request: Request) -> Response:
+        """GET /docs."""
+        return HTMLResponse(reference_page(self._description))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, application: Starlette) -> AsyncIterator[None]:
+        """While the server runs."""
+        try:
+            yield
+        finally:
+            self._thread.close()
+
+
+def application(model: ServedModel, limits: Limits, hosts: Collection[str] | None) -> Guard:
+    """The application for a server.
+
+    Args:
+        model: answers.
+        limits: of requests.
+        hosts: names that it answers to (`guard.LOOPBACK`); None any.
+    """
+    service = Service(model, limits)
+    routes = [
+        Route("/api/model", service.about),
+        Route("/api/predict", service.predict, methods=["POST"]),
+        Route("/api/explain", service.explain, methods=["POST"]),
+        Route("/api/texts", service.texts, methods=["POST"]),
+        Route("/openapi.json", service.openapi),
+        Route("/docs", service.reference),
+        *(Route(path, _file(*file)) for path, file in _PAGE.items()),
+    ]
+    handlers: dict[Any, Any] = {
+        Refusal: _refused,
+        UlmfitError: lambda _, error: refused(400, "wrong_data", " ".join(str(error).split())),
+        HTTPException: _not_found,
+        ClientDisconnect: lambda _, error: refused(400, "disconnected", "the request broke off"),
+        Exception: lambda _, error: refused(500, "defect", "this is a defect: the server's terminal says more"),
+    }
+    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=service.lifespan), hosts)
+
+
+def _file(name: str, media_type: str) -> Any:
+    content = (resources.files("ulmfit_jax.serving") / "page" / name).read_bytes()
+
+    async def send(request: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return send
+
+
+def _refused(request: Request, error: Refusal) -> Response:
+    # Without the end of the connection, the server would go on to read a body that is too long.
+    headers = {"Connection": "close"} if error.status == 413 else None
+    return refused(error.status, error.code, error.message, headers)
+
+
+def _not_found(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 405:
+        return refused(
+            405, "wrong_method", f"{request.method} is not for this path: see /docs", dict(error.headers or {})
+        )
+    return refused(error.status_code, "not_found", "there is nothing under this path: see /docs")
