@@ -128,7 +128,7 @@ def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
     if not folder.is_dir():
         raise ArtifactError(f"there is no model folder {folder}: give the folder that a training run wrote")
     check_manifest(folder, ("config.json", "tokenizer.json", "parameters/"))
-    config = _read_config(folder, kind)
+    config = _config_of(folder, kind)
     shapes = array_shapes(folder)
     artifact = _assemble(config, load_tokenizer(folder), shapes, folder)
     _check_fit(artifact, len(jax.tree.leaves(shapes)), folder)
@@ -136,7 +136,12 @@ def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
     return replace(artifact, parameters=arrays["parameters"], statistics=arrays.get("statistics", {}))
 
 
-def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """What the `config.json` of a model folder says, of any kind, an ensemble too.
+
+    Raises:
+        ArtifactError: it cannot be read, or is of another format version.
+    """
     config = read_object(folder / "config.json")
     version = config.get("format_version")
     if version != FORMAT_VERSION:
@@ -144,6 +149,11 @@ def _read_config(folder: Path, kind: str | None) -> dict[str, Any]:
             f"{folder} has the format version {reprlib.repr(version)}, this version of ulmfit-jax reads "
             f"{FORMAT_VERSION}: install the version of ulmfit-jax that wrote it"
         )
+    return config
+
+
+def _config_of(folder: Path, kind: str | None) -> dict[str, Any]:
+    config = read_config(folder)
     if config.get("kind") == ENSEMBLE:
         raise ArtifactError(f"{folder} holds an ensemble of classifiers, but a single model is needed here")
     if config.get("kind") not in KINDS:

@@ -25,6 +25,7 @@ from ulmfit_jax.cli import (
     export_fastai,
     generate,
     import_fastai,
+    info,
     predict,
     pretrain,
     show,
@@ -42,6 +43,7 @@ COMMANDS = {
     "generate": generate,
     "pretrain": pretrain,
     "show": show,
+    "info": info,
     "import-fastai": import_fastai,
     "export-fastai": export_fastai,
 }
@@ -106,8 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments cannot be parsed (code 2), or only help or the version was asked for (code 0).
     """
-    options = build_parser().parse_args(arguments)
-    options.command_line = shlex.join(["ulmfit", *(sys.argv[1:] if arguments is None else arguments)])
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().parse_args(given)
+    options.command_line = shlex.join(["ulmfit", *given])
     code = _run(options)
     if code and arguments is None:
         # What was computing when the command stopped still runs in XLA's threads, and some of them crash when the
