@@ -130,15 +130,3 @@ def add_workers(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> No
         metavar="N",
         help=f"processes that tokenise large texts (default here: {default})",
     )
-
-
-def add_skipping(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """How many steps may be left out because a number is not finite, 0 if not given."""
-    parser.add_argument(
-        "--skip-nonfinite",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="go on after at most N steps whose loss or gradient is not finite, without their effect "
-        "(default: %(default)s, the first one ends the training)",
-    )

@@ -23,6 +23,7 @@ from ulmfit_jax.cli import (
     evaluate,
     explain,
     export_fastai,
+    finetune_lm,
     generate,
     import_fastai,
     info,
@@ -31,6 +32,7 @@ from ulmfit_jax.cli import (
     show,
     train,
 )
+from ulmfit_jax.cli.configuration import add_negations, parse_arguments
 from ulmfit_jax.cli.console import quiet_libraries
 from ulmfit_jax.errors import UlmfitError
 
@@ -42,6 +44,7 @@ COMMANDS = {
     "ensemble": ensemble,
     "generate": generate,
     "pretrain": pretrain,
+    "finetune-lm": finetune_lm,
     "show": show,
     "info": info,
     "import-fastai": import_fastai,
@@ -56,6 +59,7 @@ text reads yours, and then learns to tell your classes apart.
 _EXAMPLES = """\
 from labelled reviews to answers:
   ulmfit show reviews.csv                              look at the texts as the model reads them
+  ulmfit train reviews.csv --out run --dry-run         what would be trained, and how long it takes
   ulmfit train reviews.csv --out run --test test.csv   train, test, compare with a baseline
   echo "What a lovely surprise." | ulmfit predict run  classify lines of text
   ulmfit evaluate run more.csv                         accuracy on other labelled texts
@@ -95,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.add_arguments(sub_parser)
+        add_negations(sub_parser)
         sub_parser.set_defaults(run=command.run)
     return parser
 
@@ -109,7 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: the arguments cannot be parsed (code 2), or only help or the version was asked for (code 0).
     """
     given = sys.argv[1:] if arguments is None else arguments
-    options = build_parser().parse_args(given)
+    try:
+        options = parse_arguments(build_parser(), given)
+    except UlmfitError as error:
+        return _fail(str(error))
     options.command_line = shlex.join(["ulmfit", *given])
     code = _run(options)
     if code and arguments is None:
