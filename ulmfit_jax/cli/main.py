@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import ulmfit_jax
 from ulmfit_jax.cli import (
+    doctor,
     ensemble,
     evaluate,
     explain,
@@ -51,6 +52,7 @@ COMMANDS = {
     "info": info,
     "import-fastai": import_fastai,
     "export-fastai": export_fastai,
+    "doctor": doctor,
 }
 
 _DESCRIPTION = """\
@@ -60,6 +62,7 @@ text reads yours, and then learns to tell your classes apart.
 
 _EXAMPLES = """\
 from labelled reviews to answers:
+  ulmfit doctor                                        see whether this machine is ready
   ulmfit show reviews.csv                              look at the texts as the model reads them
   ulmfit train reviews.csv --out run --dry-run         what would be trained, and how long it takes
   ulmfit train reviews.csv --out run --test test.csv   train, test, compare with a baseline
