@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import ulmfit_jax
 from ulmfit_jax.cli import (
+    completion,
     doctor,
     ensemble,
     evaluate,
@@ -53,6 +54,7 @@ COMMANDS = {
     "import-fastai": import_fastai,
     "export-fastai": export_fastai,
     "doctor": doctor,
+    "completion": completion,
 }
 
 _DESCRIPTION = """\
@@ -74,6 +76,13 @@ DATA is, wherever it is asked for:
   a file .txt, one text a line, without labels
   a folder with one sub-folder of .txt files for each label
   tfds:NAME[/CONFIG]:SPLIT, a TensorFlow data set, such as 'tfds:imdb_reviews:train[:2500]'
+
+exit codes:
+  0    done
+  2    a mistake, which one sentence on standard error explains
+  130  stopped by Ctrl-C, and 143 by SIGTERM; the same training command goes on
+  141  whoever read the output has gone
+  1    a defect of ulmfit, with a traceback
 
 ulmfit COMMAND --help explains a command and gives examples.
 """
