@@ -107,7 +107,7 @@ def test_the_program_cache(tmp_path: Path) -> None:
     before = jax.config.values["jax_compilation_cache_dir"]
     try:
         jax.config.update("jax_compilation_cache_dir", None)
-        assert "JAX_COMPILATION_CACHE_DIR" in checks.compilation_cache().advice
+        assert "JAX_COMPILATION_CACHE_DIR" in checks.compilation_cache().found
         jax.config.update("jax_compilation_cache_dir", str(tmp_path))
         assert str(tmp_path) in checks.compilation_cache().found
     finally:
