@@ -58,6 +58,17 @@ def test_an_ensemble_and_its_damaged_member(trained: Trained, tmp_path: Path, ul
     assert "tokenizer.json is missing" in outcome.err
 
 
+@pytest.mark.parametrize("member", [".", "..", "/", "member-0/.."])
+def test_an_ensemble_that_leads_elsewhere(member: str, trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+    shutil.copytree(trained.out / "model", tmp_path / "model")
+    file = tmp_path / "model" / "config.json"
+    config = {**json.loads(file.read_text("utf-8")), "kind": "ensemble", "members": [member]}
+    file.write_text(json.dumps(config), "utf-8")
+    outcome = ulmfit("info", tmp_path / "model")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "outside the folder" in outcome.err
+
+
 def test_a_damaged_model_is_described_and_refused(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
     model = tmp_path / "model"
     shutil.copytree(trained.out / "model", model)
