@@ -16,7 +16,8 @@ from ulmfit_jax.inference.generate import Generator
 from ulmfit_jax.inference.perplexity import perplexity
 from ulmfit_jax.inference.sampling import Sampling
 from ulmfit_jax.interop.fastai_import import import_fastai
-from ulmfit_jax.language_model_fit import LanguageModelOptions, fit_language_model, untrained, with_words_of
+from ulmfit_jax.language_model_fit import fit_language_model, untrained, with_words_of
+from ulmfit_jax.language_model_plan import LanguageModelOptions
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.pretrained import model_folder

@@ -12,8 +12,9 @@ import numpy as np
 
 from ulmfit_jax.answers import Answers, Texts
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
-from ulmfit_jax.classifier_fit import check_plan, fine_tuned_language_model, fit_classifier, training_part
+from ulmfit_jax.classifier_fit import fine_tuned_language_model, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
+from ulmfit_jax.classifier_plan import check_plan, training_part
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels
@@ -123,6 +124,15 @@ class TextClassifier(Answers, Estimator):
         self.history_: list[dict[str, Any]] = []
         self.seconds_: dict[str, float] = {}
 
+    @property
+    def options(self) -> ClassifierOptions:
+        """The arguments of the constructor, checked.
+
+        Raises:
+            ConfigError: they do not go together.
+        """
+        return ClassifierOptions(**{field.name: getattr(self, field.name) for field in fields(ClassifierOptions)})
+
     def fit(
         self,
         texts: Texts,
@@ -145,7 +155,7 @@ class TextClassifier(Answers, Estimator):
             DataError: no texts, not one label for each, a missing label, a single class.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
-        options = ClassifierOptions(**{field.name: getattr(self, field.name) for field in fields(ClassifierOptions)})
+        options = self.options
         data = TextDataset(text_list(texts), label_list(labels), "the training data")
         classes = check_labels(data)
         check_plan(options, data)

@@ -88,6 +88,15 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
 
 
+def test_help_names_every_command_and_exit_code(ulmfit: Run) -> None:
+    outcome = ulmfit("--help")
+    assert (outcome.code, outcome.err) == (0, "")
+    words = {line.split()[0] for line in outcome.out.splitlines() if line.strip()}
+    assert set(COMMANDS) <= words
+    assert {"0", "1", "2", "130", "141"} <= words
+    assert "\x1b" not in outcome.out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_each_command_teaches_by_examples(name: str, ulmfit: Run) -> None:
     outcome = ulmfit(name, "--help")

@@ -33,6 +33,7 @@ def test_training_shows_tables_on_standard_error_and_nothing_else(trained: Train
 def test_run_folder_holds_what_its_description_says(trained: Trained) -> None:
     assert {path.name for path in trained.out.iterdir()} == {
         "config.json",
+        "ulmfit.toml",
         "language_model",
         "classifier",
         "tokens",

@@ -31,8 +31,22 @@ def longest_descent(losses: Sequence[float]) -> tuple[int, int]:
     return end, lengths[end]
 
 
+def slid(rates: Sequence[float], losses: Sequence[float]) -> float:
+    """fastai's `slide` in plain Python: an interval of 15 steps from the end on, until the loss falls alike at both."""
+    slopes = np.gradient(losses)
+    low, high = len(losses) - 16, len(losses) - 1
+    rate = rates[low]
+    while low >= 0 and abs(slopes[high] - slopes[low]) > 0.005:
+        rate = rates[low]
+        low, high = low - 1, high - 1
+    return rate
+
+
 @settings(max_examples=25)
-@given(losses=st.lists(st.floats(0.125, 9), min_size=100, max_size=100))
+@given(
+    losses=st.lists(st.floats(0.125, 9), min_size=100, max_size=100)
+    | st.lists(st.just(1.0) | st.floats(1, 1.02), min_size=100, max_size=100)
+)
 def test_readings_are_those_of_plain_loops(losses: list[float]) -> None:
     curve, rates, used = LearningRates(RATES, tuple(losses)), RATES[10:95], losses[10:95]
     end, length = longest_descent(used)
@@ -40,6 +54,17 @@ def test_readings_are_those_of_plain_loops(losses: list[float]) -> None:
     assert curve.minimum == pytest.approx(rates[used.index(min(used))] / 10)
     slopes = [(b - a) / np.log(s / r) for a, b, r, s in zip(used, used[1:], rates, rates[1:], strict=False)]
     assert curve.steep == pytest.approx(rates[int(np.argmin(slopes))])
+    assert curve.slide == slid(rates, used)
+    assert curve.readings() == {name: getattr(curve, name) for name in ("valley", "steep", "minimum", "slide")}
+
+
+def test_a_short_curve_has_no_slide() -> None:
+    assert list(LearningRates(RATES[:30], tuple(3.0 - 0.01 * i for i in range(30))).readings()) == [
+        "valley",
+        "steep",
+        "minimum",
+    ]
+    assert "slide" in LearningRates(RATES[:31], tuple(3.0 - 0.01 * i for i in range(31))).readings()
 
 
 def test_readings_of_a_curve_that_falls_and_explodes() -> None:

@@ -128,7 +128,7 @@ def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
     if not folder.is_dir():
         raise ArtifactError(f"there is no model folder {folder}: give the folder that a training run wrote")
     check_manifest(folder, ("config.json", "tokenizer.json", "parameters/"))
-    config = read_object(folder / "config.json")
+    config = read_config(folder)
     _check_kind(config, kind, folder)
     artifact = assembled_artifact(config, load_tokenizer(folder), array_shapes(folder), folder)
     arrays = read_arrays(folder)
@@ -148,19 +148,34 @@ def assembled_artifact(config: dict[str, Any], tokenizer: Tokenizer, arrays: Tre
     Raises:
         ArtifactError: another kind or format version, or parts that do not belong together.
     """
+    _check_version(config, source)
     _check_kind(config, None, source)
     artifact = _assemble(config, tokenizer, arrays, source)
     _check_fit(artifact, len(jax.tree.leaves(arrays)), source)
     return artifact
 
 
-def _check_kind(config: dict[str, Any], kind: str | None, folder: Path) -> None:
+def read_config(folder: Path) -> dict[str, Any]:
+    """What the `config.json` of a model folder says, of any kind, an ensemble too.
+
+    Raises:
+        ArtifactError: it cannot be read, or is of another format version.
+    """
+    config = read_object(folder / "config.json")
+    _check_version(config, folder)
+    return config
+
+
+def _check_version(config: dict[str, Any], source: Path) -> None:
     version = config.get("format_version")
     if version != FORMAT_VERSION:
         raise ArtifactError(
-            f"{folder} has the format version {reprlib.repr(version)}, this version of ulmfit-jax reads "
+            f"{source} has the format version {reprlib.repr(version)}, this version of ulmfit-jax reads "
             f"{FORMAT_VERSION}: install the version of ulmfit-jax that wrote it"
         )
+
+
+def _check_kind(config: dict[str, Any], kind: str | None, folder: Path) -> None:
     if config.get("kind") == ENSEMBLE:
         raise ArtifactError(f"{folder} holds an ensemble of classifiers, but a single model is needed here")
     if config.get("kind") not in KINDS:

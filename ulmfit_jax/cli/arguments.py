@@ -81,6 +81,23 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     return {"text_column": options.text_column, "data_dir": options.data_dir, "download": options.download}
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Results for programs."""
+    parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
+
+
+def add_trained_model(parser: argparse.ArgumentParser) -> None:
+    """The classifier of a command that uses one."""
+    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
+
+
+def add_any_model(parser: argparse.ArgumentParser) -> None:
+    """The model of a command that takes any."""
+    parser.add_argument(
+        "model", metavar="DIR|NAME", help="folder of a model or a finished run, or a shipped one's name"
+    )
+
+
 def add_device_options(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """Where the computation runs."""
     parser.add_argument("--devices", type=whole_number(1), metavar="N", help="devices to use; all if not given")
@@ -93,18 +110,6 @@ def add_precision(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> 
         choices=("float32", "bfloat16"),
         help="of matrix products in training; bfloat16 is faster where the processor has it (default: bfloat16 on "
         "accelerators, float32 on CPUs)",
-    )
-
-
-def add_skipping(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """How many steps may be left out because a number is not finite, 0 if not given."""
-    parser.add_argument(
-        "--skip-nonfinite",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="go on after at most N steps whose loss or gradient is not finite, without their effect "
-        "(default: %(default)s, the first one ends the training)",
     )
 
 

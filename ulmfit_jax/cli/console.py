@@ -72,6 +72,11 @@ def show(text: str) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def colours_are_shown() -> bool:
+    """Whether standard output is a terminal with colours; the variable NO_COLOR, if it is not empty, forbids them."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def show_json(value: dict[str, Any]) -> None:
     """Print one line of JSON: readable characters where the console's encoding has them all, else escapes."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")

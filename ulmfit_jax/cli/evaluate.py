@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import add_device_options, add_reading_options, reading_options
+from ulmfit_jax.cli.arguments import (
+    add_device_options,
+    add_json,
+    add_reading_options,
+    add_trained_model,
+    reading_options,
+)
 from ulmfit_jax.cli.console import show, show_json
 
 SUMMARY = "measure a trained classifier on labelled texts"
@@ -23,9 +29,9 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit evaluate`."""
-    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
+    add_trained_model(parser)
     parser.add_argument("data", metavar="DATA", help="labelled texts; see ulmfit --help")
-    parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
+    add_json(parser)
     add_device_options(parser)
     add_reading_options(parser, labels=True)
 

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_reading_options
-from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.arguments import add_reading_options, add_trained_model
+from ulmfit_jax.cli.console import colours_are_shown, show, show_json
 from ulmfit_jax.cli.predict import texts_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit explain`."""
-    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
+    add_trained_model(parser)
     parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
     parser.add_argument(
         "--method", choices=("gradient", "leave-out"), default="gradient", help="default: %(default)s; see above"
@@ -74,7 +74,7 @@ def _as_json(text: str, explanation: Explanation) -> dict[str, object]:
 def _for_people(explanation: Explanation) -> str:
     from ulmfit_jax.inference.coloured import strongest, to_terminal
 
-    text = to_terminal(explanation) if sys.stdout.isatty() else " ".join(explanation.words)
+    text = to_terminal(explanation) if colours_are_shown() else " ".join(explanation.words)
     lines = [f"{explanation.label} {explanation.probability:.3f}", f"  {text}"]
     for name, words in zip(("for", "against"), strongest(explanation), strict=True):
         if words:

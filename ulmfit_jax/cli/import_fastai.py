@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ulmfit_jax.cli.arguments import add_json
 from ulmfit_jax.cli.console import show, show_json
 
 SUMMARY = "make a model folder of fastai's weights"
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("fastai-2", "fastai-1", "fastai-0.7"),
         help="text rules of the words (default: recognised by the special tokens)",
     )
-    parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -19,19 +19,25 @@ from typing import NoReturn
 
 import ulmfit_jax
 from ulmfit_jax.cli import (
+    completion,
+    doctor,
     ensemble,
     evaluate,
     explain,
     export,
     export_fastai,
+    finetune_lm,
     generate,
     import_fastai,
+    info,
+    lr_find,
     predict,
     pretrain,
     serve,
     show,
     train,
 )
+from ulmfit_jax.cli.configuration import add_negations, parse_arguments
 from ulmfit_jax.cli.console import quiet_libraries
 from ulmfit_jax.errors import UlmfitError
 
@@ -44,10 +50,15 @@ COMMANDS = {
     "ensemble": ensemble,
     "generate": generate,
     "pretrain": pretrain,
+    "finetune-lm": finetune_lm,
+    "lr-find": lr_find,
     "show": show,
     "export": export,
+    "info": info,
     "import-fastai": import_fastai,
     "export-fastai": export_fastai,
+    "doctor": doctor,
+    "completion": completion,
 }
 
 _DESCRIPTION = """\
@@ -57,7 +68,9 @@ text reads yours, and then learns to tell your classes apart.
 
 _EXAMPLES = """\
 from labelled reviews to answers:
+  ulmfit doctor                                        see whether this machine is ready
   ulmfit show reviews.csv                              look at the texts as the model reads them
+  ulmfit train reviews.csv --out run --dry-run         what would be trained, and how long it takes
   ulmfit train reviews.csv --out run --test test.csv   train, test, compare with a baseline
   echo "What a lovely surprise." | ulmfit predict run  classify lines of text
   ulmfit evaluate run more.csv                         accuracy on other labelled texts
@@ -67,6 +80,13 @@ DATA is, wherever it is asked for:
   a file .txt, one text a line, without labels
   a folder with one sub-folder of .txt files for each label
   tfds:NAME[/CONFIG]:SPLIT, a TensorFlow data set, such as 'tfds:imdb_reviews:train[:2500]'
+
+exit codes:
+  0    done
+  2    a mistake, which one sentence on standard error explains
+  130  stopped by Ctrl-C, and 143 by SIGTERM; the same training command goes on
+  141  whoever read the output has gone
+  1    a defect of ulmfit, with a traceback
 
 ulmfit COMMAND --help explains a command and gives examples.
 """
@@ -97,6 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.add_arguments(sub_parser)
+        add_negations(sub_parser)
         sub_parser.set_defaults(run=command.run)
     return parser
 
@@ -110,8 +131,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments cannot be parsed (code 2), or only help or the version was asked for (code 0).
     """
-    options = build_parser().parse_args(arguments)
-    options.command_line = shlex.join(["ulmfit", *(sys.argv[1:] if arguments is None else arguments)])
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = parse_arguments(build_parser(), given)
+    except UlmfitError as error:
+        return _fail(str(error))
+    options.command_line = shlex.join(["ulmfit", *given])
     code = _run(options)
     if code and arguments is None:
         # What was computing when the command stopped still runs in XLA's threads, and some of them crash when the

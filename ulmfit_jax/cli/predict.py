@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_device_options, add_reading_options, reading_options
+from ulmfit_jax.cli.arguments import add_device_options, add_reading_options, add_trained_model, reading_options
 from ulmfit_jax.cli.console import note, show_json
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _BATCH_CHARACTERS = 4_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit predict`."""
-    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
+    add_trained_model(parser)
     parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
     add_device_options(parser)
     add_reading_options(parser, labels=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import reading_options
 from ulmfit_jax.cli.console import note, show, show_json
+from ulmfit_jax.cli.plan import announce_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
 from ulmfit_jax.cli.results import as_text, measures
@@ -17,6 +18,7 @@ from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
     from ulmfit_jax.report.facts import Answered
+    from ulmfit_jax.text_classifier import TextClassifier
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -24,7 +26,9 @@ _DECISIVE = (
     "preset",
     "recipe",
     "lm_epochs",
+    "lm_learning_rate",
     "epochs",
+    "learning_rate",
     "batch_size",
     "validation_fraction",
     "self_training",
@@ -47,6 +51,9 @@ def run(options: argparse.Namespace) -> None:
     if test is not None:
         check_labels(test, classes)
     unlabeled = _unlabeled(options, test)
+    if options.dry_run:
+        _show_plan(options, data, test, unlabeled)
+        return
     if options.seeds == 1:
         report = _one_run(options, data, test, unlabeled)
     else:
@@ -144,16 +151,9 @@ def _train(
     options: argparse.Namespace, data: TextDataset, unlabeled: list[str], training: TrainingRun
 ) -> dict[str, Any]:
     """Train the classifier, or go on with it, and save it; returns the report."""
-    from ulmfit_jax.text_classifier import TextClassifier
     from ulmfit_jax.training.processes import wait_for_all
 
-    model = TextClassifier(
-        None if options.pretrained == "none" else options.pretrained,
-        **{name: getattr(options, name) for name in _DECISIVE},
-        skip_nonfinite=options.skip_nonfinite,
-        devices=options.devices,
-        verbose=True,
-    )
+    model = _model(options)
     model.fit(data.texts, data.labels or (), unlabeled, run_dir=training.folder, workers=options.workers)
     model.save(training.model)
     wait_for_all("the saved model")
@@ -165,6 +165,28 @@ def _train(
         "seed": options.seed,
         **measures(model.history_),
     }
+
+
+def _model(options: argparse.Namespace) -> TextClassifier:
+    """What is to be trained."""
+    from ulmfit_jax.text_classifier import TextClassifier
+
+    return TextClassifier(
+        None if options.pretrained == "none" else options.pretrained,
+        **{name: getattr(options, name) for name in _DECISIVE},
+        skip_nonfinite=options.skip_nonfinite,
+        devices=options.devices,
+        verbose=True,
+    )
+
+
+def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]) -> None:
+    """What the same command without `--dry-run` would do."""
+    from ulmfit_jax.dry_run import dry_run
+
+    announce_plan(options.out, "train" if options.seeds == 1 else "train --seeds")
+    plan = dry_run(_model(options), data, unlabeled, () if test is None else test.texts, options.workers)
+    show_plan({**plan, "seconds": round(plan["seconds"] * options.seeds, 3), "runs": options.seeds}, options.json)
 
 
 def _tested(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import (
-    add_device_options,
-    add_precision,
-    add_reading_options,
-    add_seed,
-    add_skipping,
-    add_workers,
-    share,
-    whole_number,
-)
+from ulmfit_jax.cli.arguments import add_reading_options, positive_number, share, whole_number
 from ulmfit_jax.cli.processes import add_process_options
+from ulmfit_jax.cli.training_arguments import (
+    LANGUAGE_MODEL_RATES,
+    add_computation,
+    add_pretrained,
+    add_run_options,
+    add_skipping,
+)
 from ulmfit_jax.errors import ConfigError
-from ulmfit_jax.nn.architecture import PRESETS
 
 SUMMARY = "train a text classifier on labelled texts"
 
@@ -40,6 +37,8 @@ examples:
   ulmfit train reviews.csv --out run --unlabeled more.txt archive.jsonl
   ulmfit train letters.parquet --text-column body --label-column topic --out run
   ulmfit train 'tfds:imdb_reviews:train[:2500]' --test tfds:imdb_reviews:test --data-dir tfds --out run --json
+  ulmfit train reviews.csv --out run --dry-run
+  ulmfit train --config run/ulmfit.toml --out again --seed 1
   ulmfit train reviews.csv --out scratch --pretrained none --preset tiny --lm-epochs 1 --epochs 1,0,0,0
 """
 
@@ -47,7 +46,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit train`."""
     parser.add_argument("data", metavar="DATA", help="labelled texts; see ulmfit --help")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run, made if it does not exist")
+    add_run_options(parser)
     parser.add_argument("--test", metavar="DATA", help="labelled texts to test on, once, at the end")
     parser.add_argument(
         "--unlabeled",
@@ -60,7 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transductive", action="store_true", help="let the language model read the test texts too, without labels"
     )
-    parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
     _add_training_options(parser)
     add_process_options(parser)
     add_reading_options(parser, labels=True)
@@ -68,15 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
-    group.add_argument(
-        "--pretrained",
-        metavar="NAME|DIR|none",
-        default="wikipedia-small",
-        help="the language model to start from: a shipped one's name, a model folder, or none (default: %(default)s)",
-    )
-    group.add_argument(
-        "--preset", choices=PRESETS, help="size of a model from scratch, with --pretrained none (default: small)"
-    )
+    add_pretrained(group, scratch=True)
     group.add_argument(
         "--lm-epochs",
         type=whole_number(0),
@@ -95,6 +85,18 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,C,D",
         help="of the four stages of gradual unfreezing (1,1,1,2 for much data), or one number for fine_tune "
         "(default: by the number of texts)",
+    )
+    group.add_argument(
+        "--learning-rate",
+        type=positive_number,
+        metavar="R",
+        help="peak of the classifier's first stage; the later ones follow from it (default: 0.02, for fine_tune 0.01)",
+    )
+    group.add_argument(
+        "--lm-learning-rate",
+        type=positive_number,
+        metavar="R",
+        help=f"the same for the language model (default: {LANGUAGE_MODEL_RATES})",
     )
     group.add_argument(
         "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
@@ -119,8 +121,6 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="while the head trains alone, run the encoder over the texts once instead of in each epoch",
     )
-    add_precision(group)
-    add_seed(group, "everything that is drawn at random")
     group.add_argument(
         "--seeds",
         type=whole_number(1),
@@ -130,8 +130,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     add_skipping(group)
-    add_device_options(group)
-    add_workers(group)
+    add_computation(group)
 
 
 def check_combinations(options: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The folder of a training command: what was asked, the model and the report, beside the library's training states.
 
 config.json      the command and its options; written when training starts
+ulmfit.toml      the same options for `--config`
 language_model/  tokens and states of the language model; classifier/, tokens/: of the classifier
 compiled/        programs, so that a start that goes on compiles nothing again; may be deleted
 model/           the model folder, once training is finished
@@ -21,14 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import ulmfit_jax
+from ulmfit_jax.cli.configuration import configuration_text
 from ulmfit_jax.cli.console import plain
 from ulmfit_jax.errors import ConfigError, UlmfitError
 
-COMMANDS = ("train", "train --seeds", "pretrain")
+COMMANDS = ("train", "train --seeds", "pretrain", "finetune-lm")
+_FIRST_FILES = {"config.json", "ulmfit.toml"}
 
 
 class TrainingRun:
-    """One folder, one run of `ulmfit train` or `ulmfit pretrain`, or the runs of `ulmfit train --seeds`."""
+    """One folder, one run of a command that trains, or the runs of `ulmfit train --seeds`."""
 
     def __init__(self, folder: str, command: str, configuration: dict[str, Any]):
         """Look at the folder; nothing is written.
@@ -64,8 +67,9 @@ class TrainingRun:
         try:
             yield
         except UlmfitError:
-            if is_new and _is_first() and [path.name for path in self.folder.iterdir()] == ["config.json"]:
-                (self.folder / "config.json").unlink()
+            if is_new and _is_first() and {path.name for path in self.folder.iterdir()} <= _FIRST_FILES:
+                for name in _FIRST_FILES:
+                    (self.folder / name).unlink(missing_ok=True)
                 self.folder.rmdir()
             raise
 
@@ -77,6 +81,8 @@ class TrainingRun:
         config = {"command": self._command, "ulmfit_jax": ulmfit_jax.__version__, "options": given}
         if not (self.folder / "config.json").exists():
             _write_json(self.folder / "config.json", config)
+        if not (self.folder / "ulmfit.toml").exists():
+            _write(self.folder / "ulmfit.toml", configuration_text(self._command.split()[0], options))
 
     def write_report(self, report: dict[str, Any]) -> None:
         """Write `report.json` in one step; a page that shows other results is removed."""
@@ -125,9 +131,14 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
+    _write(path, json.dumps(plain(value), indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one step; of a path that is not UTF-8, what can be read."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(json.dumps(plain(value), indent=2) + "\n", "utf-8")
+        temporary.write_text(text, "utf-8", errors="replace")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -139,6 +139,22 @@ class DocumentBatches:
         """Yields every document exactly once, longest first (fastai's validation order), the last batch filled up."""
         return (self._assemble(rows) for rows in self._batched(self._longest_first(np.arange(len(self.corpus)))))
 
+    def chunks_of_training(self, epoch: int = 0) -> list[int]:
+        """How many chunks of each batch of an epoch hold tokens, in its order: what its time grows with."""
+        order = self._training_order(np.random.default_rng([self.seed, epoch]))
+        return [self._chunks(rows) for rows in order[: self.batches_per_epoch]]
+
+    def chunks_of_evaluation(self) -> list[int]:
+        """The same of an evaluation."""
+        return [self._chunks(rows) for rows in self._batched(self._longest_first(np.arange(len(self.corpus))))]
+
+    def bucket(self, chunks: int) -> int:
+        """The chunks of the batch, padding included, of which so many hold tokens."""
+        return next(bucket for bucket in self.buckets if bucket >= chunks)
+
+    def _chunks(self, rows: np.ndarray) -> int:
+        return -(-int(self._lengths[rows].max()) // self.bptt)
+
     def _training_order(self, generator: np.random.Generator) -> list[np.ndarray]:
         order = generator.permutation(len(self.corpus))
         longest = int(np.flatnonzero(order == np.argmax(self._lengths))[0])
@@ -159,8 +175,7 @@ class DocumentBatches:
         """Lays the documents `rows`, sorted longest first, into one batch of `batch_size` rows."""
         lengths, labels, documents = (np.full(self.batch_size, fill, np.int64) for fill in (0, -1, -1))
         lengths[: len(rows)], labels[: len(rows)], documents[: len(rows)] = self._lengths[rows], self.labels[rows], rows
-        needed = -(-int(lengths[0]) // self.bptt)
-        chunks = next(bucket for bucket in self.buckets if bucket >= needed)
+        chunks = self.bucket(self._chunks(rows))
         padded = np.full((self.batch_size, chunks * self.bptt), PAD_ID, np.int32)
         for row, document in enumerate(rows):
             ids = self.corpus[document]

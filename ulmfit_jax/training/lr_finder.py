@@ -22,13 +22,16 @@ SMOOTHING = 0.98
 MOMENTUM = 0.9
 """Adam's first momentum, constant: the default of fastai's optimiser, which only its schedules change."""
 
+SLIDE, FLAT = 15, 0.005
+"""fastai's interval of `slide`, in steps, and the difference of slopes across it that counts as none."""
+
 DIVERGENCE = 4.0
 """The run ends when the smoothed loss exceeds its lowest value so many times."""
 
 
 @dataclass(frozen=True)
 class LearningRates:
-    """The curve of a finder run, and three readings of it.
+    """The curve of a finder run, and fastai's four readings of it.
 
     Attributes:
         rates: rate of each step, rising.
@@ -65,13 +68,35 @@ class LearningRates:
         start = end - section
         return float(rates[max(start + int(section / 3) + int(section / 6), 0)])
 
-    def _usable(self) -> tuple[np.ndarray, np.ndarray]:
-        """The curve without a tenth of the steps planned, its last five and everything from the first bad number on."""
+    @property
+    def slide(self) -> float:
+        """The lower end of an interval that comes from the end of the curve and stops where both ends fall alike."""
+        rates, losses = self._usable(SLIDE + 1)
+        slopes = np.gradient(losses)
+        places = range(len(rates) - 1 - SLIDE, -1, -1)
+        differing = itertools.takewhile(lambda low: abs(slopes[low + SLIDE] - slopes[low]) > FLAT, places)
+        return float(rates[min(differing, default=places[0])])
+
+    def readings(self) -> dict[str, float]:
+        """The four readings by name, `slide` only where the curve is long enough for it.
+
+        Raises:
+            TrainingError: the curve is too short for any.
+        """
+        found = {"valley": self.valley, "steep": self.steep, "minimum": self.minimum}
+        return {**found, "slide": self.slide} if len(self._usable()[0]) > SLIDE else found
+
+    def _usable(self, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+        """The curve without a tenth of the steps planned, its last five and everything from the first bad number on.
+
+        Raises:
+            TrainingError: fewer than `least` points are left.
+        """
         losses = np.array(self.losses)
         bad = np.flatnonzero(~np.isfinite(losses))
         end = min(len(losses) - 5, bad[0] if len(bad) else len(losses))
         begin = self.planned // 10
-        if end - begin < 2:
+        if end - begin < least:
             raise TrainingError(
                 f"the loss was good for {end} steps only, too few to read a learning rate from: check the data, or "
                 "start lower"

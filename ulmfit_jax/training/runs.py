@@ -116,20 +116,36 @@ def train_language_model(
         DataError: a corpus is too small for the batch size.
         TrainingError: a loss was not finite.
     """
-    task = LanguageModelTask(
+    task = language_model_task(architecture, train, valid, settings, seed, context.devices)
+    if parameters is None:
+        parameters, _ = task.definition.initialise(seed)
+    return _loop(task, stages, seed, context).run(parameters, {})
+
+
+def language_model_task(
+    architecture: Architecture,
+    train: Corpus,
+    valid: Corpus | None,
+    settings: LanguageModelSettings,
+    seed: int,
+    devices: Devices,
+) -> LanguageModelTask:
+    """A language model's network bound to its documents; `seed` decides their order.
+
+    Raises:
+        DataError: the documents are too few for the batch size.
+    """
+    return LanguageModelTask(
         architecture,
         LanguageModelStream(train, settings.batch_size, settings.bptt, settings.backwards, shuffle=True, seed=seed),
-        validation_stream(valid, settings, len(context.devices)),
-        context.devices,
+        validation_stream(valid, settings, len(devices)),
+        devices,
         drop_mult=settings.drop_mult,
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,
         reset_state=settings.reset_state,
         dtype=jnp.dtype(settings.precision),
     )
-    if parameters is None:
-        parameters, _ = task.definition.initialise(seed)
-    return _loop(task, stages, seed, context).run(parameters, {})
 
 
 def validation_stream(
@@ -175,15 +191,33 @@ def train_classifier(
         TrainingError: a loss was not finite.
     """
 
+    task = classifier_task(architecture, head, train, valid, settings, seed, context.devices)
+    parameters, fresh = task.definition.initialise(seed)
+    parameters, statistics = {**parameters, **(start or {})}, statistics or fresh
+    task.definition.check(parameters, statistics, "the encoder")
+    return _loop(task, stages, seed, context).run(parameters, statistics)
+
+
+def classifier_task(
+    architecture: Architecture,
+    head: Head,
+    train: tuple[Corpus, np.ndarray],
+    valid: tuple[Corpus, np.ndarray] | None,
+    settings: ClassifierSettings,
+    seed: int,
+    devices: Devices,
+) -> ClassifierTask:
+    """A classifier's network bound to its documents; `seed` decides their order."""
+
     def batches(data: tuple[Corpus, np.ndarray]) -> DocumentBatches:
         return DocumentBatches(data[0], data[1], settings.batch_size, settings.bptt, settings.backwards, seed)
 
-    task = ClassifierTask(
+    return ClassifierTask(
         architecture,
         head,
         batches(train),
         batches(valid) if valid is not None else None,
-        context.devices,
+        devices,
         drop_mult=settings.drop_mult,
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,
@@ -192,10 +226,6 @@ def train_classifier(
         cache_frozen=settings.cache_frozen,
         dtype=jnp.dtype(settings.precision),
     )
-    parameters, fresh = task.definition.initialise(seed)
-    parameters, statistics = {**parameters, **(start or {})}, statistics or fresh
-    task.definition.check(parameters, statistics, "the encoder")
-    return _loop(task, stages, seed, context).run(parameters, statistics)
 
 
 def _loop(task: LanguageModelTask | ClassifierTask, stages: Sequence[Stage], seed: int, context: RunContext) -> Loop:

@@ -11,11 +11,11 @@ from oracles.fastai.reference import fastai, torch
 from ulmfit_jax.optim.schedules import exponential
 from ulmfit_jax.training.lr_finder import LearningRates
 
-READINGS = (fastai.valley, fastai.minimum, fastai.steep)
+READINGS = (fastai.valley, fastai.minimum, fastai.steep, fastai.slide)
 
 
 @given(
-    steps=st.integers(30, 100) | st.just(100),
+    steps=st.integers(41, 100) | st.just(100),
     planned=st.just(100) | st.integers(100, 200),
     noise=st.floats(0.0, 0.3),
     seed=st.integers(0, 2**32 - 1),

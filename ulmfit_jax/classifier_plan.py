@@ -1,0 +1,151 @@
+"""What a classifier's training will be: the split, the stages, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.classifier_options import ClassifierOptions
+from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
+from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.data.split import train_validation_split
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.nn.products import chosen_precision
+from ulmfit_jax.training.classifier import ClassifierTask
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.processes import first_process_first
+from ulmfit_jax.training.recipes import fine_tune_stages, gradual_unfreezing_stages, self_training_stages
+from ulmfit_jax.training.runs import ClassifierSettings, classifier_task
+from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
+from ulmfit_jax.training.stages import Stage
+
+Labelled = tuple[Corpus, np.ndarray]
+"""Documents and their class indices."""
+
+
+@dataclass(frozen=True)
+class ClassifierPlan:
+    """Everything that a classifier's training is, before it runs.
+
+    Attributes:
+        start: the model whose encoder it starts from, or the classifier that goes on.
+        head: sizes of the head.
+        train: documents to learn from.
+        valid: documents to measure on after each epoch, or None.
+        stages: the fits, with epochs and rates.
+        settings: batch size, dropout, penalties.
+        seed: of everything that is drawn.
+        fingerprint: SHA-256 of all texts and labels.
+    """
+
+    start: Artifact
+    head: Head
+    train: Labelled
+    valid: Labelled | None
+    stages: tuple[Stage, ...]
+    settings: ClassifierSettings
+    seed: int
+    fingerprint: str
+
+    @property
+    def branches(self) -> Tree:
+        """The branches of the parameters that training starts from: all but a language model's decoder."""
+        return {name: branch for name, branch in self.start.parameters.items() if name != "decoder"}
+
+    def task(self, devices: Devices) -> ClassifierTask:
+        """The network bound to the documents, as training runs it."""
+        return classifier_task(
+            self.start.architecture, self.head, self.train, self.valid, self.settings, self.seed, devices
+        )
+
+
+def classifier_plan(
+    start: Artifact,
+    data: TextDataset,
+    classes: Sequence[str],
+    options: ClassifierOptions,
+    folder: Path | None,
+    workers: int,
+    pseudo: TextDataset | None = None,
+) -> ClassifierPlan:
+    """Tokenise, split, and choose what `options` leave open by the number of documents; see `fit_classifier`."""
+    rows, held_out = _options_split(data, options)
+    if pseudo is not None:
+        rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
+        data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
+    with first_process_first("the labelled tokens"):
+        corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
+    labels = label_indices(data, classes)
+    batch_size = options.batch_size or classifier_batch_size(len(rows))
+    if pseudo is None:
+        stages = _stages(options, len(rows), batch_size, start.architecture.n_layers + 2)
+    else:
+        stages = self_training_stages(unfreezing_epochs(len(rows), batch_size)[0], options.weight_decay)
+    return ClassifierPlan(
+        start,
+        start.head or Head(len(classes)),
+        (corpus.select(rows), labels[rows]),
+        (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
+        tuple(stages),
+        _settings(start, options, batch_size),
+        options.seed,
+        texts_fingerprint([*data.texts, *(data.labels or ())]),
+    )
+
+
+def _settings(start: Artifact, options: ClassifierOptions, batch_size: int) -> ClassifierSettings:
+    return ClassifierSettings(
+        batch_size=batch_size,
+        bptt=options.bptt,
+        precision=chosen_precision(options.precision),
+        max_length=options.max_length,
+        drop_mult=options.drop_mult,
+        label_smoothing=options.label_smoothing,
+        cache_frozen=options.cache_frozen,
+        backwards=start.backwards,
+    )
+
+
+def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
+    """Refuse now what would otherwise be refused after the language model's hours.
+
+    Raises:
+        ConfigError, DataError: the split, the stages, the batch size or the devices cannot be had.
+    """
+    rows, _ = _options_split(data, options)
+    batch_size = options.batch_size or classifier_batch_size(len(rows))
+    Devices(options.devices).check_batch(batch_size)
+    _stages(options, len(rows), batch_size, n_groups=5)
+
+
+def training_part(data: TextDataset, options: ClassifierOptions) -> TextDataset:
+    """What is left of `data` to train on when the documents to measure on are taken out."""
+    return data.select(_options_split(data, options)[0])
+
+
+def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of `data` that are trained on, and those that measure each epoch: the share `fraction`, which may be 0."""
+    if not fraction:
+        return np.arange(len(data)), np.zeros(0, np.int64)
+    return train_validation_split(data.texts, data.labels, fraction=fraction, seed=seed)
+
+
+def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:
+    return split_rows(data, options.validation_fraction, options.seed)
+
+
+def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_groups: int) -> list[Stage]:
+    epochs = options.epochs if options.epochs is not None else unfreezing_epochs(documents, batch_size)
+    if options.recipe == "fine_tune":
+        whole = epochs if isinstance(epochs, int) else sum(epochs) - 1
+        return fine_tune_stages(whole, options.learning_rate or 1e-2, weight_decay=options.weight_decay)
+    if isinstance(epochs, int) or len(epochs) != 4 or not sum(epochs):
+        raise ConfigError(f"epochs is {epochs!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
+    return gradual_unfreezing_stages(options.learning_rate or 2e-2, epochs, options.weight_decay, n_groups)
