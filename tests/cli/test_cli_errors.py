@@ -33,7 +33,7 @@ def refused(outcome: Outcome, *parts: str) -> None:
         ("latin.csv", b"text,label\nok,a\ncaf\xe9,b\n", ["latin.csv is not UTF-8: line 3", "0xe9 at column 4"]),
         ("columns.csv", b"body,topic\nok,a\n", ["--label-column", "there are body, topic"]),
         ("one.csv", b"text,label\na,x\nb,x\n", ["only the class 'x'"]),
-        ("few.csv", b"text,label\na,x\nb,y\n", ["The class 'x' has 1 different text"]),
+        ("few.csv", b"text,label\na,x\nb,y\n", ["No class has two different texts", "--validation-fraction to 0"]),
         ("gap.csv", b"text,label\na,x\nb,\n", ["row 3", "has no label"]),
         ("fields.csv", b"text,label\na,x\nb,y,z\n", ["row 3", "has 3 fields"]),
         ("lines.txt", b"a\nb\n", ["lines.txt is plain text and has no labels"]),

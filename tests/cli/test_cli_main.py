@@ -105,10 +105,22 @@ def test_help_of_each_command_teaches_by_examples(name: str, ulmfit: Run) -> Non
     assert f"examples:\n  {first}" in outcome.out
 
 
+def test_no_argument_at_all_is_answered_with_the_help(ulmfit: Run) -> None:
+    outcome = ulmfit()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "from labelled reviews to answers:" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "the following arguments are required: COMMAND"),
+        (["trian", "x.csv"], "there is no command 'trian': did you mean train?; see ulmfit --help"),
+        (["xyzzy"], "there is no command 'xyzzy'; see ulmfit --help"),
+        (
+            ["train", "x.csv", "--out", "o", "--epoch", "1"],
+            "--epoch: did you mean --epochs?; see ulmfit train",
+        ),
+        (["show", "x.csv", "--xyzzy=1"], "there is no option --xyzzy; see ulmfit show --help"),
         (["train", "x.csv"], "the following arguments are required: --out"),
         (["train", "x.csv", "--out", "o", "--epochs", "1,2"], "'1,2' is neither four numbers"),
         (["train", "x.csv", "--out", "o", "--epochs", "0,0,0,0"], "nor one above 0"),

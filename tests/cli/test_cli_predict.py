@@ -57,6 +57,16 @@ def test_answers_come_in_order_and_in_batches(
     assert answers[2] == {"text": texts[2], "label": "long", "probabilities": {"long": 1.0, "short": 0.0}}
 
 
+def test_numbers_have_the_digits_of_32_bits(
+    model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    answer = np.array([[0.05481968, 0.94518032]], np.float32)
+    monkeypatch.setattr(model, "predict_proba", lambda texts: answer)
+    give(monkeypatch, b"a text\n")
+    out = ulmfit("predict", "model").out
+    assert '"long": 0.05481968, "short": 0.9451803' in out
+
+
 def test_reading_keeps_pace_with_answering(model: LengthClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     read = itertools.count()
 

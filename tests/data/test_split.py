@@ -59,7 +59,7 @@ def test_the_seed_decides():
 
 
 def test_errors():
-    with pytest.raises(DataError, match=r"none can be held out to measure on: .* to 0\."):
+    with pytest.raises(DataError, match=r"none can be held out to measure on: .* validation_fraction to 0"):
         train_validation_split(["x", "x", "z", "z"], ["a", "a", "b", "b"])
     with pytest.raises(DataError, match="No class has two different texts"):
         train_validation_split(["x", "x"])

@@ -23,7 +23,7 @@ from ulmfit_jax.artifact.arrays import array_shapes, read_arrays, write_arrays
 from ulmfit_jax.artifact.card import model_card
 from ulmfit_jax.artifact.fields import LARGEST_SIZE, checked_labels, checked_settings
 from ulmfit_jax.artifact.json_file import read_object
-from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
+from ulmfit_jax.artifact.manifest import check_listed, check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.nn.architecture import Architecture
@@ -127,9 +127,10 @@ def load_artifact(folder: Path, kind: str | None = None) -> Artifact:
     folder = Path(folder)
     if not folder.is_dir():
         raise ArtifactError(f"there is no model folder {folder}: give the folder that a training run wrote")
-    check_manifest(folder, ("config.json", "tokenizer.json", "parameters/"))
+    check_manifest(folder, ("config.json",))
     config = read_config(folder)
     _check_kind(config, kind, folder)
+    check_listed(folder, ("tokenizer.json", "parameters/"))
     artifact = assembled_artifact(config, load_tokenizer(folder), array_shapes(folder), folder)
     arrays = read_arrays(folder)
     return replace(artifact, parameters=arrays["parameters"], statistics=arrays.get("statistics", {}))

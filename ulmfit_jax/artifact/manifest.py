@@ -38,13 +38,17 @@ def check_manifest(folder: Path, needed: Iterable[str] = ()) -> None:
     entries = _read(folder)
     for name, (size, _) in entries.items():
         _check_size(folder, name, size)
-    for name in needed:
-        _check_listed(folder, name, entries)
+    _check_listed(folder, needed, entries)
     for name, (_, sha256) in entries.items():
         if _digest(folder / name) != sha256:
             raise ArtifactError(
                 f"{folder / name} is not what was saved (its SHA-256 differs): copy the model folder again"
             )
+
+
+def check_listed(folder: Path, needed: Iterable[str]) -> None:
+    """Check that the manifest lists files; `needed` and errors as for `check_manifest`."""
+    _check_listed(folder, needed, _read(folder))
 
 
 def own_files(folder: Path) -> set[str]:
@@ -81,14 +85,17 @@ def _check_size(folder: Path, name: str, size: int) -> None:
         raise ArtifactError(f"{path} has {found} bytes where {size} were saved: copy the model folder again")
 
 
-def _check_listed(folder: Path, name: str, entries: Entries) -> None:
-    wanted = {name}
-    if name.endswith("/"):
-        files = (path for path in (folder / name).rglob("*") if path.is_symlink() or not path.is_dir())
-        wanted = {path.relative_to(folder).as_posix() for path in files} or {name}
-    if not wanted <= entries.keys():
-        missing = folder / min(wanted - entries.keys())
-        raise ArtifactError(f"{missing} is not in {MANIFEST}, so nothing vouches for it: copy the model folder again")
+def _check_listed(folder: Path, needed: Iterable[str], entries: Entries) -> None:
+    for name in needed:
+        wanted = {name}
+        if name.endswith("/"):
+            files = (path for path in (folder / name).rglob("*") if path.is_symlink() or not path.is_dir())
+            wanted = {path.relative_to(folder).as_posix() for path in files} or {name}
+        if not wanted <= entries.keys():
+            missing = folder / min(wanted - entries.keys())
+            raise ArtifactError(
+                f"{missing} is not in {MANIFEST}, so nothing vouches for it: copy the model folder again"
+            )
 
 
 def _read(folder: Path) -> Entries:

@@ -84,9 +84,14 @@ def show_json(value: dict[str, Any]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """The same value as JSON can hold it: NumPy scalars and arrays as numbers and lists, what is not finite as None."""
+    """The same value as JSON can hold it: NumPy scalars and arrays as numbers and lists, what is not finite as None.
+
+    A number of 32 bits has as many digits as tell it from its neighbours, not the 17 of 64 bits.
+    """
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
+    if str(getattr(value, "dtype", "")) == "float32":
+        value = [plain(entry) for entry in value] if value.ndim else float(str(value))
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):

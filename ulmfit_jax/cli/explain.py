@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _as_json(text: str, explanation: Explanation) -> dict[str, object]:
-    pairs = zip(explanation.words, explanation.importances.tolist(), strict=True)
+    pairs = zip(explanation.words, explanation.importances, strict=True)
     return {
         "text": text,
         "label": explanation.label,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import errno
 import os
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 import ulmfit_jax
@@ -100,6 +101,21 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(_MISTAKE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
+    # A command's own parser hands options that it does not know to the one above it, which knows them even less.
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        found, unknown = super().parse_known_args(args, namespace)
+        for option in unknown:
+            if option.startswith("--") and len(option) > 2:
+                name = option.partition("=")[0]
+                self.error(f"there is no option {name}{_like(name, self._option_string_actions)}")
+        return found, unknown
+
+
+def _like(word: str, known: Iterable[str]) -> str:
+    """A question for somebody who has mistyped a word; empty where nothing is like it."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f": did you mean {close[0]}?" if close else ""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; parsed options carry the sub-command's function as `run`."""
@@ -132,8 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: the arguments cannot be parsed (code 2), or only help or the version was asked for (code 0).
     """
     given = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return _MISTAKE
+    if not given[0].startswith("-") and given[0] not in COMMANDS:
+        return _fail(f"there is no command {given[0]!r}{_like(given[0], COMMANDS)}; see ulmfit --help")
     try:
-        options = parse_arguments(build_parser(), given)
+        options = parse_arguments(parser, given)
     except UlmfitError as error:
         return _fail(str(error))
     options.command_line = shlex.join(["ulmfit", *given])

@@ -50,11 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read, tokenise, print."""
     from ulmfit_jax.data import read_dataset, show_documents
+    from ulmfit_jax.foreign_text import foreign_text_note
 
     data = read_dataset(
         options.data, label_column=options.label_column, require_labels=False, **reading_options(options)
     )
     tokenizer = _tokenizer(options.model, data)
+    if said := foreign_text_note(_SHIPPED if options.model is None else options.model, tokenizer, data.texts):
+        note(said)
     show(f"{options.data}: {len(data):,} texts, {_classes(data)}\n")
     show(show_documents(data, None, tokenizer, options.rows))
     show("\nthe language model reads text and predicts text_:\n")

@@ -114,7 +114,8 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N[,N…]",
         help="let the classifier and n-grams label N texts of --unlabeled, and go on training on DATA and these; takes "
-        "as long as one epoch over them; several numbers are several rounds (default: %(default)s, no self-training)",
+        "as long as one epoch over them; a single number may be more than there are, several are several rounds "
+        "(default: %(default)s, no self-training)",
     )
     group.add_argument(
         "--cache-frozen",

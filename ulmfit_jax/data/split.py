@@ -49,7 +49,7 @@ def train_validation_split(
     if not chosen:
         raise DataError(
             "No class has two different texts of its own, so that none can be held out to measure on: give more texts, "
-            "or set validation_fraction (--validation-fraction) to 0."
+            "or set validation_fraction to 0."
         )
     validation = np.array(sorted(chosen), dtype=np.int64)
     return np.setdiff1d(np.arange(len(texts), dtype=np.int64), validation), validation

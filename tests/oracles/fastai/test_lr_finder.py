@@ -14,6 +14,7 @@ from ulmfit_jax.training.lr_finder import LearningRates
 READINGS = (fastai.valley, fastai.minimum, fastai.steep, fastai.slide)
 
 
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")  # fastai hands NumPy its tensors
 @given(
     steps=st.integers(41, 100) | st.just(100),
     planned=st.just(100) | st.integers(100, 200),
