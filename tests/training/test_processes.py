@@ -55,9 +55,10 @@ def assert_same_parameters(folder: Path, alone: Path) -> None:
 def test_a_killed_process_ends_the_others_and_more_of_them_go_on(tmp_path: Path, alone: Path) -> None:
     (first, said), (killed, _) = together(tmp_path / "run", 2, "--kill", "1", "17")
     assert killed == -9
+    # Whichever sees it first: the step that waits for the other's numbers, or a thread of the runtime (JAX's heartbeats
+    # most often), which ends the process by a signal, as a rule with a message.
     assert first not in (0, -9)
-    # Whichever sees it first: the step that waits for the other's numbers, or JAX's heartbeats, which end the process.
-    assert "another process of this run has ended or cannot be reached" in said or "distributed service" in said
+    assert first < 0 or "another process of this run has ended or cannot be reached" in said, (first, said)
     assert not (tmp_path / "run" / "language_model.npz").exists()
 
     assert [code for code, _ in together(tmp_path / "run", 4)] == [0] * 4
