@@ -15,7 +15,7 @@ from ulmfit_jax.report.measures import class_scores, confusion_matrix, share_int
 _LARGEST_MATRIX = 20
 """Classes up to which the confusion matrix is shown whole."""
 
-_CONFUSIONS = 15
+_CONFUSIONS = 8
 """Pairs of classes in the list of the most frequent confusions."""
 
 
@@ -169,7 +169,8 @@ def _trust(answered: Answered) -> str:
     gap = float(answered.confidence.mean() - answered.right.mean())
     if abs(gap) < 0.02:
         return "it is about as sure as it is right"
-    return f"it is {100 * abs(gap):.0f} points {'surer' if gap > 0 else 'less sure'} than right, on average"
+    sure, right = float(answered.confidence.mean()), float(answered.right.mean())
+    return f"on average it is {sure:.0%} sure and {right:.0%} right"
 
 
 def _compared(name: str, kind: str, predicted: np.ndarray, answered: Answered) -> list[Content]:
@@ -217,7 +218,7 @@ def _confusions(answered: Answered) -> Content:
         ]
         for truth, said in pairs
     ]
-    return table("The most frequent confusions", ["is", "answered", "texts"], rows, class_="small")
+    return table("The most frequent confusions", ["is", "answered", "texts"], rows, class_="small pairs")
 
 
 def _barred(share: float, kind: str = "a") -> Content:

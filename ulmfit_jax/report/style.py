@@ -30,7 +30,11 @@ nav ul { display: flex; flex-wrap: wrap; gap: .15rem 1rem; margin: .75rem 0; pad
 .remarks { border-left: .3rem solid var(--b); padding: .1rem 0 .1rem 1rem; margin: 1rem 0; }
 .remarks h3 { margin-top: .25rem; }
 .remarks ul { margin: 0; padding-left: 1.1rem; }
-.scroll { overflow-x: auto; max-width: 100%; margin: .75rem 0; }
+.scroll { overflow-x: auto; max-width: 100%; margin: .75rem 0; --shade: color-mix(in srgb, var(--ink) 30%, transparent);
+  background: linear-gradient(to right, var(--paper) 40%, transparent) left / 3rem 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 40%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to right, var(--shade), transparent) left / .8rem 100% no-repeat,
+    linear-gradient(to left, var(--shade), transparent) right / .8rem 100% no-repeat; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--a); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 table.small { width: auto; min-width: min(100%, 26rem); }
@@ -46,6 +50,7 @@ tbody th { min-width: 8rem; max-width: 20rem; font-weight: 500; white-space: nor
 .facts td { white-space: normal; overflow-wrap: anywhere; }
 .facts thead { display: none; }
 td.name { min-width: 6rem; text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.pairs thead th:nth-child(2) { text-align: left; }
 .barred { min-width: 6rem; }
 .bar { display: block; height: .35rem; border-radius: .2rem; background: var(--a); margin-top: .2rem; min-width: 1px; }
 .bar.b { background: var(--b); }
