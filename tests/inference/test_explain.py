@@ -101,6 +101,16 @@ def test_unknown_methods_and_labels_are_refused(model: TextClassifier) -> None:
         model.explain(TEXT, "ugly")
 
 
+def test_printed_and_in_a_notebook() -> None:
+    shown = Explanation(("a", "<b>"), np.array([0.25, -1.0], np.float32), "x & y", 0.75, "gradient")
+    assert str(shown) == "x & y 0.750: a +0.25, <b> -1.00"
+    page = shown._repr_html_()
+    assert page.startswith("<p>x &amp; y 0.750</p>")
+    assert to_html(shown) in page
+    nothing = Explanation((), np.zeros(0, np.float32), "x", 0.5, "gradient")
+    assert str(nothing) == "x 0.500: (no words)"
+
+
 def test_colours_say_for_and_against() -> None:
     explanation = Explanation(("<b>", "bad", "of"), np.array([2.0, -1.0, 0.01], np.float32), "good", 0.9, "gradient")
     assert to_html(explanation) == (

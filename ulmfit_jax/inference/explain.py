@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,18 @@ class Explanation:
     label: str
     probability: float
     method: str
+
+    def __str__(self) -> str:
+        """The class, its probability, and the words with their importance."""
+        pairs = zip(self.words, self.importances, strict=True)
+        words = ", ".join(f"{word} {importance:+.2f}" for word, importance in pairs)
+        return f"{self.label} {self.probability:.3f}: {words or '(no words)'}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the class, its probability, and the words in colour."""
+        from ulmfit_jax.inference.coloured import to_html
+
+        return f"<p>{html.escape(self.label)} {self.probability:.3f}</p><p>{to_html(self)}</p>"
 
 
 class Explainer:
