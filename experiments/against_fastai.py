@@ -133,6 +133,21 @@ def table(runs: dict[str, list[list[Row]]]) -> str:
     return "\n".join(lines)
 
 
+def furthest(runs: dict[str, list[list[Row]]]) -> str:
+    """Where the two means are furthest apart, in standard errors of their difference."""
+    found = []
+    for measure in ("train_loss", "valid_loss", "error_rate"):
+        ours, theirs = (curve(runs[library], measure) for library in LIBRARIES)
+        error = np.sqrt((ours.var(axis=0, ddof=1) + theirs.var(axis=0, ddof=1)) / len(ours))
+        apart = np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) / error
+        found += [(value, measure, row) for value, row in zip(apart, runs[LIBRARIES[0]][0], strict=True) if value >= 0]
+    largest, measure, row = max(found, key=lambda entry: entry[0])
+    return (
+        f"furthest apart of {len(found)} rows: {measure} of {row['stage']}, epoch {row['epoch']}, "
+        f"by {largest:.1f} standard errors"
+    )
+
+
 def curve(runs: list[list[Row]], measure: str) -> np.ndarray:
     """A measure by run and epoch, `[seeds, epochs]`; NaN where a stage has no such measure."""
     return np.array([[row.get(measure, np.nan) for row in rows] for rows in runs])
@@ -174,6 +189,8 @@ def main() -> None:
         for library in LIBRARIES:
             runs[library].append(comparison.rows(library, seed))
     print(table(runs))
+    if options.seeds > 1:
+        print(furthest(runs))
     plot(runs, options.out / "against_fastai.png")
 
 
