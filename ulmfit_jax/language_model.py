@@ -175,7 +175,7 @@ class LanguageModel:
         return self.artifact.parameters
 
     def perplexity(self, texts: Sequence[str] | str) -> float:
-        """Perplexity per token of this model's own tokeniser over texts read one after the other.
+        """Perplexity per token of this model's own tokeniser over texts read one after the other, in 8 rows if long.
 
         Compare it only between models with the same tokeniser.
 

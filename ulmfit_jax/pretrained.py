@@ -29,6 +29,8 @@ def model_folder(name: str | Path) -> Path:
     shipped = shipped_models()
     if str(name) in shipped:
         return shipped[str(name)]
+    if folder.suffix in (".pth", ".h5", ".pkl"):
+        raise ArtifactError(f"{folder} is no model folder: ulmfit import-fastai makes one of what fastai has saved")
     known = ", ".join(shipped) or "none in this installation"
     if not folder.exists():
         raise ArtifactError(f"there is no model {str(name)!r}: give a model folder or a shipped model's name ({known})")

@@ -85,7 +85,7 @@ MISTAKES = {
         ["cut.pkl cannot be read", "is damaged, or not a pickled list"],
     ),
     "text.pkl": (lambda words: b"a good film", ["text.pkl cannot be read"]),
-    "labels.pkl": (lambda words: pickle.dumps(["bad", "good"]), ["labels.pkl has neither xxunk and xxpad nor"]),
+    "labels.pkl": (lambda words: pickle.dumps(["bad", "good"]), ["labels.pkl begins neither with xxunk"]),
 }
 
 
@@ -104,10 +104,12 @@ def test_bad_weights_and_places(files: tuple[Path, Path], tmp_path: Path, ulmfit
     refused(ulmfit("import-fastai", vocabulary, vocabulary, *model), "_vocab.pkl cannot be read")
     refused(ulmfit("import-fastai", tmp_path / "no.pth", vocabulary, *model), "no.pth cannot be read (No such file")
     refused(ulmfit("import-fastai", *files, *model, "--language", "kl"), "of the language 'kl'")
-    refused(ulmfit("import-fastai", *files, "--out", weights), f"{weights} exists and is not a folder")
+    refused(ulmfit("import-fastai", *files, "--out", weights), f"{weights} exists already")
     refused(ulmfit("export-fastai", tmp_path / "model", "--out", tmp_path / "x.pth"), "there is no model")
     assert not list(tmp_path.iterdir())
     ulmfit("import-fastai", *files, *model)
+    refused(ulmfit("import-fastai", *files, *model), "model exists already: choose another folder")
+    refused(ulmfit("generate", weights, "--prompt", "x"), "ulmfit import-fastai makes one")
     refused(ulmfit("export-fastai", tmp_path / "model", "--out", weights), f"{weights} exists already")
     refused(ulmfit("export-fastai", tmp_path / "model", "--out", tmp_path / "x.bin"), "ends in .pth")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -90,8 +90,9 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "nested": ([WORDS, ["good", "bad"]], r"has \['xxunk', .* as its word 0, which is no text"),
     "none": ([*SPECIALS, None], "has None as its word 9, which is no text"),
     "surrogate": ([*SPECIALS, "a\ud800"], r"has 'a\\ud800' as its word 9, which is no text"),
-    "foreign": (["<unk>", "<pad>", "the"], "has neither xxunk and xxpad nor _unk_ and _pad_"),
-    "nothing": ([], "so it is not a vocabulary of fastai: give the itos.pkl that belongs to the weights"),
+    "foreign": (["<unk>", "<pad>", "the"], "begins neither with xxunk, xxpad nor as those of fastai 0.7"),
+    "sorted": (sorted([*SPECIALS, "the", ","]), "or in another order: give the itos.pkl that belongs"),
+    "nothing": ([], "so it is not a vocabulary of fastai, or in another order: give the itos.pkl that belongs"),
     "a set": ({"the"}, r"names builtins\.set|holds a set of 1"),
     "persistent": (b"Pabc\n.", "a persistent id"),
 }

@@ -14,7 +14,12 @@ Read a language model, or an encoder, that fastai 2, fastai 1 or fastai 0.7 has 
 for ulmfit train --pretrained DIR. Texts are then cut into words as that version of fastai cuts them, which needs the
 extra `spacy`. The files are read as data: nothing in them is executed, and torch is not needed.
 
-WEIGHTS is the .pth or .h5 file of learn.save or learn.save_encoder, VOCAB the pickled list of words, itos.pkl.
+WEIGHTS is the .pth or .h5 file of learn.save or learn.save_encoder. VOCAB is the pickled list of words: the itos.pkl
+beside published weights, or what you write in fastai with
+  pickle.dump(list(learn.dls.vocab), open("itos.pkl", "wb"))      # learn.dls.vocab[0] where learn is a classifier
+The words must be in the order of the weights' rows. The file of learn.export, and classifiers, are not read: in fastai,
+load_learner(FILE) and then learn.save_encoder. An encoder alone serves as a classifier's start; only a language model
+can be fine-tuned on your texts first.
 """
 
 EXAMPLES = """\
@@ -29,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit import-fastai`."""
     parser.add_argument("weights", metavar="WEIGHTS", help="weights that fastai saved (.pth, .h5)")
     parser.add_argument("vocabulary", metavar="VOCAB", help="the words that belong to them (.pkl)")
-    parser.add_argument("--out", dest="place", metavar="DIR", required=True, help="model folder to write")
+    parser.add_argument("--out", dest="place", metavar="DIR", required=True, help="model folder to write; a new one")
     parser.add_argument(
         "--language", default="en", metavar="L", help="language of the words, as spaCy names it (default: %(default)s)"
     )
@@ -47,8 +52,11 @@ def run(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from ulmfit_jax.artifact import save_artifact
+    from ulmfit_jax.errors import ArtifactError
     from ulmfit_jax.interop import import_fastai
 
+    if Path(options.place).exists():
+        raise ArtifactError(f"{options.place} exists already: choose another folder, nothing was overwritten")
     artifact = import_fastai(
         options.weights,
         options.vocabulary,

@@ -18,7 +18,10 @@ from ulmfit_jax.text.rules import PAD, SPECIALS, UNK
 from ulmfit_jax.text.rules_fastai07 import NAMES_FASTAI07
 from ulmfit_jax.text.vocabulary import FILLER, Vocabulary, VocabularyMatch
 
-_LIST: Final = "a pickled list of words, such as itos.pkl or what pickle.dump(list(learn.dls.vocab), file) writes"
+_LIST: Final = (
+    "a pickled list of words, such as itos.pkl or what pickle.dump(list(learn.dls.vocab), file) writes (with "
+    "learn.dls.vocab[0] where learn is a classifier)"
+)
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,21 @@ def read_vocabulary(path: Path, rules: str | None = None) -> FastaiVocabulary:
 
 
 def _generation(words: list[str], path: Path) -> Generation:
-    """fastai 2 begins with its nine special tokens; fastai 1 has `xxunk` and `xxpad`, and 0.7 `_unk_` and `_pad_`."""
+    """fastai 2 begins with its nine special tokens, fastai 1 with `xxunk`, `xxpad`, and 0.7 with
+    `_unk_`, `_pad_` (the paper's scripts) or with `_bos_`, `_pad_`, `_eos_`, `_unk_` (its `numericalize_tok`).
+
+    A list that begins otherwise has been put into another order, in which each row of the weights would get a wrong
+    word; a new order of the other words cannot be seen.
+    """
     if tuple(words[: len(SPECIALS)]) == SPECIALS:
         return FASTAI_2
-    if {UNK, PAD} <= set(words):
+    if words[:2] == [UNK, PAD]:
         return FASTAI_1
-    if {"_unk_", "_pad_"} <= set(words):
+    if words[:2] == ["_unk_", "_pad_"] or words[:4] == ["_bos_", "_pad_", "_eos_", "_unk_"]:
         return FASTAI_07
     raise ArtifactError(
-        f"{path} has neither {UNK} and {PAD} nor _unk_ and _pad_, so it is not a vocabulary of fastai: "
-        "give the itos.pkl that belongs to the weights"
+        f"{path} begins neither with {UNK}, {PAD} nor as those of fastai 0.7, so it is not a vocabulary of fastai, or "
+        "in another order: give the itos.pkl that belongs to the weights"
     )
 
 
