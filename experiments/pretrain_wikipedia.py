@@ -57,6 +57,10 @@ def arguments() -> argparse.Namespace:
         "--parts", type=int, default=2, help="parts of the corpus to train on, 1 to 7 (the 8th validates)"
     )
     parser.add_argument("--first-part", type=int, default=0, help="number of the first of these parts")
+    parser.add_argument("--most-tokens", type=int, help="train on the first documents, up to so many tokens")
+    parser.add_argument(
+        "--tokenizer", type=Path, help="folder with the tokeniser; else one is trained on the first documents"
+    )
     parser.add_argument("--start", type=Path, help="model folder to go on from, with its tokeniser; sizes are its own")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -82,7 +86,9 @@ def part(options: argparse.Namespace, number: int) -> str:
 
 
 def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
-    """The tokeniser of the work folder, trained on the first documents if it is not there yet."""
+    """The tokeniser that is asked for, or that of the work folder, trained on first documents if it is not there."""
+    if options.tokenizer is not None:
+        return load_tokenizer(options.tokenizer)
     folder = options.work_dir / "tokenizer"
     if not folder.exists():
         texts = itertools.islice(iter_texts(part(options, 0)), TOKENIZER_DOCUMENTS)
@@ -101,7 +107,14 @@ def corpora(options: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Corpus, 
         build_corpus(texts, tokenizer, train, workers=2)
     if not valid.exists():
         build_corpus(itertools.islice(iter_texts(part(options, N_PARTS - 1)), VALID_DOCUMENTS), tokenizer, valid)
-    return open_corpus(train), open_corpus(valid)
+    return first_documents(open_corpus(train), options.most_tokens), open_corpus(valid)
+
+
+def first_documents(corpus: Corpus, most_tokens: int | None) -> Corpus:
+    """As many of the first documents as have together no more tokens than that."""
+    if most_tokens is None:
+        return corpus
+    return corpus.split(int(np.searchsorted(corpus.offsets, most_tokens, side="right")) - 1)[0]
 
 
 def main() -> None:

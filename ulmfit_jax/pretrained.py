@@ -10,6 +10,10 @@ _PLACES = (Path(__file__).parents[1] / "checkpoints", Path(__file__).parent / "c
 """Where shipped models lie: beside the package in a checkout, inside it in an installed wheel."""
 
 
+SHIPPED = "wikipedia-small"
+"""The language model that training starts from if nothing is said."""
+
+
 def shipped_models() -> dict[str, Path]:
     """Folder of each shipped model by name."""
     folders = [folder for place in reversed(_PLACES) if place.is_dir() for folder in sorted(place.iterdir())]

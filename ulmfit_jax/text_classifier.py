@@ -27,7 +27,7 @@ from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.products import chosen_precision
-from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.pretrained import SHIPPED, model_folder
 from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled
 from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
@@ -44,7 +44,7 @@ class TextClassifier(Answers, Estimator):
 
     def __init__(
         self,
-        pretrained: str | Path | LanguageModel | None = "wikipedia-small",
+        pretrained: str | Path | LanguageModel | None = SHIPPED,
         preset: str | None = None,
         *,
         recipe: str = "gradual_unfreezing",

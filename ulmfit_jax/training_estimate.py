@@ -16,10 +16,16 @@ from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.language_model_plan import LanguageModelPlan
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.training.document_scores import scoring_step, split_documents
-from ulmfit_jax.training.language_model import document_ends, evaluation_step, nowhere, zero_carry
+from ulmfit_jax.training.language_model import (
+    LanguageModelTask,
+    document_ends,
+    evaluation_step,
+    nowhere,
+    zero_carry,
+)
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.measurement import Timing, timed, timed_steps
-from ulmfit_jax.training.runs import validation_stream
+from ulmfit_jax.training.runs import document_batches, validation_stream
 from ulmfit_jax.training.stages import Stage
 
 
@@ -27,7 +33,7 @@ def language_model_estimate(plan: LanguageModelPlan, devices: Devices) -> list[d
     """Rows of `stage_row` for the stages of a language model's plan."""
     task = plan.task(devices)
     parameters = plan.start.parameters or task.definition.initialise(plan.seed)[0]
-    measuring = _language_model_evaluation(plan, parameters, devices)
+    measuring = _language_model_evaluation(plan, task, parameters, devices)
     count = task.batches_per_epoch
     batches = [next(iter(task.train_batches(0, number))) for number in sorted({0, count - 1})]
     rows = []
@@ -39,13 +45,15 @@ def language_model_estimate(plan: LanguageModelPlan, devices: Devices) -> list[d
     return rows
 
 
-def _language_model_evaluation(plan: LanguageModelPlan, parameters: Tree, devices: Devices) -> Timing:
+def _language_model_evaluation(
+    plan: LanguageModelPlan, task: LanguageModelTask, parameters: Tree, devices: Devices
+) -> Timing:
     """The measuring after an epoch."""
     stream = validation_stream(plan.valid, plan.settings, len(devices))
     if stream is None:
         return Timing(0.0, 0.0)
     ends = document_ends(plan.start.backwards) if plan.settings.reset_state else nowhere
-    step = evaluation_step(plan.task(devices).definition, devices, ends)
+    step = evaluation_step(task.definition, devices, ends)
 
     def run(inputs: np.ndarray, targets: np.ndarray) -> Any:
         # The step takes the state's buffers: each run gets new ones.
@@ -71,8 +79,8 @@ class ClassifierTimes:
         self._plan, self._devices, self._task = plan, devices, plan.task(devices)
         parameters, self._statistics = self._task.definition.initialise(plan.seed)
         self._parameters = {**parameters, **plan.branches}
-        self._train = self._batches(plan.train)
-        self._valid = self._batches(plan.valid) if plan.valid is not None else None
+        self._train = document_batches(plan.train, plan.settings, plan.seed)
+        self._valid = document_batches(plan.valid, plan.settings, plan.seed) if plan.valid is not None else None
         self._steps: dict[int, dict[int, Timing]] = {}
         self._scores: dict[int, Timing] = {}
 
@@ -125,12 +133,6 @@ class ClassifierTimes:
     @property
     def _steps_of_epoch(self) -> int:
         return self._train.batches_per_epoch
-
-    def _batches(self, data: tuple[Any, np.ndarray]) -> DocumentBatches:
-        settings = self._plan.settings
-        return DocumentBatches(
-            data[0], data[1], settings.batch_size, settings.bptt, settings.backwards, self._plan.seed
-        )
 
     def _time_scoring(self, tokens: np.ndarray, lengths: np.ndarray) -> Timing:
         step = scoring_step(self._task.definition, self._devices, self._plan.settings.max_length)

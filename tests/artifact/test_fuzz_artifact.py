@@ -8,8 +8,10 @@ import os
 import resource
 import shutil
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import jax
@@ -26,18 +28,41 @@ from ulmfit_jax.artifact.arrays import FOLDER, write_arrays
 from ulmfit_jax.artifact.manifest import MANIFEST, write_manifest
 from ulmfit_jax.errors import ArtifactError, UlmfitError
 
-# Where one array cannot be read, Orbax leaves what it has begun for the others to the garbage collector.
+# Where one array cannot be read, Orbax drops what it has begun for the others, and Python reports each.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 opened: list[str] | None = None
 """What Python opens and runs while this is a list."""
 
 
+def _of_python(path: str) -> bool:
+    """Whether a file belongs to Python or an installed package: an import, or a codec that is needed."""
+    return path.startswith((sys.prefix, sys.base_prefix))
+
+
+def _in_a_traceback() -> bool:
+    """Whether a traceback is being formatted, for which Python parses source lines."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != traceback.__file__:
+        frame = frame.f_back
+    return frame is not None
+
+
 def _hear(event: str, arguments: Any) -> None:
-    if opened is not None and event in ("open", "os.listdir", "os.scandir"):
-        opened.append(os.path.abspath(os.fsdecode(arguments[0])) if isinstance(arguments[0], (str, bytes)) else "")
-    elif opened is not None and event in ("exec", "compile", "os.system", "os.exec", "subprocess.Popen"):
-        opened.append(f"/{event}")
+    if opened is None:
+        return
+    if event in ("open", "os.listdir", "os.scandir"):
+        path = os.path.abspath(os.fsdecode(arguments[0])) if isinstance(arguments[0], (str, bytes)) else ""
+        if not _of_python(path):
+            opened.append(path)
+    elif event == "exec":
+        if not _of_python(arguments[0].co_filename):
+            opened.append(f"exec {arguments[0].co_filename}")
+    elif event == "compile":
+        if not _in_a_traceback():
+            opened.append(f"compile {arguments[0]!r}")
+    elif event in ("os.system", "os.exec", "subprocess.Popen"):
+        opened.append(event)
 
 
 sys.addaudithook(_hear)

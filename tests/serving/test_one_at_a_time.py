@@ -63,6 +63,7 @@ def test_a_defect_is_told_as_one_and_the_server_goes_on(slow: tuple[Slow, Runnin
     with running.client() as client:
         reply = post(client, "/api/predict", {"text": "defect"})
         refused(reply, 500, "defect", "this is a defect")
+        assert reply.headers["connection"] == "close"
         assert "content-security-policy" in reply.headers
         assert post(client, "/api/predict", {"text": "a"}).status_code == 200
 

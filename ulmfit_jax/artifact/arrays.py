@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -41,14 +43,10 @@ def array_shapes(folder: Path) -> Tree:
     """
     place = folder / FOLDER
     names = _names(place)
-    try:
-        with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
-            tree = dict(checkpointer.metadata(place.absolute()).item_metadata.tree)
+    with _read_by_orbax(place) as checkpointer:
+        tree = dict(checkpointer.metadata(place.absolute()).item_metadata.tree)
         leaves = flatten(tree)
         claimed = sum(_bytes(leaf) for leaf in leaves.values())
-    # Orbax passes on whatever TensorStore or the system has raised.
-    except Exception as error:
-        raise ArtifactError(f"{place} cannot be read: copy the model folder again") from error
     if leaves.keys() != names:
         raise ArtifactError(f"{place / '_METADATA'} names other arrays than are there: copy the model folder again")
     files = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
@@ -66,12 +64,22 @@ def read_arrays(folder: Path) -> Tree:
     Raises:
         ArtifactError: they cannot be read.
     """
-    try:
-        with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
-            arrays = checkpointer.restore((folder / FOLDER).absolute())
+    with _read_by_orbax(folder / FOLDER) as checkpointer:
+        arrays = checkpointer.restore((folder / FOLDER).absolute())
         return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), arrays)
-    except Exception as error:
-        raise ArtifactError(f"{folder / FOLDER} cannot be read: copy the model folder again") from error
+
+
+@contextlib.contextmanager
+def _read_by_orbax(place: Path) -> Iterator[ocp.StandardCheckpointer]:
+    """A checkpointer; whatever it, TensorStore or the system raises becomes an ArtifactError."""
+    with warnings.catch_warnings():
+        # Where one array cannot be read, Orbax drops what it has begun for the others, and Python tells of each.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        try:
+            with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
+                yield checkpointer
+        except Exception as error:
+            raise ArtifactError(f"{place} cannot be read: copy the model folder again") from error
 
 
 def _names(place: Path) -> set[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ulmfit_jax.cli.arguments import add_reading_options, reading_options, whole_number
 from ulmfit_jax.cli.console import note, show
+from ulmfit_jax.pretrained import SHIPPED
 
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
@@ -28,7 +29,6 @@ examples:
   ulmfit show tfds:imdb_reviews:unsupervised --data-dir tfds --model run --rows 2
 """
 
-_SHIPPED = "wikipedia-small"
 _STREAM_TEXTS = 200
 """Texts that the language model's batch is cut from."""
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME|DIR",
-        help=f"whose tokeniser reads them; {_SHIPPED} if not given, or, where it is missing, one trained on DATA",
+        help=f"whose tokeniser reads them; {SHIPPED} if not given, or, where it is missing, one trained on DATA",
     )
     parser.add_argument(
         "--rows", type=whole_number(1), default=4, metavar="N", help="rows of each table (default: %(default)s)"
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
         options.data, label_column=options.label_column, require_labels=False, **reading_options(options)
     )
     tokenizer = _tokenizer(options.model, data)
-    if said := foreign_text_note(_SHIPPED if options.model is None else options.model, tokenizer, data.texts):
+    if said := foreign_text_note(SHIPPED if options.model is None else options.model, tokenizer, data.texts):
         note(said)
     show(f"{options.data}: {len(data):,} texts, {_classes(data)}\n")
     show(show_documents(data, None, tokenizer, options.rows))
@@ -69,9 +69,9 @@ def _tokenizer(name: str | None, data: TextDataset) -> Tokenizer:
     from ulmfit_jax.pretrained import model_folder, shipped_models
     from ulmfit_jax.text import SentencePieceTokenizer, load_tokenizer
 
-    if name is not None or _SHIPPED in shipped_models():
-        return load_tokenizer(model_folder(name if name is not None else _SHIPPED))
-    note(f"{_SHIPPED} is not in this installation: the pieces are learnt from {data.source}")
+    if name is not None or SHIPPED in shipped_models():
+        return load_tokenizer(model_folder(name if name is not None else SHIPPED))
+    note(f"{SHIPPED} is not in this installation: the pieces are learnt from {data.source}")
     return SentencePieceTokenizer.train(data.texts)
 
 

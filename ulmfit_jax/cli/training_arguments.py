@@ -15,9 +15,7 @@ from ulmfit_jax.cli.arguments import (
     whole_number,
 )
 from ulmfit_jax.nn.architecture import PRESETS
-
-SHIPPED = "wikipedia-small"
-"""The language model that training starts from if nothing is said."""
+from ulmfit_jax.pretrained import SHIPPED
 
 LANGUAGE_MODEL_RATES = "0.005 from scratch; in fine-tuning 0.001, or 0.004 if the text is read once"
 """The default peak rates of a language model, for help."""

@@ -106,7 +106,7 @@ def application(model: ServedModel, limits: Limits, hosts: Collection[str] | Non
         UlmfitError: lambda _, error: refused(400, "wrong_data", " ".join(str(error).split())),
         HTTPException: _not_found,
         ClientDisconnect: lambda _, error: refused(400, "disconnected", "the request broke off"),
-        Exception: lambda _, error: refused(500, "defect", "this is a defect: the server's terminal says more"),
+        Exception: _defect,
     }
     return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=service.lifespan), hosts)
 
@@ -124,6 +124,12 @@ def _refused(request: Request, error: Refusal) -> Response:
     # Without the end of the connection, the server would go on to read a body that is too long.
     headers = {"Connection": "close"} if error.status == 413 else None
     return refused(error.status, error.code, error.message, headers)
+
+
+def _defect(request: Request, error: Exception) -> Response:
+    # The server ends the connection after a defect: without this word a client would ask again on it, in vain.
+    message = "this is a defect: the server's terminal says more"
+    return refused(500, "defect", message, {"Connection": "close"})
 
 
 def _not_found(request: Request, error: HTTPException) -> Response:

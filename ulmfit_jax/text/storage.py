@@ -18,7 +18,8 @@ FORMAT_VERSION: Final = 1
 
 def content_fingerprint(kind: str, content: bytes) -> str:
     """The sha256, in hex, of everything that decides the ids: the kind, the version of the rules, what was learned."""
-    return hashlib.sha256(b"\0".join((kind.encode(), RULES_VERSION.encode(), content))).hexdigest()
+    parts = (kind.encode("utf-8", "surrogatepass"), RULES_VERSION.encode(), content)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def write_tokenizer(folder: Path, kind: str, file_name: str, content: bytes) -> None:

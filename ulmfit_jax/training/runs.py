@@ -190,7 +190,6 @@ def train_classifier(
         ArtifactError: the shapes of `start` are not those of the architecture.
         TrainingError: a loss was not finite.
     """
-
     task = classifier_task(architecture, head, train, valid, settings, seed, context.devices)
     parameters, fresh = task.definition.initialise(seed)
     parameters, statistics = {**parameters, **(start or {})}, statistics or fresh
@@ -208,15 +207,11 @@ def classifier_task(
     devices: Devices,
 ) -> ClassifierTask:
     """A classifier's network bound to its documents; `seed` decides their order."""
-
-    def batches(data: tuple[Corpus, np.ndarray]) -> DocumentBatches:
-        return DocumentBatches(data[0], data[1], settings.batch_size, settings.bptt, settings.backwards, seed)
-
     return ClassifierTask(
         architecture,
         head,
-        batches(train),
-        batches(valid) if valid is not None else None,
+        document_batches(train, settings, seed),
+        document_batches(valid, settings, seed) if valid is not None else None,
         devices,
         drop_mult=settings.drop_mult,
         activation_penalty=settings.activation_penalty,
@@ -226,6 +221,11 @@ def classifier_task(
         cache_frozen=settings.cache_frozen,
         dtype=jnp.dtype(settings.precision),
     )
+
+
+def document_batches(data: tuple[Corpus, np.ndarray], settings: ClassifierSettings, seed: int) -> DocumentBatches:
+    """Documents and their class indices in the batches that a classifier trains on."""
+    return DocumentBatches(data[0], data[1], settings.batch_size, settings.bptt, settings.backwards, seed)
 
 
 def _loop(task: LanguageModelTask | ClassifierTask, stages: Sequence[Stage], seed: int, context: RunContext) -> Loop:
