@@ -14,13 +14,15 @@ from programs import largest_array
 from ulmfit_jax.nn import softmax
 from ulmfit_jax.nn.softmax import logits, tied_softmax_loss, tied_softmax_scores
 
-VOCABULARY, FEATURES, CHUNK = 9, 3, 4
+VOCABULARY, FEATURES, CHUNK, TILE = 9, 3, 4, 2
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _small_chunks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(softmax, "CHUNK_TOKENS", CHUNK)
+        patch.setattr(softmax, "TILE_WORDS", TILE)
+        patch.setattr(softmax, "LANES", 1)
         yield
 
 
@@ -106,3 +108,26 @@ def test_no_array_of_tokens_times_vocabulary_is_made() -> None:
     plain = jax.make_jaxpr(jax.value_and_grad(plain_loss, argnums=(0, 1, 2)))(*arrays)
     assert largest_array(plain) == 10 * CHUNK * VOCABULARY
     assert largest_array(fast) == 10 * CHUNK * FEATURES > CHUNK * VOCABULARY
+
+
+def test_of_equal_scores_the_first_word_is_predicted_whatever_its_tile() -> None:
+    zeros = np.zeros((CHUNK, FEATURES), np.float32), np.zeros((VOCABULARY, FEATURES), np.float32)
+    targets = np.asarray([0, 1, 2, VOCABULARY - 1], np.int32)
+    assert int(tied_softmax_scores(*zeros, np.zeros(VOCABULARY, np.float32), targets).correct) == 1
+
+
+def test_words_that_are_ruled_out_may_fill_a_tile() -> None:
+    hidden, embedding, bias, targets = drawn(5, CHUNK, 0.0)
+    bias[:TILE], bias[-TILE:], targets[:] = -np.inf, -np.inf, VOCABULARY // 2
+    loss, gradients = fast_and_gradients(hidden, embedding, bias, targets)
+    plain, plain_gradients = plain_and_gradients(hidden, embedding, bias, targets)
+    assert float(loss) == pytest.approx(float(plain), rel=1e-5)
+    for ours, plains in zip(gradients, plain_gradients, strict=True):
+        np.testing.assert_allclose(ours, plains, rtol=1e-4, atol=1e-6)
+
+
+def test_the_vocabulary_is_cut_into_equal_tiles_and_the_filler_has_no_probability() -> None:
+    embedding, bias = drawn(6, 1, 0.0)[1:3]
+    tiles = softmax._tiles(jnp.asarray(embedding), jnp.asarray(bias), jnp.float32)
+    assert tiles.embedding.shape == (5, TILE, FEATURES)
+    assert np.isneginf(np.asarray(tiles.bias).reshape(-1)[VOCABULARY:]).all()
