@@ -41,6 +41,7 @@ from ulmfit_jax.cli import (
 from ulmfit_jax.cli.configuration import add_negations, parse_arguments
 from ulmfit_jax.cli.console import quiet_libraries
 from ulmfit_jax.errors import UlmfitError
+from ulmfit_jax.huge_pages import restart_with_huge_pages
 
 COMMANDS = {
     "train": train,
@@ -158,6 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse_arguments(parser, given)
     except UlmfitError as error:
         return _fail(str(error))
+    if arguments is None:
+        restart_with_huge_pages()
     options.command_line = shlex.join(["ulmfit", *given])
     code = _run(options)
     if code and arguments is None:

@@ -148,7 +148,8 @@ def _token_losses(hidden: Array, targets: Array, normaliser: Array, tiles: _Tile
     """The losses of the tokens `[tokens]`, 0 where the target is -1."""
     words = jnp.maximum(targets, 0)
     rows = jnp.take(tiles.embedding.reshape(-1, hidden.shape[1]), words, axis=0)
-    chosen = rounded_einsum("ne,ne->n", hidden, rows, dtype) + jnp.take(tiles.bias.reshape(-1), words)
+    products = hidden.astype(dtype).astype(jnp.float32) * rows.astype(jnp.float32)
+    chosen = products.sum(axis=1) + jnp.take(tiles.bias.reshape(-1), words)
     return jnp.where(targets >= 0, normaliser - chosen, jnp.float32(0))
 
 
@@ -201,7 +202,8 @@ def _gradients(
         dtype: what the operands of products are rounded to.
     """
     hidden, targets = chunk
-    transposed = hidden.T
+    # XLA would put the transposition into the product, which is slower and not to be had with bfloat16.
+    transposed = lax.optimization_barrier(hidden.T)
 
     def step(d_hidden: Array, tile: tuple[Array, _Tiles, Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         tile_scores, table, d_rows, d_biases = tile
