@@ -146,3 +146,26 @@ def test_each_chunk_draws_its_own_masks(parameters: Tree) -> None:
         outputs = np.asarray(encode_documents(encoder, tokens, lengths, drawn).outputs).reshape(3, BPTT, 3)
         np.testing.assert_allclose(outputs[:, 1:], outputs[:, :-1], atol=1e-6)
         assert np.allclose(outputs, outputs[0], atol=1e-4) == chunks_agree
+
+
+@pytest.mark.parametrize("lengths", [(9, 7, 3, 1), (1, 9, 3, 0), (4, 4, 4, 4)])
+def test_groups_of_rows_that_are_skipped_by_themselves_change_nothing(
+    parameters: Tree, monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, ...]
+) -> None:
+    """With all dropouts, whose masks belong to a row, or to a chunk and all its rows."""
+    batch = laid_out([list(range(2, 2 + length)) for length in lengths], BPTT, 4)
+    noise = Noise(jax.random.key(0), Dropouts(0.1, 0.1, 0.1, 0.1, 0.5), np.arange(4, dtype=np.int32))
+    weights = np.random.default_rng(0).normal(size=(4, 9)).astype(np.float32)
+
+    def total(parameters: Tree) -> jax.Array:
+        return (weights * concat_pool(encode_documents(DEFINITION.bind(parameters), *batch, noise, WHOLE))).sum()
+
+    results = []
+    for rows in (3, 2, 1):  # 3 does not divide 4: one group
+        monkeypatch.setattr("ulmfit_jax.nn.documents.GROUP_ROWS", rows)
+        results.append(jax.jit(jax.value_and_grad(lambda parameters: total(parameters)))(parameters))
+    (whole, whole_gradients), *grouped = results
+    for value, gradients in grouped:
+        assert float(value) == pytest.approx(float(whole), rel=1e-5)
+        for path, gradient in flatten(gradients).items():
+            np.testing.assert_allclose(gradient, flatten(whole_gradients)[path], rtol=1e-4, atol=1e-6, err_msg=path)

@@ -23,6 +23,9 @@ from ulmfit_jax.nn.softmax import TokenScores, logits, tied_softmax_loss, tied_s
 EncoderState = tuple[LstmState, ...]
 """The carried state of an encoder: one `LstmState` a layer."""
 
+WeightMasks = tuple[Array | None, ...]
+"""One mask a layer, `[hidden, 4 * hidden]`, or None."""
+
 PAD_ID = 1
 """The token that fills documents up, `ulmfit_jax.text.rules.PAD_ID`; looking it up gives its row no gradient (torch's
 `padding_idx`)."""
@@ -97,14 +100,31 @@ class AwdLstm(nnx.Module):
         """The zero state for `batch` rows."""
         return initial_state(self.architecture, batch)
 
+    def weight_masks(self, noise: Noise | None) -> WeightMasks:
+        """What scales each layer's recurrent matrix in a forward pass; None for a layer that is left as it is."""
+        if noise is None or not noise.dropouts.weight:
+            return (None,) * self.architecture.n_layers
+        layers: list[LstmLayer] = [getattr(self, f"lstm_{index}") for index in range(self.architecture.n_layers)]
+        keys = [jax.random.fold_in(noise.key, 100 + index) for index in range(len(layers))]
+        rate = noise.dropouts.weight
+        return tuple(
+            keep_mask(key, rate, layer.recurrent_kernel.shape) for key, layer in zip(keys, layers, strict=True)
+        )
+
     def __call__(
-        self, tokens: Array, state: EncoderState, noise: Noise | None = None, ends: Array | None = None
+        self,
+        tokens: Array,
+        state: EncoderState,
+        noise: Noise | None = None,
+        ends: Array | None = None,
+        weight_masks: WeightMasks | None = None,
     ) -> tuple[Array, EncoderState]:
         """Encode `tokens` `[time, batch]` int32 from `state`, which becomes zero after the tokens where `ends`
         `[time, batch]` bool is true.
 
         Dropout, if `noise` is given, acts on rows of the embedding, on the embedded tokens, on the recurrent matrices
-        and between the layers; not on the output, whose dropout belongs to the decoder or the head.
+        and between the layers; not on the output, whose dropout belongs to the decoder or the head. `weight_masks` are
+        those of the recurrent matrices where they have been drawn already, for other rows of the same pass.
 
         Returns:
             Outputs of the last layer `[time, batch, embedding]` and the state after the last step.
@@ -113,10 +133,11 @@ class AwdLstm(nnx.Module):
         features = jnp.where((tokens == PAD_ID)[..., None], lax.stop_gradient(features), features)
         if noise is not None:
             features = self._drop_embedded(features, tokens, noise)
+        masks = self.weight_masks(noise) if weight_masks is None else weight_masks
         states = []
         for index in range(self.architecture.n_layers):
             layer: LstmLayer = getattr(self, f"lstm_{index}")
-            features, layer_state = layer(features, state[index], _weight_mask(layer, index, noise), ends)
+            features, layer_state = layer(features, state[index], masks[index], ends)
             states.append(layer_state)
             if noise is not None and noise.dropouts.hidden and index < self.architecture.n_layers - 1:
                 key = jax.random.fold_in(noise.key, 200 + index)
@@ -138,12 +159,6 @@ def initial_state(architecture: Architecture, batch: int) -> EncoderState:
     """The zero state of an encoder for `batch` rows."""
     zeros = [jnp.zeros((batch, hidden), jnp.float32) for _, hidden in architecture.layer_sizes()]
     return tuple(LstmState(zero, zero) for zero in zeros)
-
-
-def _weight_mask(layer: LstmLayer, index: int, noise: Noise | None) -> Array | None:
-    if noise is None or not noise.dropouts.weight:
-        return None
-    return keep_mask(jax.random.fold_in(noise.key, 100 + index), noise.dropouts.weight, layer.recurrent_kernel.shape)
 
 
 class TiedDecoder(nnx.Module):
