@@ -16,15 +16,13 @@ from jax.typing import DTypeLike
 
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.dropout import embedding_row_mask, keep_mask, locked_mask
+from ulmfit_jax.nn.grouped_layer import grouped_layer
 from ulmfit_jax.nn.products import product
 from ulmfit_jax.nn.recurrence import LstmState, recurrence
 from ulmfit_jax.nn.softmax import TokenScores, logits, tied_softmax_loss, tied_softmax_scores
 
 EncoderState = tuple[LstmState, ...]
 """The carried state of an encoder: one `LstmState` a layer."""
-
-WeightMasks = tuple[Array | None, ...]
-"""One mask a layer, `[hidden, 4 * hidden]`, or None."""
 
 PAD_ID = 1
 """The token that fills documents up, `ulmfit_jax.text.rules.PAD_ID`; looking it up gives its row no gradient (torch's
@@ -78,9 +76,19 @@ class LstmLayer(nnx.Module):
         kernel = self.recurrent_kernel[...]
         if weight_mask is not None:
             kernel = kernel * weight_mask
-        bias = self.input_bias[...] + self.recurrent_bias[...]
+        bias = self._bias()
         projected = product("tbi,ig->tbg", inputs, self.input_kernel[...], self.dtype) + bias[None, None]
         return recurrence(projected, kernel, state, ends, self.dtype)
+
+    def over_groups(
+        self, inputs: Array, state: LstmState, weight_mask: Array | None, active: Array
+    ) -> tuple[Array, LstmState]:
+        """The same, but only for the groups of rows that are `active` `[groups]` bool; zero for the others."""
+        kernels = self.input_kernel[...], self._bias(), self.recurrent_kernel[...]
+        return grouped_layer(inputs, *kernels, weight_mask, state, active, self.dtype)
+
+    def _bias(self) -> Array:
+        return self.input_bias[...] + self.recurrent_bias[...]
 
 
 class AwdLstm(nnx.Module):
@@ -100,31 +108,22 @@ class AwdLstm(nnx.Module):
         """The zero state for `batch` rows."""
         return initial_state(self.architecture, batch)
 
-    def weight_masks(self, noise: Noise | None) -> WeightMasks:
-        """What scales each layer's recurrent matrix in a forward pass; None for a layer that is left as it is."""
-        if noise is None or not noise.dropouts.weight:
-            return (None,) * self.architecture.n_layers
-        layers: list[LstmLayer] = [getattr(self, f"lstm_{index}") for index in range(self.architecture.n_layers)]
-        keys = [jax.random.fold_in(noise.key, 100 + index) for index in range(len(layers))]
-        rate = noise.dropouts.weight
-        return tuple(
-            keep_mask(key, rate, layer.recurrent_kernel.shape) for key, layer in zip(keys, layers, strict=True)
-        )
-
     def __call__(
         self,
         tokens: Array,
         state: EncoderState,
         noise: Noise | None = None,
         ends: Array | None = None,
-        weight_masks: WeightMasks | None = None,
+        active: Array | None = None,
     ) -> tuple[Array, EncoderState]:
         """Encode `tokens` `[time, batch]` int32 from `state`, which becomes zero after the tokens where `ends`
         `[time, batch]` bool is true.
 
         Dropout, if `noise` is given, acts on rows of the embedding, on the embedded tokens, on the recurrent matrices
-        and between the layers; not on the output, whose dropout belongs to the decoder or the head. `weight_masks` are
-        those of the recurrent matrices where they have been drawn already, for other rows of the same pass.
+        and between the layers; not on the output, whose dropout belongs to the decoder or the head.
+
+        Where `active` `[groups]` bool is given, only those groups of rows are encoded, and the others' outputs and
+        states are zero; `ends` cannot be given then.
 
         Returns:
             Outputs of the last layer `[time, batch, embedding]` and the state after the last step.
@@ -133,11 +132,14 @@ class AwdLstm(nnx.Module):
         features = jnp.where((tokens == PAD_ID)[..., None], lax.stop_gradient(features), features)
         if noise is not None:
             features = self._drop_embedded(features, tokens, noise)
-        masks = self.weight_masks(noise) if weight_masks is None else weight_masks
         states = []
         for index in range(self.architecture.n_layers):
             layer: LstmLayer = getattr(self, f"lstm_{index}")
-            features, layer_state = layer(features, state[index], masks[index], ends)
+            mask = _weight_mask(layer, index, noise, active)
+            if active is None:
+                features, layer_state = layer(features, state[index], mask, ends)
+            else:
+                features, layer_state = layer.over_groups(features, state[index], mask, active)
             states.append(layer_state)
             if noise is not None and noise.dropouts.hidden and index < self.architecture.n_layers - 1:
                 key = jax.random.fold_in(noise.key, 200 + index)
@@ -159,6 +161,16 @@ def initial_state(architecture: Architecture, batch: int) -> EncoderState:
     """The zero state of an encoder for `batch` rows."""
     zeros = [jnp.zeros((batch, hidden), jnp.float32) for _, hidden in architecture.layer_sizes()]
     return tuple(LstmState(zero, zero) for zero in zeros)
+
+
+def _weight_mask(layer: LstmLayer, index: int, noise: Noise | None, active: Array | None) -> Array | None:
+    if noise is None or not noise.dropouts.weight:
+        return None
+    shape, rate = layer.recurrent_kernel.shape, noise.dropouts.weight
+    key = jax.random.fold_in(noise.key, 100 + index)
+    if active is None:
+        return keep_mask(key, rate, shape)
+    return lax.cond(active.any(), lambda: keep_mask(key, rate, shape), lambda: jnp.zeros(shape, jnp.float32))
 
 
 class TiedDecoder(nnx.Module):

@@ -13,14 +13,13 @@ of 32 rows is skipped by itself: sorted by length, the shorter half of a batch d
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from ulmfit_jax.nn.awd_lstm import AwdLstm, EncoderState, Noise, WeightMasks
+from ulmfit_jax.nn.awd_lstm import AwdLstm, EncoderState, Noise
 
 MAX_LENGTH = 1440
 """Tokens at a document's end that are pooled and trained on: fastai's `max_len`, 20 chunks of 72."""
@@ -30,34 +29,11 @@ GROUP_ROWS = 32
 """Rows that are skipped together on a CPU."""
 
 
-class Rows(NamedTuple):
-    """A chunk of some documents.
-
-    Attributes:
-        chunk: tokens `[bptt, rows]`.
-        started: whether the chunk belongs to the document, `[rows]` bool.
-        state: of the encoder before the chunk.
-        noise: what dropout draws from, or None.
-    """
-
-    chunk: Array
-    started: Array
-    state: EncoderState
-    noise: Noise | None
-
-    def groups(self) -> list[Rows]:
-        """The rows that are skipped together."""
-        count = self.chunk.shape[1]
-        size = GROUP_ROWS if jax.default_backend() == "cpu" and count % GROUP_ROWS == 0 else count
-        return [self._cut(slice(start, start + size)) for start in range(0, count, size)]
-
-    def _cut(self, rows: slice) -> Rows:
-        return Rows(
-            self.chunk[:, rows],
-            self.started[rows],
-            jax.tree.map(lambda array: array[rows], self.state),
-            self.noise and self.noise._replace(rows=self.noise.rows[rows]),
-        )
+def row_groups(batch: int) -> int:
+    """Groups of a batch's rows that are skipped together: one on accelerators, which gain nothing from small ones, and
+    where the batch has no size yet (in a program that is exported for any)."""
+    divided = isinstance(batch, int) and batch % GROUP_ROWS == 0
+    return batch // GROUP_ROWS if divided and jax.default_backend() == "cpu" else 1
 
 
 class EncodedDocuments(NamedTuple):
@@ -92,30 +68,16 @@ def encode_documents(
     chunks, bptt, batch = tokens.shape
     warm = max(chunks - max(max_length // bptt, 1), 0)
     first_chunk = chunks - -(-lengths // bptt)
-
-    def encode(rows: Rows, masks: WeightMasks) -> tuple[EncoderState, Array]:
-        outputs, new_state = encoder(rows.chunk, lax.stop_gradient(rows.state), rows.noise, weight_masks=masks)
-        new_state = jax.tree.map(lambda array: jnp.where(rows.started[:, None], array, jnp.float32(0)), new_state)
-        return new_state, jnp.where(rows.started[None, :, None], outputs, jnp.float32(0))
-
-    def encode_groups(rows: Rows) -> tuple[EncoderState, Array]:
-        masks = encoder.weight_masks(rows.noise)
-        groups = rows.groups()
-        if len(groups) == 1:
-            return encode(rows, masks)
-        parts = [lax.cond(group.started.any(), partial(encode, group, masks), partial(skip, group)) for group in groups]
-        states, outputs = zip(*parts, strict=True)
-        return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *states), jnp.concatenate(outputs, axis=1)
-
-    def skip(rows: Rows) -> tuple[EncoderState, Array]:
-        shape = (*rows.chunk.shape, encoder.architecture.embedding_size)
-        return rows.state, jnp.zeros(shape, jnp.float32)
+    groups = row_groups(batch)
 
     def step(state: EncoderState, item: tuple[Array, Array]) -> tuple[EncoderState, Array]:
         index, chunk = item
+        started = index >= first_chunk
         chunk_noise = noise and noise._replace(key=jax.random.fold_in(noise.key, index))
-        rows = Rows(chunk, index >= first_chunk, state, chunk_noise)
-        return lax.cond(rows.started.any(), partial(encode_groups, rows), partial(skip, rows))
+        active = started.reshape(groups, -1).any(axis=1)
+        outputs, new_state = encoder(chunk, lax.stop_gradient(state), chunk_noise, active=active)
+        new_state = jax.tree.map(lambda array: jnp.where(started[:, None], array, jnp.float32(0)), new_state)
+        return new_state, jnp.where(started[None, :, None], outputs, jnp.float32(0))
 
     indices = jnp.arange(chunks, dtype=jnp.int32)
     state = encoder.initial_state(batch)

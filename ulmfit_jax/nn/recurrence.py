@@ -117,14 +117,17 @@ def recurrence(
     Returns:
         The hidden states `[time, batch, hidden]` and the state after the last step.
     """
-    return _forward(projected, recurrent_kernel, state, ends, dtype)[0]
+    return forward(projected, recurrent_kernel, state, ends, dtype)[0]
 
 
-def _forward(
+def forward(
     projected: Array, recurrent_kernel: Array, state: LstmState, ends: Array | None, dtype: DTypeLike
 ) -> tuple[tuple[Array, LstmState], tuple]:
+    """What `recurrence` returns, and what `backward` needs: hidden states, cells and activated gates as they lie in the
+    loop, the kernel, the first state as it lies there, and `ends`."""
     axis = _features_axis()
-    kernel = _turned(recurrent_kernel.astype(dtype), axis)
+    # For a single step, XLA would make the transposition a part of the product, which it has none for in bfloat16.
+    kernel = lax.optimization_barrier(_turned(recurrent_kernel.astype(dtype), axis))
 
     def step(carry: LstmState, inputs: tuple[Array, Array | None]) -> tuple[LstmState, tuple[Array, Array, Array]]:
         projected_t, ends_t = inputs
@@ -139,9 +142,11 @@ def _forward(
     return (_turned(outputs, axis), final), (outputs, cells, gates, recurrent_kernel, first, ends)
 
 
-def _backward(
+def backward(
     dtype: DTypeLike, saved: tuple, gradients: tuple[Array, LstmState]
 ) -> tuple[Array, Array, LstmState, None]:
+    """The gradients of `projected`, `recurrent_kernel` and `state`, from what `forward` has saved and those of the
+    results."""
     outputs, cells, gates, recurrent_kernel, first, ends = saved
     d_outputs, d_final = gradients
     axis = _features_axis()
@@ -178,4 +183,4 @@ def _backward(
     return d_projected, d_kernel, LstmState(*(_turned(array, axis) for array in d_first)), None
 
 
-recurrence.defvjp(_forward, _backward)
+recurrence.defvjp(forward, backward)
