@@ -85,6 +85,7 @@ def _forward(
     ]
     result = _joined([outputs for (outputs, _), _ in parts], [final for (_, final), _ in parts])
     saved = [kept for _, kept in parts]
+    # What is saved may be arrays or None only, and the lowest trained layer needs no gradient of its inputs.
     wanted = jnp.zeros((), jnp.float32) if inputs.perturbed else None
     return result, (inputs.value, input_kernel.value, recurrent_kernel.value, mask, active.value, saved, wanted)
 
