@@ -46,7 +46,7 @@ format: .venv/installed
 	touch $@
 
 docs: .venv/docs  ## the pages in docs/ and the reference, for a browser: site/index.html
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## everything that is not in the repository but training runs
 	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
