@@ -25,21 +25,26 @@ def evaluated(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 class Answers(ABC):
-    """Predictions and measures from `predict_proba` and `classes_`."""
+    """Predictions and measures from `predict_proba`, `classes_` and `class_names`."""
 
     @property
     @abstractmethod
     def classes_(self) -> np.ndarray:
-        """Names of the classes in the order of the probabilities."""
+        """The classes in the order of the probabilities, of the type that the labels had in `fit`."""
+
+    @property
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """Their names, which are strings whatever the labels were."""
 
     @abstractmethod
     def predict_proba(self, texts: Texts | str) -> np.ndarray:
         """Probabilities `[documents, classes]` float32, rows in the order of the texts, each summing to one."""
 
     def predict(self, texts: Texts | str) -> Any:
-        """The most probable class of each text, `[documents]` of strings; of one string, one class."""
+        """The most probable class of each text, `[documents]` of what `classes_` holds; of one string, one class."""
         best = self.classes_[self.predict_proba(texts).argmax(axis=1)]
-        return str(best[0]) if isinstance(texts, str) else best
+        return best.tolist()[0] if isinstance(texts, str) else best
 
     def evaluate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, float]:
         """`accuracy`, `error` (1 - accuracy), `loss` (mean cross-entropy in nats) and `n` on labelled texts.
@@ -50,7 +55,7 @@ class Answers(ABC):
         data = TextDataset(text_list(texts), label_list(labels), "the evaluation data")
         if not len(data):
             raise DataError("there are no texts to evaluate on: give at least one")
-        return evaluated(self.predict_proba(data.texts), label_indices(data, self.classes_.tolist()))
+        return evaluated(self.predict_proba(data.texts), label_indices(data, self.class_names))
 
     def score(self, texts: Texts, labels: Sequence[Any]) -> float:
         """Accuracy on labelled texts."""

@@ -41,16 +41,21 @@ class Ensemble(Answers):
             raise ConfigError("an ensemble needs at least one classifier")
         self.members = tuple(members)
         for number, member in enumerate(self.members[1:], 2):
-            if member.classes_.tolist() != self.classes_.tolist():
+            if member.class_names != self.class_names:
                 raise ConfigError(
-                    f"classifier {number} has the classes {', '.join(member.classes_)}, "
-                    f"but the first one {', '.join(self.classes_)}: an ensemble needs the same ones"
+                    f"classifier {number} has the classes {', '.join(member.class_names)}, "
+                    f"but the first one {', '.join(self.class_names)}: an ensemble needs the same ones"
                 )
 
     @property
     def classes_(self) -> np.ndarray:
-        """Names of the classes in the order of the probabilities."""
+        """The classes in the order of the probabilities, as the first member gives them."""
         return self.members[0].classes_
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the probabilities."""
+        return self.members[0].class_names
 
     def predict_proba(self, texts: Texts | str) -> np.ndarray:
         """Mean of the members' probabilities, `[documents, classes]` float32."""
@@ -67,7 +72,7 @@ class Ensemble(Answers):
         config = {
             "format_version": FORMAT_VERSION,
             "kind": ENSEMBLE,
-            "labels": self.classes_.tolist(),
+            "labels": list(self.class_names),
             "members": names,
         }
         with written_whole(Path(folder)) as place:
@@ -82,7 +87,7 @@ class Ensemble(Answers):
         listed = [f"- [member-{n}](member-{n}/README.md) {direction}" for n, direction in enumerate(directions)]
         code = ["```python", "from ulmfit_jax import Ensemble", "", f'model = Ensemble.load("{name}")', "```"]
         what = f"An ensemble of {len(self.members)} classifiers of ulmfit-jax: the mean of their probabilities."
-        labels = f"Labels: {', '.join(self.classes_)}."
+        labels = f"Labels: {', '.join(self.class_names)}."
         return "\n".join([f"# {name}", "", what, "", labels, "", *listed, "", *code, ""])
 
     @classmethod
