@@ -248,17 +248,24 @@ class TextClassifier(Answers, Estimator):
         """Names of the classes in the order of the probabilities."""
         return self.artifact.labels
 
-    def predict_proba(self, texts: Texts | str) -> np.ndarray:
-        """Probabilities `[documents, classes]` float32, rows in the order of the texts, each summing to one.
+    @property
+    def temperature(self) -> float:
+        """What scores are divided by before they become probabilities; 1 unless the model was calibrated."""
+        return float(self.artifact.settings.get("temperature", 1.0))
 
-        A document's probabilities are the same whatever it is predicted with.
-        """
+    def log_probabilities(self, texts: Texts) -> np.ndarray:
+        """Log probabilities `[documents, classes]` float32 before calibration, rows in the order of the texts."""
         artifact = self.artifact
         if "predictor" not in self._compiled:
             self._compiled["predictor"] = Predictor(artifact, Devices(self.devices))
-        documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), artifact.tokenizer)
-        probabilities = np.exp(self._compiled["predictor"].log_probabilities(documents).astype(np.float64))
-        return (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+        predictor: Predictor = self._compiled["predictor"]
+        return predictor.log_probabilities(corpus_in_memory(text_list(texts), artifact.tokenizer))
+
+    def _calibrated(self, figures: dict[str, float]) -> None:
+        settings = {**self.artifact.settings, "temperature": figures["temperature"]}
+        provenance = {**self.artifact.provenance, "calibration": figures}
+        self._artifact = replace(self.artifact, settings=settings, provenance=provenance)
+        self._compiled.pop("explainer", None)  # it tells probabilities too
 
     def explain(self, text: str, label: Any = None, method: str = "gradient") -> Explanation:
         """Which words of `text` speak for the class `label`, by default the most probable one.

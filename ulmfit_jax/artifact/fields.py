@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ulmfit_jax.data.labels import typed_labels
+from ulmfit_jax.inference.temperature import checked_temperature
 
 LARGEST_SIZE: Final = 1 << 28
 """Of a layer or a vocabulary: far more than any model has."""
@@ -38,5 +39,6 @@ def checked_settings(settings: Any, labels: Sequence[str]) -> dict[str, Any]:
         value = settings.get(name, 1)
         if not isinstance(value, int) or not 1 <= value <= _LARGEST_SETTING:
             raise ValueError(f"a {name} that is no number of tokens")
+    checked_temperature(settings.get("temperature", 1.0))
     typed_labels(labels, settings.get("label_type"))
     return dict(settings)

@@ -54,7 +54,7 @@ class Artifact:
         head: sizes of a classifier's head.
         backwards: the model reads documents from their end.
         settings: what else using it depends on (`bptt`, `max_length`), and `label_type`, `int` or `bool`, where the
-            labels were given as these.
+            labels were given as these, and `temperature` of a calibrated classifier.
         provenance: how it came about: recipe, data, metrics, time; plain values for the card.
     """
 

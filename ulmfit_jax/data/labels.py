@@ -78,7 +78,10 @@ def typed_labels(names: Sequence[str], kind: str | None) -> np.ndarray:
         return np.array(names)
     if kind not in ("int", "bool"):
         raise ValueError("a label_type that is none")
-    values = [int(name) for name in names] if kind == "int" else [name == "True" for name in names]
+    try:
+        values = [int(name) for name in names] if kind == "int" else [name == "True" for name in names]
+    except ValueError:
+        values = []
     if [str(value) for value in values] != list(names):
         raise ValueError(f"labels that are not all of the label_type {kind}")
     return np.array(values)
