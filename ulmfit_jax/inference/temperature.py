@@ -38,7 +38,8 @@ def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
         log_probabilities: `[documents, classes]`, up to a constant for each row.
         temperature: above 1 less sure, below 1 surer; 1 leaves them as they are.
     """
-    scaled = np.exp(log_probabilities.astype(np.float64) / temperature)
+    scores = log_probabilities.astype(np.float64)
+    scaled = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
     result: np.ndarray = (scaled / scaled.sum(axis=1, keepdims=True)).astype(np.float32)
     best = log_probabilities.argmax(axis=1)
     tied = np.flatnonzero(result.argmax(axis=1) != best)  # float32 cannot tell them apart any more
