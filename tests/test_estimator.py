@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from ulmfit_jax import TextClassifier
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.errors import ArtifactError, ConfigError
 
 TEXTS = np.array([f"it was {word} {number} times" for number in range(12) for word in ("good", "bad")], dtype=object)
 LABELS = np.array(["yes", "no"] * 12)
@@ -37,6 +41,50 @@ def test_a_clone_has_the_parameters_and_nothing_learnt() -> None:
     assert is_classifier(copy)
 
 
+@pytest.mark.parametrize("predicted_first", [False, True])
+def test_a_copy_of_what_is_trained_answers_alike(predicted_first: bool) -> None:
+    model = quick().fit(TEXTS, LABELS)
+    if predicted_first:
+        model.predict_proba(TEXTS)
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.predict_proba(TEXTS), model.predict_proba(TEXTS))
+
+
+def test_before_fit_there_is_scikit_learn_s_error() -> None:
+    for ask in (lambda: quick().predict(TEXTS), lambda: quick().score(TEXTS, LABELS), lambda: quick().classes_):
+        with pytest.raises(NotFittedError, match="not trained yet: call fit") as caught:
+            ask()
+        assert isinstance(caught.value, ArtifactError)
+    assert not hasattr(quick(), "classes_")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [(np.array([10, 9] * 12), [9, 10]), ([1, 0] * 12, [0, 1]), ([True, False] * 12, [False, True])],
+    ids=["array of whole numbers", "whole numbers", "truth values"],
+)
+def test_classes_have_the_type_of_the_labels(labels: Any, classes: list[Any], tmp_path: Path) -> None:
+    model = quick().fit(TEXTS.tolist(), labels)
+    model.save(tmp_path / "model")
+    for each in (model, TextClassifier.load(tmp_path / "model", devices=1)):
+        assert each.classes_.tolist() == classes
+        assert each.class_names == tuple(map(str, classes))
+        assert each.predict(TEXTS[0]) in classes
+        assert each.score(TEXTS, labels) == accuracy_score(labels, each.predict(TEXTS))
+    assert model.explain("it was good", label=classes[1]).label == str(classes[1])
+
+
+def test_labels_that_are_mixed_are_names() -> None:
+    assert quick().fit(TEXTS, [1, "no"] * 12).classes_.tolist() == ["1", "no"]
+
+
+def test_columns_of_pandas() -> None:
+    table = pd.DataFrame({"text": TEXTS, "label": [1, 0] * 12}, index=range(100, 124))
+    model = quick().fit(table["text"], table["label"])
+    np.testing.assert_array_equal(model.predict_proba(table["text"]), model.predict_proba(TEXTS.tolist()))
+    assert model.score(table["text"], table["label"]) == model.evaluate(TEXTS, [1, 0] * 12)["accuracy"]
+
+
 def test_parameters_are_changed_by_name() -> None:
     model = TextClassifier().set_params(seed=5, lm_epochs=2)
     assert (model.seed, model.lm_epochs) == (5, 2)
@@ -47,7 +95,7 @@ def test_parameters_are_changed_by_name() -> None:
 
 
 def test_cross_validation_search_and_pipelines() -> None:
-    scores = cross_val_score(quick(), TEXTS, LABELS, cv=2, scoring="f1_macro")
+    scores = cross_val_score(quick(), TEXTS, np.array([1, 0] * 12), cv=2, scoring="f1_macro")
     assert scores.shape == (2,)
     assert np.isfinite(scores).all()
 

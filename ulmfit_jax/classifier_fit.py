@@ -19,7 +19,7 @@ from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first, is_first
 from ulmfit_jax.training.run_folder import RunFolder
-from ulmfit_jax.training.runs import RunContext, train_classifier
+from ulmfit_jax.training.runs import ClassifierSettings, RunContext, train_classifier
 
 _COUNTS = ("documents", "pseudo_labelled_documents", "validation_documents", "seed")
 """Figures of a run that its card shows."""
@@ -115,7 +115,7 @@ def fit_classifier(
         "pseudo_labelled_documents": 0 if pseudo is None else len(pseudo),
         "validation_documents": 0 if plan.valid is None else len(plan.valid[1]),
         "texts": plan.fingerprint,
-        "settings": vars(plan.settings),
+        "settings": _recorded(plan.settings, classes),
         "stages": [stage.to_dict() for stage in plan.stages],
         "keep_best": options.keep_best,
         "patience": options.patience,
@@ -152,6 +152,13 @@ def fit_classifier(
         _provenance(start, options, config, result.history),
     )
     return artifact, result.history
+
+
+def _recorded(settings: ClassifierSettings, classes: Sequence[str]) -> dict[str, Any]:
+    """The settings for the run's configuration and the card: class weights by label, and only where there are some."""
+    recorded = dict(vars(settings))
+    weights = recorded.pop("class_weights")
+    return recorded if weights is None else {**recorded, "class_weights": dict(zip(classes, weights, strict=True))}
 
 
 def _pretrained(options: ClassifierOptions) -> Artifact | None:

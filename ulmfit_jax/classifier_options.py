@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ulmfit_jax.class_weights import ClassWeight, check_class_weight
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPOUTS
@@ -30,6 +31,7 @@ class ClassifierOptions:
     drop_mult: float
     batch_size: int | None
     label_smoothing: float
+    class_weight: ClassWeight
     weight_decay: float
     validation_fraction: float
     self_training: int | Sequence[int]
@@ -51,6 +53,7 @@ class ClassifierOptions:
             raise ConfigError(f"self_training is {self.self_training}: it counts the texts of each round, at least one")
         if isinstance(self.self_training, int) and self.self_training < 0:
             raise ConfigError(f"self_training is {self.self_training}: it counts texts, 0 for none")
+        check_class_weight(self.class_weight)
         check_precision(self.precision)
         CLASSIFIER_DROPOUTS.scaled(self.drop_mult)  # in range, or refused
         LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.lm_drop_mult is None else self.lm_drop_mult)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.class_weights import class_weights
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
-from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.data.labels import check_labels, label_indices
 from ulmfit_jax.data.split import train_validation_split
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.classifier import Head
@@ -77,6 +78,7 @@ def classifier_plan(
 ) -> ClassifierPlan:
     """Tokenise, split, and choose what `options` leave open by the number of documents; see `fit_classifier`."""
     rows, held_out = _options_split(data, options)
+    weights = class_weights(options.class_weight, classes, data.labels or ())
     if pseudo is not None:
         rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
         data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
@@ -94,13 +96,15 @@ def classifier_plan(
         (corpus.select(rows), labels[rows]),
         (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
         tuple(stages),
-        _settings(start, options, batch_size),
+        _settings(start, options, batch_size, weights),
         options.seed,
         texts_fingerprint([*data.texts, *(data.labels or ())]),
     )
 
 
-def _settings(start: Artifact, options: ClassifierOptions, batch_size: int) -> ClassifierSettings:
+def _settings(
+    start: Artifact, options: ClassifierOptions, batch_size: int, weights: tuple[float, ...] | None
+) -> ClassifierSettings:
     return ClassifierSettings(
         batch_size=batch_size,
         bptt=options.bptt,
@@ -108,6 +112,7 @@ def _settings(start: Artifact, options: ClassifierOptions, batch_size: int) -> C
         max_length=options.max_length,
         drop_mult=options.drop_mult,
         label_smoothing=options.label_smoothing,
+        class_weights=weights,
         cache_frozen=options.cache_frozen,
         backwards=start.backwards,
     )
@@ -117,8 +122,9 @@ def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
     """Refuse now what would otherwise be refused after the language model's hours.
 
     Raises:
-        ConfigError, DataError: the split, the stages, the batch size or the devices cannot be had.
+        ConfigError, DataError: the split, the stages, the batch size, the devices or the class weights cannot be had.
     """
+    class_weights(options.class_weight, check_labels(data), data.labels or ())
     rows, _ = _options_split(data, options)
     batch_size = options.batch_size or classifier_batch_size(len(rows))
     Devices(options.devices).check_batch(batch_size)

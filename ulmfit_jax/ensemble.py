@@ -16,10 +16,12 @@ from ulmfit_jax.artifact.json_file import read_object
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.inference.temperature import checked_temperature
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text_classifier import TextClassifier
 
 FORMAT_VERSION = 1
+_SMALLEST = float(np.finfo(np.float32).tiny)
 _MEMBER = re.compile(r"member-[0-9]{1,6}")
 
 
@@ -30,8 +32,8 @@ class Ensemble(Answers):
     language model, tokeniser, seed.
     """
 
-    def __init__(self, members: Sequence[TextClassifier]):
-        """Join trained classifiers.
+    def __init__(self, members: Sequence[TextClassifier], temperature: float = 1.0):
+        """Join trained classifiers, with the temperature that `calibrate` found for their mean.
 
         Raises:
             ConfigError: there are none, or their classes are not the same.
@@ -39,23 +41,40 @@ class Ensemble(Answers):
         """
         if not members:
             raise ConfigError("an ensemble needs at least one classifier")
-        self.members = tuple(members)
+        self.members, self._temperature = tuple(members), temperature
         for number, member in enumerate(self.members[1:], 2):
-            if member.classes_.tolist() != self.classes_.tolist():
+            if member.class_names != self.class_names:
                 raise ConfigError(
-                    f"classifier {number} has the classes {', '.join(member.classes_)}, "
-                    f"but the first one {', '.join(self.classes_)}: an ensemble needs the same ones"
+                    f"classifier {number} has the classes {', '.join(member.class_names)}, "
+                    f"but the first one {', '.join(self.class_names)}: an ensemble needs the same ones"
                 )
 
     @property
     def classes_(self) -> np.ndarray:
-        """Names of the classes in the order of the probabilities."""
+        """The classes in the order of the probabilities, as the first member gives them."""
         return self.members[0].classes_
 
-    def predict_proba(self, texts: Texts | str) -> np.ndarray:
-        """Mean of the members' probabilities, `[documents, classes]` float32."""
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the probabilities."""
+        return self.members[0].class_names
+
+    def log_probabilities(self, texts: Texts) -> np.ndarray:
+        """Logarithm of the mean of the members' probabilities, `[documents, classes]` float64, before calibration."""
         each = np.stack([member.predict_proba(texts) for member in self.members])
-        return each.astype(np.float64).mean(axis=0).astype(np.float32)
+        return np.log(np.maximum(each.astype(np.float64).mean(axis=0), _SMALLEST))
+
+    @property
+    def temperature(self) -> float:
+        """What the logarithm of the mean is divided by; 1 unless the ensemble was calibrated.
+
+        The mean is calibrated, not the members: the mean of calibrated members is less sure than it is right, as they
+        disagree where they are wrong (Rahaman & Thiery 2021). Members that were calibrated before stay so.
+        """
+        return self._temperature
+
+    def _calibrated(self, figures: dict[str, float]) -> None:
+        self._temperature = figures["temperature"]
 
     def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
         """Write one folder with a model folder for each member; `half_precision` stores 16-bit floats.
@@ -67,8 +86,9 @@ class Ensemble(Answers):
         config = {
             "format_version": FORMAT_VERSION,
             "kind": ENSEMBLE,
-            "labels": self.classes_.tolist(),
+            "labels": list(self.class_names),
             "members": names,
+            "temperature": self.temperature,
         }
         with written_whole(Path(folder)) as place:
             for name, member in zip(names, self.members, strict=True):
@@ -82,7 +102,9 @@ class Ensemble(Answers):
         listed = [f"- [member-{n}](member-{n}/README.md) {direction}" for n, direction in enumerate(directions)]
         code = ["```python", "from ulmfit_jax import Ensemble", "", f'model = Ensemble.load("{name}")', "```"]
         what = f"An ensemble of {len(self.members)} classifiers of ulmfit-jax: the mean of their probabilities."
-        labels = f"Labels: {', '.join(self.classes_)}."
+        labels = f"Labels: {', '.join(self.class_names)}."
+        if self.temperature != 1:
+            what += f" It is calibrated: the logarithm of the mean is divided by {self.temperature:.4g}."
         return "\n".join([f"# {name}", "", what, "", labels, "", *listed, "", *code, ""])
 
     @classmethod
@@ -93,11 +115,12 @@ class Ensemble(Answers):
             ArtifactError: missing, damaged or something else.
         """
         place = model_folder(folder)
-        names = _members(place)
-        if names is None:
+        found = _members(place)
+        if found is None:
             raise ArtifactError(f"{place} holds no ensemble: TextClassifier.load reads a single classifier")
+        names, temperature = found
         check_manifest(place, ("config.json", *(f"{name}/" for name in names)))
-        return cls([TextClassifier.load(place / name, devices=devices) for name in names])
+        return cls([TextClassifier.load(place / name, devices=devices) for name in names], temperature)
 
 
 def load_classifier(folder: str | Path, *, devices: int | None = None) -> TextClassifier | Ensemble:
@@ -111,8 +134,8 @@ def load_classifier(folder: str | Path, *, devices: int | None = None) -> TextCl
     return Ensemble.load(folder, devices=devices)
 
 
-def _members(place: Path) -> list[str] | None:
-    """The names of an ensemble's member folders; None where the folder holds a single model, or nothing readable."""
+def _members(place: Path) -> tuple[list[str], float] | None:
+    """Names of an ensemble's members and its temperature; None where the folder holds a single model, or nothing."""
     try:
         config = read_object(place / "config.json")
     except ArtifactError:
@@ -127,4 +150,7 @@ def _members(place: Path) -> list[str] | None:
         )
     if not isinstance(names, list) or not names or not all(_MEMBER.fullmatch(str(name)) for name in names):
         raise ArtifactError(f"{place / 'config.json'} names no members: copy the model folder again")
-    return names
+    try:
+        return names, checked_temperature(config.get("temperature", 1.0))
+    except ValueError as error:
+        raise ArtifactError(f"{place / 'config.json'} has {error}: copy the model folder again") from error

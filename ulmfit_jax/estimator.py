@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any, Self
 
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.errors import ArtifactError, ConfigError
+
+
+@functools.cache
+def _not_fitted_error() -> type[ArtifactError]:
+    from sklearn.exceptions import NotFittedError
+
+    return type("NotFittedError", (ArtifactError, NotFittedError), {"__module__": __name__})
+
+
+def not_fitted(sentence: str) -> ArtifactError:
+    """An error to raise before `fit`: an `ArtifactError` which is also scikit-learn's `NotFittedError`."""
+    return _not_fitted_error()(sentence)
 
 
 class Estimator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,16 @@ import numpy as np
 
 from ulmfit_jax.answers import Answers, Texts
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
+from ulmfit_jax.class_weights import ClassWeight
 from ulmfit_jax.classifier_fit import fine_tuned_language_model, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_plan import check_plan, training_part
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
-from ulmfit_jax.data.labels import check_labels
-from ulmfit_jax.data.lists import label_list, text_list
-from ulmfit_jax.errors import ArtifactError, ConfigError
-from ulmfit_jax.estimator import Estimator
+from ulmfit_jax.data.labels import check_labels, label_type, typed_labels
+from ulmfit_jax.data.lists import label_list, label_values, text_list
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.estimator import Estimator, not_fitted
 from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.explain import Explainer, Explanation
 from ulmfit_jax.inference.predict import Predictor
@@ -36,11 +37,17 @@ from ulmfit_jax.training.mapping import Devices
 class TextClassifier(Answers, Estimator):
     """ULMFiT as one estimator: fine-tunes a language model on the texts, then a classifier on its encoder.
 
-    It works with scikit-learn's `clone`, `Pipeline`, `cross_val_score` and `GridSearchCV`. Classes are strings.
+    It works with scikit-learn's `clone`, `Pipeline`, `cross_val_score` and `GridSearchCV`. Labels that are
+    all whole numbers or all truth values in `fit` stay so in `classes_` and `predict`; others are strings.
 
-    Attributes set by `fit` or `load`: `classes_` (names of the classes, sorted, the order of the probabilities),
+    Attributes set by `fit` or `load`: `classes_` (sorted, the order of the probabilities),
     `history_` (rows of the table of epochs: language model, then classifier) and `seconds_` (time of each part).
     """
+
+    _artifact: Artifact | None = None
+    _compiled: dict[str, Any]
+    history_: list[dict[str, Any]]
+    seconds_: dict[str, float]
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class TextClassifier(Answers, Estimator):
         drop_mult: float = 0.5,
         batch_size: int | None = None,
         label_smoothing: float = 0.0,
+        class_weight: ClassWeight = None,
         weight_decay: float = 0.01,
         validation_fraction: float = 0.1,
         self_training: int | Sequence[int] = 0,
@@ -89,6 +97,9 @@ class TextClassifier(Answers, Estimator):
             drop_mult: scales the classifier's dropouts; 0.5 in fastai.
             batch_size: documents of a batch; 64 in fastai, fewer for few documents.
             label_smoothing: weight of the uniform distribution in the target; 0, or 0.1 as in MultiFiT.
+            class_weight: how much each class counts in the training loss, as in scikit-learn: `balanced` (documents /
+                (classes * documents of the class), by the labels given to `fit`), a weight above 0 for each label (1
+                for those left out), or None, all alike. Measures weigh nothing.
             weight_decay: 0.01 in fastai, 0.1 in its older notebooks.
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
                 everything and measures nothing.
@@ -112,17 +123,13 @@ class TextClassifier(Answers, Estimator):
         self.lm_epochs, self.lm_learning_rate = lm_epochs, lm_learning_rate
         self.lm_drop_mult, self.lm_batch_size = lm_drop_mult, lm_batch_size
         self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
-        self.label_smoothing, self.weight_decay = label_smoothing, weight_decay
+        self.label_smoothing, self.class_weight = label_smoothing, class_weight
+        self.weight_decay = weight_decay
         self.validation_fraction, self.self_training = validation_fraction, self_training
         self.cache_frozen = cache_frozen
         self.keep_best, self.patience, self.skip_nonfinite = keep_best, patience, skip_nonfinite
         self.max_length, self.bptt, self.precision = max_length, bptt, precision
         self.seed, self.devices, self.verbose = seed, devices, verbose
-        self._artifact: Artifact | None = None
-        self._predictor: Predictor | None = None
-        self._explainer: Explainer | None = None
-        self.history_: list[dict[str, Any]] = []
-        self.seconds_: dict[str, float] = {}
 
     @property
     def options(self) -> ClassifierOptions:
@@ -146,7 +153,8 @@ class TextClassifier(Answers, Estimator):
 
         Args:
             texts: documents.
-            labels: one for each; strings or numbers (a whole number is its decimal string, 1.0 too, as in files).
+            labels: one for each; strings or numbers (by name a whole number is its decimal string, 1.0 too, as in
+                files).
             unlabeled: more documents of the same kind, for the language model and for self-training.
             run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
             workers: processes that tokenise.
@@ -155,8 +163,8 @@ class TextClassifier(Answers, Estimator):
             DataError: no texts, not one label for each, a missing label, a single class.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
-        options = self.options
-        data = TextDataset(text_list(texts), label_list(labels), "the training data")
+        options, values = self.options, label_values(labels)
+        data = TextDataset(text_list(texts), label_list(values), "the training data")
         classes = check_labels(data)
         check_plan(options, data)
         more = text_list([] if unlabeled is None else unlabeled)
@@ -174,6 +182,9 @@ class TextClassifier(Answers, Estimator):
             self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
             for number, part in enumerate(rounds, 1):
                 self._go_on(data, part, number, options, folder, workers)
+        kind = label_type(values)
+        if kind is not None:
+            self._keep(replace(self.artifact, settings={**self.artifact.settings, "label_type": kind}))
         return self
 
     def _go_on(
@@ -206,7 +217,11 @@ class TextClassifier(Answers, Estimator):
 
     def _keep(self, artifact: Artifact) -> None:
         """From now on this classifier answers."""
-        self._artifact, self._predictor, self._explainer = artifact, None, None
+        self._artifact, self._compiled = artifact, {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and worker processes: without the programs that are compiled for this process's devices."""
+        return vars(self) | ({"_compiled": {}} if self._artifact else {})
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is a trained classifier to predict with."""
@@ -217,29 +232,42 @@ class TextClassifier(Answers, Estimator):
         """The trained classifier as plain data.
 
         Raises:
-            ArtifactError: there is none yet.
+            ArtifactError: there is none yet (scikit-learn's `NotFittedError` too).
         """
         if self._artifact is None:
-            raise ArtifactError("this classifier is not trained yet: call fit, or TextClassifier.load")
+            raise not_fitted("this classifier is not trained yet: call fit, or TextClassifier.load")
         return self._artifact
 
     @property
     def classes_(self) -> np.ndarray:
+        """The classes in the order of the probabilities, of the type that the labels had in `fit`."""
+        return typed_labels(self.artifact.labels, self.artifact.settings.get("label_type"))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of the probabilities."""
-        return np.array(self.artifact.labels)
+        return self.artifact.labels
 
-    def predict_proba(self, texts: Texts | str) -> np.ndarray:
-        """Probabilities `[documents, classes]` float32, rows in the order of the texts, each summing to one.
+    @property
+    def temperature(self) -> float:
+        """What scores are divided by before they become probabilities; 1 unless the model was calibrated."""
+        return float(self.artifact.settings.get("temperature", 1.0))
 
-        A document's probabilities are the same whatever it is predicted with.
-        """
-        if self._predictor is None:
-            self._predictor = Predictor(self.artifact, Devices(self.devices))
-        documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), self.artifact.tokenizer)
-        probabilities = np.exp(self._predictor.log_probabilities(documents).astype(np.float64))
-        return (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+    def log_probabilities(self, texts: Texts) -> np.ndarray:
+        """Log probabilities `[documents, classes]` float32 before calibration, rows in the order of the texts."""
+        artifact = self.artifact
+        if "predictor" not in self._compiled:
+            self._compiled["predictor"] = Predictor(artifact, Devices(self.devices))
+        predictor: Predictor = self._compiled["predictor"]
+        return predictor.log_probabilities(corpus_in_memory(text_list(texts), artifact.tokenizer))
 
-    def explain(self, text: str, label: str | None = None, method: str = "gradient") -> Explanation:
+    def _calibrated(self, figures: dict[str, float]) -> None:
+        settings = {**self.artifact.settings, "temperature": figures["temperature"]}
+        provenance = {**self.artifact.provenance, "calibration": figures}
+        self._artifact = replace(self.artifact, settings=settings, provenance=provenance)
+        self._compiled.pop("explainer", None)  # it tells probabilities too
+
+    def explain(self, text: str, label: Any = None, method: str = "gradient") -> Explanation:
         """Which words of `text` speak for the class `label`, by default the most probable one.
 
         Args:
@@ -251,9 +279,11 @@ class TextClassifier(Answers, Estimator):
         Raises:
             ConfigError: there is no such method or class.
         """
-        if self._explainer is None:
-            self._explainer = Explainer(self.artifact)
-        return self._explainer.explain(text, label, method)
+        artifact = self.artifact
+        if "explainer" not in self._compiled:
+            self._compiled["explainer"] = Explainer(artifact)
+        explainer: Explainer = self._compiled["explainer"]
+        return explainer.explain(text, None if label is None else str(label), method)
 
     def encode(self, texts: Texts | str) -> np.ndarray:
         """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32.
@@ -275,5 +305,6 @@ class TextClassifier(Answers, Estimator):
             ArtifactError: missing, damaged or another kind of model.
         """
         model = cls(devices=devices)
-        model._artifact = load_artifact(model_folder(folder), "classifier")
+        model._keep(load_artifact(model_folder(folder), "classifier"))
+        model.history_, model.seconds_ = [], {}
         return model

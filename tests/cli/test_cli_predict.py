@@ -22,7 +22,7 @@ Run = Callable[..., Outcome]
 class LengthClassifier:
     """Says whether a text is long, and remembers how many texts it was given at a time."""
 
-    classes_ = np.array(["long", "short"])
+    class_names = ("long", "short")
 
     def __init__(self) -> None:
         self.batches: list[int] = []

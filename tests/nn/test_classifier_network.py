@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from laid_out import laid_out
 
+from oracles.cross_entropy import weighted_cross_entropy
 from oracles.documents import probabilities
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
@@ -100,6 +101,28 @@ def test_label_smoothing_mixes_in_the_uniform_distribution(weights: tuple[Tree, 
     plain = [float(training_loss(weights, batch, [label] * 3)[1]) for label in range(3)]
     smooth = float(training_loss(weights, batch, [1] * 3, 0.0, 0.0, 0.3)[1])
     assert smooth == pytest.approx(0.7 * plain[1] + 0.3 * np.mean(plain), rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_class_weights_give_torch_s_weighted_mean(weights: tuple[Tree, Tree], smoothing: float) -> None:
+    labels, of_classes = [0, 2, 1, 2, -1], [0.2, 3.0, 0.7]
+    rows = np.array(labels) >= 0
+    vectors = np.random.default_rng(2).normal(size=(5, 3 * SIZES.embedding_size)).astype(np.float32)
+    noise = Noise(jax.random.key(0), Dropouts(), jnp.arange(5, dtype=jnp.int32))
+
+    @jax.jit
+    def scores_and_loss(
+        parameters: Tree, statistics: Tree, rows: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        scores = QUIET.bind(parameters, statistics).head(vectors, rows, noise)
+        return scores, QUIET.bind(parameters, statistics).head_loss(vectors, rows, labels, noise, smoothing, of_classes)
+
+    scores, loss = scores_and_loss(*weights, rows, np.array(labels, np.int32))
+    twin = weighted_cross_entropy(np.asarray(scores, np.float64), labels, of_classes, smoothing)
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.CrossEntropyLoss(torch.tensor(of_classes), label_smoothing=smoothing)
+    expected = theirs(torch.tensor(np.array(scores))[:4], torch.tensor(labels[:4]))
+    np.testing.assert_allclose([twin, float(expected)], float(loss), rtol=1e-5)
 
 
 def test_penalties_are_in_the_loss_and_not_in_the_cross_entropy(weights: tuple[Tree, Tree]) -> None:

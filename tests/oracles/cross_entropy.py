@@ -25,3 +25,15 @@ def tied_cross_entropy(
         d_embedding += np.outer(d_scores, hidden[token])
         d_bias += d_scores
     return loss, d_hidden, d_embedding, d_bias
+
+
+def weighted_cross_entropy(scores: Array, labels: list[int], weights: list[float], smoothing: float = 0.0) -> float:
+    """Torch's `CrossEntropyLoss(weight=…, label_smoothing=…)`, one document at a time; a label below 0 is none."""
+    total = divisor = 0.0
+    for row, label in zip(scores, labels, strict=True):
+        if label < 0:
+            continue
+        losses = -(row - row.max() - np.log(np.exp(row - row.max()).sum())) * np.array(weights)
+        total += (1 - smoothing) * losses[label] + smoothing * losses.mean()
+        divisor += weights[label]
+    return total / divisor

@@ -12,11 +12,13 @@ from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.parameters import flatten
 from ulmfit_jax.training.mapping import Devices
 
+WEIGHTED = partial(classifier_task, count=13, class_weights=(0.2, 3.0))
+
 
 @pytest.mark.parametrize(
     "make",
-    [language_model_task, classifier_task, partial(classifier_task, count=5)],
-    ids=["language model", "classifier", "classifier with filler rows"],
+    [language_model_task, classifier_task, partial(classifier_task, count=5), WEIGHTED],
+    ids=["language model", "classifier", "classifier with filler rows", "classifier with class weights"],
 )
 def test_one_and_four_devices_train_alike_with_dropout_on(make: Any) -> None:
     one, four = (run(make(devices), [CLIPPED], devices=devices) for devices in (1, 4))

@@ -23,7 +23,11 @@ def trained(cache_frozen: bool, devices: int = 1, **options: Any) -> TrainResult
     return run(task, STAGES, devices=devices)
 
 
-@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"count": 5}], ids=["", "smoothed", "filler rows"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"label_smoothing": 0.1, "class_weights": (0.2, 3.0)}, {"count": 5}],
+    ids=["", "smoothed and weighted", "filler rows"],
+)
 def test_cached_and_uncached_stages_end_alike(options: dict[str, Any]) -> None:
     plain, cached = trained(False, **options), trained(True, **options)
     for row, other in zip(plain.history, cached.history, strict=True):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
+
+from ulmfit_jax.data.labels import typed_labels
+from ulmfit_jax.inference.temperature import checked_temperature
 
 LARGEST_SIZE: Final = 1 << 28
 """Of a layer or a vocabulary: far more than any model has."""
@@ -23,11 +27,11 @@ def checked_labels(labels: Any) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def checked_settings(settings: Any) -> dict[str, Any]:
-    """What using the model depends on.
+def checked_settings(settings: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """What using the model with these classes depends on.
 
     Raises:
-        ValueError: they are no object, or a number in it is absurd.
+        ValueError: they are no object, a number in it is absurd, or the labels are not of its `label_type`.
     """
     if not isinstance(settings, dict):
         raise ValueError("settings that are no object")
@@ -35,4 +39,6 @@ def checked_settings(settings: Any) -> dict[str, Any]:
         value = settings.get(name, 1)
         if not isinstance(value, int) or not 1 <= value <= _LARGEST_SETTING:
             raise ValueError(f"a {name} that is no number of tokens")
+    checked_temperature(settings.get("temperature", 1.0))
+    typed_labels(labels, settings.get("label_type"))
     return dict(settings)

@@ -53,7 +53,8 @@ class Artifact:
         labels: names of the classes in the order of the outputs; empty but for a classifier.
         head: sizes of a classifier's head.
         backwards: the model reads documents from their end.
-        settings: what else using it depends on (`bptt`, `max_length`).
+        settings: what else using it depends on (`bptt`, `max_length`), and `label_type`, `int` or `bool`, where the
+            labels were given as these, and `temperature` of a calibrated classifier.
         provenance: how it came about: recipe, data, metrics, time; plain values for the card.
     """
 
@@ -204,7 +205,7 @@ def _assemble(config: dict[str, Any], tokenizer: Tokenizer, arrays: Tree, folder
             labels=checked_labels(config["labels"]),
             head=Head.from_dict(config["head"]) if config["head"] else None,
             backwards=bool(config["backwards"]),
-            settings=checked_settings(config["settings"]),
+            settings=checked_settings(config["settings"], config["labels"]),
             provenance=dict(config["provenance"]),
         )
     except ArtifactError:

@@ -56,7 +56,7 @@ def _of_kind(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         "head": None if config["head"] is None else Head.from_dict(config["head"]).to_dict(),
         "tokenizer": {"kind": config["tokenizer"]["kind"], "fingerprint": config["tokenizer"]["fingerprint"]},
         "backwards": config["backwards"],
-        "settings": checked_settings(config["settings"]),
+        "settings": checked_settings(config["settings"], config["labels"]),
         "provenance": dict(config["provenance"]),
         "parameters": parameters,
         "stored_as": types,

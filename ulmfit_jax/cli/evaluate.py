@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
 
     model = load_classifier(options.model, devices=options.devices)
     data = read_dataset(options.data, label_column=options.label_column, **reading_options(options))
-    check_labels(data, model.classes_.tolist())
+    check_labels(data, model.class_names)
     figures = model.evaluate(data.texts, data.labels or ())
     if options.json:
         show_json({**figures, "model": options.model, "data": options.data})

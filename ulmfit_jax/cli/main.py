@@ -20,6 +20,7 @@ from typing import NoReturn
 
 import ulmfit_jax
 from ulmfit_jax.cli import (
+    calibrate,
     completion,
     doctor,
     ensemble,
@@ -46,6 +47,7 @@ from ulmfit_jax.huge_pages import restart_with_huge_pages
 COMMANDS = {
     "train": train,
     "evaluate": evaluate,
+    "calibrate": calibrate,
     "predict": predict,
     "explain": explain,
     "serve": serve,

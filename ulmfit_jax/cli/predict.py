@@ -92,7 +92,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _answer(model: Answers, texts: list[str]) -> None:
-    classes = model.classes_.tolist()
+    classes = model.class_names
     for text, probabilities in zip(texts, model.predict_proba(texts), strict=True):
         by_name = dict(zip(classes, probabilities, strict=True))
         show_json({"text": text, "label": classes[int(probabilities.argmax())], "probabilities": by_name})

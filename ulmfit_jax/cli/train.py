@@ -12,7 +12,14 @@ from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
 from ulmfit_jax.cli.results import as_text, measures
 from ulmfit_jax.cli.seeds import over_seeds, seed_runs, seeds_as_text
-from ulmfit_jax.cli.train_arguments import DESCRIPTION, EXAMPLES, SUMMARY, add_arguments, check_combinations
+from ulmfit_jax.cli.train_arguments import (
+    DESCRIPTION,
+    EXAMPLES,
+    SUMMARY,
+    add_arguments,
+    check_combinations,
+    chosen_class_weight,
+)
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 
 if TYPE_CHECKING:
@@ -134,6 +141,7 @@ def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: li
 
     return {
         **{name: getattr(options, name) for name in _DECISIVE},
+        **chosen_class_weight(options),
         "pretrained": options.pretrained,
         "pretrained_sha256": model_fingerprint(options.pretrained),
         "data_sha256": _fingerprint(data),
@@ -159,7 +167,7 @@ def _train(
     wait_for_all("the saved model")
     return {
         "model": str(training.model),
-        "classes": model.classes_.tolist(),
+        "classes": list(model.class_names),
         "documents": {"labelled": len(data), "unlabelled": len(unlabeled)},
         "transductive": options.transductive,
         "seed": options.seed,
@@ -174,6 +182,7 @@ def _model(options: argparse.Namespace) -> TextClassifier:
     return TextClassifier(
         None if options.pretrained == "none" else options.pretrained,
         **{name: getattr(options, name) for name in _DECISIVE},
+        **chosen_class_weight(options),
         skip_nonfinite=options.skip_nonfinite,
         devices=options.devices,
         verbose=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ulmfit_jax.cli.arguments import add_reading_options, positive_number, share, whole_number
 from ulmfit_jax.cli.processes import add_process_options
@@ -109,6 +110,13 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
     )
     group.add_argument(
+        "--class-weight",
+        action="append",
+        metavar="balanced|LABEL=W",
+        help="count rare classes as much as frequent ones (balanced), or each text of LABEL as W (1 for other labels; "
+        "give the option once for each)",
+    )
+    group.add_argument(
         "--self-training",
         type=_rounds,
         default=0,
@@ -142,10 +150,33 @@ def check_combinations(options: argparse.Namespace) -> None:
         raise ConfigError("--transductive is about the test texts: give them with --test")
     if options.self_training and not (options.unlabeled or options.transductive):
         raise ConfigError("--self-training needs texts without labels: give them with --unlabeled")
+    chosen_class_weight(options)
     four = isinstance(options.epochs, tuple)
     if options.epochs is not None and four != (options.recipe == "gradual_unfreezing"):
         wanted = "one number, such as 4" if four else "four numbers, such as 1,1,1,2"
         raise ConfigError(f"--epochs does not fit --recipe {options.recipe}, which takes {wanted}")
+
+
+def chosen_class_weight(options: argparse.Namespace) -> dict[str, Any]:
+    """The argument `class_weight` of `TextClassifier`; nothing where the option is not given.
+
+    Raises:
+        ConfigError: neither `balanced` alone nor labels, each once, with a number.
+    """
+    given: list[str] = options.class_weight or []
+    if given in ([], ["balanced"]):
+        return {"class_weight": "balanced"} if given else {}
+    weights: dict[str, float] = {}
+    for entry in given:
+        label, _, weight = entry.rpartition("=")
+        try:
+            number = positive_number(weight)
+        except argparse.ArgumentTypeError:
+            number = 0.0
+        if not label or not number or label in weights:
+            raise ConfigError(f"--class-weight {entry}: give 'balanced' alone, or LABEL=W, W above 0, once for a label")
+        weights[label] = number
+    return {"class_weight": weights}
 
 
 def _rounds(text: str) -> int | tuple[int, ...]:

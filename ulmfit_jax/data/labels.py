@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,34 @@ def label_indices(dataset: TextDataset, classes: Sequence[str]) -> np.ndarray:
     check_labels(dataset, classes)
     index = {name: i for i, name in enumerate(classes)}
     return np.array([index[label] for label in dataset.labels or ()], dtype=np.int32)
+
+
+def label_type(labels: Sequence[Any]) -> str | None:
+    """What labels are besides their names: `int` or `bool` where all of them are, else None, names alone."""
+    if all(isinstance(label, bool | np.bool_) for label in labels):
+        return "bool"
+    if all(isinstance(label, int | np.integer) and not isinstance(label, bool) for label in labels):
+        return "int"
+    return None
+
+
+def typed_labels(names: Sequence[str], kind: str | None) -> np.ndarray:
+    """Classes as they were given in training, `[classes]`, from their names; the inverse of `label_type`.
+
+    Raises:
+        ValueError: there is no such type, or a name is not of it.
+    """
+    if kind is None:
+        return np.array(names)
+    if kind not in ("int", "bool"):
+        raise ValueError("a label_type that is none")
+    try:
+        values = [int(name) for name in names] if kind == "int" else [name == "True" for name in names]
+    except ValueError:
+        values = []
+    if [str(value) for value in values] != list(names):
+        raise ValueError(f"labels that are not all of the label_type {kind}")
+    return np.array(values)
 
 
 def _numbers_by_value(labels: Counter[str]) -> Callable[[str], tuple[int, str]]:

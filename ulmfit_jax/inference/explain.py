@@ -15,6 +15,7 @@ from ulmfit_jax.data.batches import DocumentBatches, chunk_buckets
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.inference.predict import Predictor
+from ulmfit_jax.inference.temperature import tempered
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.text.grouping import word_groups
@@ -110,9 +111,9 @@ class Explainer:
         target = int(whole.argmax()) if label is None else labels.index(label)
         positions = [group for _, group in groups]
         importances = (self._gradient if method == "gradient" else self._left_out)(ids, positions, target, whole)
-        return Explanation(
-            tuple(word for word, _ in groups), importances, labels[target], float(np.exp(whole[target])), method
-        )
+        temperature = float(self._artifact.settings.get("temperature", 1.0))
+        probability = float(tempered(whole[None], temperature)[0, target])
+        return Explanation(tuple(word for word, _ in groups), importances, labels[target], probability, method)
 
     def _gradient(self, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray) -> np.ndarray:
         """Every position gets a row of its own in the embedding table, so that the table's gradient tells them apart.

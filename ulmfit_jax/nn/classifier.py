@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -139,6 +140,21 @@ class PoolingHead(nnx.Module):
         return features
 
 
+def _weighted_loss(
+    log_probabilities: Array, rows: Array, labels: Array, weights: Array, label_smoothing: float, axis_name: str | None
+) -> Array:
+    """Cross-entropy of `[batch, classes]` with a weight for each class, divided by the weights of the true labels."""
+    labels = jnp.maximum(labels, 0)
+    own = jnp.where(rows, weights[labels], jnp.float32(0))
+    picked = jnp.take_along_axis(log_probabilities, labels[:, None], axis=1)[:, 0]
+    uniform = (log_probabilities * weights[None]).mean(axis=1)
+    losses = -(1 - label_smoothing) * own * picked - label_smoothing * jnp.where(rows, uniform, jnp.float32(0))
+    total = own.sum()
+    if axis_name:
+        total = lax.pmean(total, axis_name)
+    return losses.sum() / jnp.maximum(total, jnp.finfo(jnp.float32).tiny)
+
+
 class ClassifierNetwork(nnx.Module):
     """Encoder and head; `dtype` as for `AwdLstm`, the head is float32."""
 
@@ -157,6 +173,7 @@ class ClassifierNetwork(nnx.Module):
         activation_penalty: float = 2.0,
         temporal_penalty: float = 1.0,
         label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
         axis_name: str | None = None,
     ) -> tuple[Array, Array]:
         """Training loss of a batch of documents.
@@ -170,6 +187,8 @@ class ClassifierNetwork(nnx.Module):
             activation_penalty: AR, 2 in fastai; here on the undropped outputs, as there.
             temporal_penalty: TAR, 1 in fastai.
             label_smoothing: weight of the uniform distribution in the target; 0 in the paper, 0.1 in MultiFiT.
+            class_weights: how much each class counts, above 0; the cross-entropy is then the weighted mean of torch's
+                `CrossEntropyLoss(weight=…)`. None: all alike.
             axis_name: mapped axis that the batch is spread over.
 
         Returns:
@@ -177,7 +196,8 @@ class ClassifierNetwork(nnx.Module):
             their means over equal shares of the devices are those of the global batch.
         """
         encoded = encode_documents(self.encoder, tokens, lengths, noise, max_length)
-        cross_entropy = self.head_loss(concat_pool(encoded), lengths > 0, labels, noise, label_smoothing, axis_name)
+        pooled, rows = concat_pool(encoded), lengths > 0
+        cross_entropy = self.head_loss(pooled, rows, labels, noise, label_smoothing, class_weights, axis_name)
         loss = cross_entropy
         if activation_penalty or temporal_penalty:
             loss = loss + activation_penalties(encoded, activation_penalty, temporal_penalty, axis_name)
@@ -190,6 +210,7 @@ class ClassifierNetwork(nnx.Module):
         labels: Array,
         noise: Noise,
         label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
         axis_name: str | None = None,
     ) -> Array:
         """Cross-entropy of the head in training on pooled `vectors` `[batch, 3 * embedding]`; see `loss`.
@@ -198,6 +219,9 @@ class ClassifierNetwork(nnx.Module):
         """
         scores = self.head(vectors, rows, noise, axis_name)
         log_probabilities = jax.nn.log_softmax(scores)
+        if class_weights is not None:
+            weights = jnp.asarray(class_weights, jnp.float32)
+            return _weighted_loss(log_probabilities, rows, labels, weights, label_smoothing, axis_name)
         picked = jnp.take_along_axis(log_probabilities, jnp.maximum(labels, 0)[:, None], axis=1)[:, 0]
         losses = -(1 - label_smoothing) * picked - label_smoothing * log_probabilities.mean(axis=1)
         count = rows.sum(dtype=jnp.int32).astype(jnp.float32)

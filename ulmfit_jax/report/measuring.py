@@ -29,7 +29,7 @@ def measure(
     started = time.monotonic()
     probabilities = model.predict_proba(data.texts)
     tested = time.monotonic()
-    classes = tuple(model.classes_.tolist())
+    classes = model.class_names
     baseline = _baseline_answers(learnt, data, classes)
     return Answered(
         name,

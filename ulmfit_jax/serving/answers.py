@@ -23,7 +23,7 @@ class ServedModel:
     def __init__(self, model: TextClassifier | Ensemble, name: str):
         """Bind a trained model."""
         self._model, self.name = model, name
-        self.labels: list[str] = model.classes_.tolist()
+        self.labels = list(model.class_names)
         self.explains = isinstance(model, TextClassifier)
 
     def warm_up(self) -> None:

@@ -47,6 +47,7 @@ class ClassifierTask:
         activation_penalty: float = 2.0,
         temporal_penalty: float = 1.0,
         label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
         max_length: int = MAX_LENGTH,
         cache_frozen: bool = False,
         dtype: DTypeLike = jnp.float32,
@@ -64,6 +65,7 @@ class ClassifierTask:
             activation_penalty: AR, 2 in fastai.
             temporal_penalty: TAR, 1 in fastai.
             label_smoothing: see `ClassifierNetwork.loss`.
+            class_weights: see there; measures on `valid` weigh nothing.
             max_length: tokens at a document's end that are pooled; 1,440 in fastai (`max_len`).
             cache_frozen: while the head trains alone, compute the documents' vectors once, with the encoder's dropout
                 off, and train on these.
@@ -80,6 +82,7 @@ class ClassifierTask:
             "activation_penalty": activation_penalty,
             "temporal_penalty": temporal_penalty,
             "label_smoothing": label_smoothing,
+            "class_weights": class_weights,
         }
         self.batches_per_epoch = train.batches_per_epoch
         self._scores = scoring_step(self.definition, devices, max_length)
@@ -129,11 +132,11 @@ class ClassifierTask:
     ) -> Any:
         """The step of a stage that trains the head alone, on vectors that are computed before its first batch."""
 
-        smoothing = self._loss_options["label_smoothing"]
+        smoothing, weights = self._loss_options["label_smoothing"], self._loss_options["class_weights"]
 
         def loss(network: ClassifierNetwork, inputs: Any, labels: jax.Array, noise: Noise) -> Any:
             vectors, lengths = inputs
-            cross_entropy = network.head_loss(vectors, lengths > 0, labels, noise, smoothing, DEVICE_AXIS)
+            cross_entropy = network.head_loss(vectors, lengths > 0, labels, noise, smoothing, weights, DEVICE_AXIS)
             return cross_entropy, cross_entropy
 
         mapped = self._mapped(loss, (0, 0), optimizer, trainable, devices, guarded)

@@ -66,6 +66,7 @@ class ClassifierSettings:
         activation_penalty: AR.
         temporal_penalty: TAR.
         label_smoothing: 0 in the paper, 0.1 in MultiFiT.
+        class_weights: how much each class counts in the loss; None, as in the paper: all alike.
         backwards: read each document from its end, for an encoder that was trained so.
         precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
         cache_frozen: while the head trains alone, on vectors that are computed once, with the encoder's dropout off.
@@ -78,6 +79,7 @@ class ClassifierSettings:
     activation_penalty: float = 2.0
     temporal_penalty: float = 1.0
     label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
     backwards: bool = False
     precision: str = "float32"
     cache_frozen: bool = False
@@ -217,6 +219,7 @@ def classifier_task(
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,
         label_smoothing=settings.label_smoothing,
+        class_weights=settings.class_weights,
         max_length=settings.max_length,
         cache_frozen=settings.cache_frozen,
         dtype=jnp.dtype(settings.precision),
