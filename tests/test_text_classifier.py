@@ -181,7 +181,8 @@ def test_pandas_columns_and_numbers_as_labels():
     frame = pd.DataFrame({"text": texts, "label": [int(label == "good") for label in labels]})
     model = TextClassifier(None, **{**OPTIONS, "lm_epochs": 0, "epochs": 1}, recipe="fine_tune")
     model.fit(frame["text"], frame["label"])
-    assert model.classes_.tolist() == ["0", "1"]
+    assert model.classes_.tolist() == [0, 1]
+    assert model.class_names == ("0", "1")
     assert [row["stage"] for row in model.history_] == ["head", "all layers"]
 
 
