@@ -251,7 +251,7 @@ class TextClassifier(Answers, Estimator):
     @property
     def temperature(self) -> float:
         """What scores are divided by before they become probabilities; 1 unless the model was calibrated."""
-        return float(self.artifact.settings.get("temperature", 1.0))
+        return self.artifact.temperature
 
     def log_probabilities(self, texts: Texts) -> np.ndarray:
         """Log probabilities `[documents, classes]` float32 before calibration, rows in the order of the texts."""

@@ -69,6 +69,11 @@ class Artifact:
     settings: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def temperature(self) -> float:
+        """What a classifier's scores are divided by before they become probabilities; 1 unless it was calibrated."""
+        return float(self.settings.get("temperature", 1.0))
+
     def config(self) -> dict[str, Any]:
         """What `config.json` says."""
         return {

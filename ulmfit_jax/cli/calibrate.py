@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.cli.arguments import (
-    add_device_options,
-    add_json,
-    add_reading_options,
-    add_trained_model,
-    reading_options,
-)
 from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "make the probabilities of a trained classifier trustworthy"
 
@@ -34,28 +29,15 @@ examples:
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `ulmfit calibrate`."""
-    add_trained_model(parser)
-    parser.add_argument("data", metavar="DATA", help="labelled texts; see ulmfit --help")
-    add_json(parser)
-    add_device_options(parser)
-    add_reading_options(parser, labels=True)
-
-
 def run(options: argparse.Namespace) -> None:
     """Load, read, fit, write the model folder anew, print."""
     from ulmfit_jax.artifact.summary import model_summary
-    from ulmfit_jax.data import check_labels, read_dataset
-    from ulmfit_jax.ensemble import load_classifier
     from ulmfit_jax.pretrained import model_folder
 
-    folder = model_folder(options.model)
-    model = load_classifier(folder, devices=options.devices)
-    data = read_dataset(options.data, label_column=options.label_column, **reading_options(options))
-    check_labels(data, model.class_names)
+    model, data = model_and_texts(options)
     figures = model.calibrate(data.texts, data.labels or ())
-    model.save(folder, half_precision=_is_half(model_summary(Path(folder))))
+    folder = model_folder(options.model)
+    model.save(folder, half_precision=_is_half(model_summary(folder)))
     if options.json:
         show_json({**figures, "model": options.model, "data": options.data})
     else:

@@ -111,8 +111,7 @@ class Explainer:
         target = int(whole.argmax()) if label is None else labels.index(label)
         positions = [group for _, group in groups]
         importances = (self._gradient if method == "gradient" else self._left_out)(ids, positions, target, whole)
-        temperature = float(self._artifact.settings.get("temperature", 1.0))
-        probability = float(tempered(whole[None], temperature)[0, target])
+        probability = float(tempered(whole[None], self._artifact.temperature)[0, target])
         return Explanation(tuple(word for word, _ in groups), importances, labels[target], probability, method)
 
     def _gradient(self, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from ulmfit_jax.report.measures import calibration
+
 LARGEST: Final = 100.0
 """Temperatures lie between 1 / LARGEST and LARGEST. Where every answer is right, or they are no better than chance, the
 likelihood has no optimum, and the bound is what is found."""
@@ -69,8 +71,4 @@ def fitted_temperature(log_probabilities: np.ndarray, truth: np.ndarray) -> floa
 
 def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """Mean over the documents of |accuracy - confidence| in their bins of confidence, of `BINS` of equal width."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == truth
-    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(truth))
+    return calibration(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth, BINS).error

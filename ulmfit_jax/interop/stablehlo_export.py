@@ -111,12 +111,11 @@ def _classifier(artifact: Artifact) -> tuple[Any, dict[str, Any]]:
     definition = classifier_definition(artifact.architecture, artifact.head)
     bptt = int(artifact.settings.get("bptt", 72))
     max_length = int(artifact.settings.get("max_length", MAX_LENGTH))
-    temperature = float(artifact.settings.get("temperature", 1.0))
     min_chunks = max(max_length // bptt, 1) + 1
 
     def probabilities(tokens: jax.Array, lengths: jax.Array) -> jax.Array:
         network = definition.bind(artifact.parameters, artifact.statistics)
-        return jax.nn.softmax(network.scores(tokens, lengths, max_length) / temperature)
+        return jax.nn.softmax(network.scores(tokens, lengths, max_length) / artifact.temperature)
 
     chunks, batch = jax.export.symbolic_shape("chunks, batch", constraints=[f"chunks >= {min_chunks}"])
     program = jax.export.export(jax.jit(probabilities), platforms=PLATFORMS)(
