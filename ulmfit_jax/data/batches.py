@@ -61,6 +61,12 @@ def chunk_buckets(max_chunks: int) -> tuple[int, ...]:
     return tuple(buckets)
 
 
+def _with_longest(buckets: Sequence[int], longest: int) -> tuple[int, ...]:
+    if min(buckets, default=1) < 1 or list(buckets) != sorted(set(buckets)):
+        raise ConfigError(f"buckets are {tuple(buckets)}: give chunk counts of at least 1, each larger than the last.")
+    return (*(count for count in buckets if count < longest), longest)
+
+
 class DocumentBatches:
     """Batches of documents of like length, for training and for evaluation.
 
@@ -71,6 +77,8 @@ class DocumentBatches:
         bptt: tokens of a chunk; default 72 as fastai's `seq_len`.
         backwards: each document from its last token to its first.
         seed: of the order of training, not negative.
+        buckets: the chunk counts that batches are rounded up to, rising; the longest document is added. None: those of
+            `chunk_buckets`. Fewer compile less, more compute fewer empty chunks.
 
     Raises:
         DataError: no documents, or not one label for each.
@@ -85,6 +93,7 @@ class DocumentBatches:
         bptt: int = 72,
         backwards: bool = False,
         seed: int = 0,
+        buckets: Sequence[int] | None = None,
     ) -> None:
         if batch_size < 1 or bptt < 1 or seed < 0:
             raise ConfigError(
@@ -101,7 +110,8 @@ class DocumentBatches:
         self.backwards = backwards
         self.seed = seed
         self._lengths = np.maximum(corpus.lengths, 1)
-        self.buckets = chunk_buckets(-(-int(self._lengths.max()) // bptt))
+        longest = -(-int(self._lengths.max()) // bptt)
+        self.buckets = chunk_buckets(longest) if buckets is None else _with_longest(buckets, longest)
 
     @property
     def batches_per_epoch(self) -> int:

@@ -15,6 +15,7 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
+from ulmfit_jax.nn.cudnn import cudnn_layer
 from ulmfit_jax.nn.dropout import embedding_row_mask, keep_mask, locked_mask
 from ulmfit_jax.nn.grouped_layer import grouped_layer
 from ulmfit_jax.nn.products import product
@@ -56,9 +57,11 @@ class LstmLayer(nnx.Module):
     which fastai uses, has them: each is moved by the optimiser, and each counts in the gradient's norm.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
+    def __init__(
+        self, inputs: int, hidden: int, *, dtype: DTypeLike = jnp.float32, backend: str = "scan", rngs: nnx.Rngs
+    ):
         bound = hidden**-0.5
-        self.dtype = dtype
+        self.dtype, self.backend = dtype, backend
         self.input_kernel = _uniform(rngs, (inputs, 4 * hidden), bound)
         self.recurrent_kernel = _uniform(rngs, (hidden, 4 * hidden), bound)
         self.input_bias = _uniform(rngs, (4 * hidden,), bound)
@@ -76,6 +79,10 @@ class LstmLayer(nnx.Module):
         kernel = self.recurrent_kernel[...]
         if weight_mask is not None:
             kernel = kernel * weight_mask
+        if self.backend == "cudnn":
+            return cudnn_layer(
+                inputs, self.input_kernel[...], kernel, self.input_bias[...], self.recurrent_bias[...], state
+            )
         bias = self._bias()
         projected = product("tbi,ig->tbg", inputs, self.input_kernel[...], self.dtype) + bias[None, None]
         return recurrence(projected, kernel, state, ends, self.dtype)
@@ -95,14 +102,17 @@ class AwdLstm(nnx.Module):
     """Embedding and LSTM layers with fastai's `AWD_LSTM` dropouts.
 
     Parameters: `embedding` `[vocabulary, embedding]`, drawn from U(-0.1, 0.1), and `lstm_0`, `lstm_1`, …. The operands
-    of matrix products are rounded to `dtype` (`ulmfit_jax.nn.products`); everything else is float32.
+    of matrix products are rounded to `dtype` (`ulmfit_jax.nn.products`); everything else is float32. `backend` is what
+    runs the layers over time: `scan`, or `cudnn` (`ulmfit_jax.nn.cudnn`), which takes neither `ends` nor `active`.
     """
 
-    def __init__(self, architecture: Architecture, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
+    def __init__(
+        self, architecture: Architecture, *, dtype: DTypeLike = jnp.float32, backend: str = "scan", rngs: nnx.Rngs
+    ):
         self.architecture = architecture
         self.embedding = _uniform(rngs, (architecture.vocabulary_size, architecture.embedding_size), 0.1)
         for index, (inputs, hidden) in enumerate(architecture.layer_sizes()):
-            setattr(self, f"lstm_{index}", LstmLayer(inputs, hidden, dtype=dtype, rngs=rngs))
+            setattr(self, f"lstm_{index}", LstmLayer(inputs, hidden, dtype=dtype, backend=backend, rngs=rngs))
 
     def initial_state(self, batch: int) -> EncoderState:
         """The zero state for `batch` rows."""
@@ -182,11 +192,13 @@ class TiedDecoder(nnx.Module):
 
 
 class LanguageModelNetwork(nnx.Module):
-    """Encoder and tied decoder; `dtype` as for `AwdLstm`."""
+    """Encoder and tied decoder; `dtype` and `backend` as for `AwdLstm`."""
 
-    def __init__(self, architecture: Architecture, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
+    def __init__(
+        self, architecture: Architecture, *, dtype: DTypeLike = jnp.float32, backend: str = "scan", rngs: nnx.Rngs
+    ):
         self.dtype = dtype
-        self.encoder = AwdLstm(architecture, dtype=dtype, rngs=rngs)
+        self.encoder = AwdLstm(architecture, dtype=dtype, backend=backend, rngs=rngs)
         self.decoder = TiedDecoder(architecture.vocabulary_size)
 
     def loss(

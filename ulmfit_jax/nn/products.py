@@ -11,7 +11,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from jax.typing import DTypeLike
 
@@ -32,8 +32,13 @@ def chosen_precision(precision: str | None) -> str:
 
 
 def rounded_einsum(subscripts: str, left: Array, right: Array, dtype: DTypeLike) -> Array:
-    """`jnp.einsum` of operands rounded to `dtype`, summed in float32; its gradient is JAX's own."""
-    return jnp.einsum(subscripts, left.astype(dtype), right.astype(dtype), preferred_element_type=jnp.float32)
+    """`jnp.einsum` of operands rounded to `dtype`, summed in float32; its gradient is JAX's own.
+
+    float32 means float32: without the highest precision, a GPU would round the operands to the 10 bits of TF32, a TPU
+    to bfloat16.
+    """
+    operands = left.astype(dtype), right.astype(dtype)
+    return jnp.einsum(subscripts, *operands, precision=lax.Precision.HIGHEST, preferred_element_type=jnp.float32)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 3))

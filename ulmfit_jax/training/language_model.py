@@ -28,9 +28,11 @@ from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState
 DocumentEnds = Callable[[jax.Array, jax.Array], jax.Array | None]
 
 
-def language_model_definition(architecture: Architecture, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
-    """The network of a language model of these sizes, with products of `dtype`."""
-    return ModuleDefinition(lambda rngs: LanguageModelNetwork(architecture, dtype=dtype, rngs=rngs))
+def language_model_definition(
+    architecture: Architecture, dtype: DTypeLike = jnp.float32, backend: str = "scan"
+) -> ModuleDefinition:
+    """The network of a language model of these sizes, with products of `dtype`, its layers run by `backend`."""
+    return ModuleDefinition(lambda rngs: LanguageModelNetwork(architecture, dtype=dtype, backend=backend, rngs=rngs))
 
 
 class LanguageModelTask:
@@ -51,6 +53,7 @@ class LanguageModelTask:
         temporal_penalty: float = 1.0,
         reset_state: bool = False,
         dtype: DTypeLike = jnp.float32,
+        backend: str = "scan",
     ):
         """Bind a network to its data.
 
@@ -65,17 +68,18 @@ class LanguageModelTask:
             temporal_penalty: TAR, 1 in both.
             reset_state: start each document from the zero state; False carries the state over, as fastai does.
             dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
+            backend: what runs the layers over time, `scan` or `cudnn` (`ulmfit_jax.nn.cudnn`).
         """
         devices.check_batch(train.batch_size)
         self.architecture = architecture
-        self.definition = language_model_definition(architecture, dtype)
+        self.definition = language_model_definition(architecture, dtype, backend)
         self.groups: Sequence[LayerGroup] = layer_groups(architecture.n_layers, "language_model")
         self._train, self._valid, self._devices = train, valid, devices
         self._dropouts = dropouts.scaled(drop_mult)
         self._penalties = (activation_penalty, temporal_penalty)
         self.batches_per_epoch = train.batches_per_epoch
-        self._ends = document_ends(train.backwards) if reset_state else nowhere
-        self._scores = evaluation_step(self.definition, devices, self._ends)
+        self.ends = document_ends(train.backwards) if reset_state else nowhere
+        self._scores = evaluation_step(self.definition, devices, self.ends)
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Inputs and targets `[time, devices, batch / devices]` int32."""
@@ -94,17 +98,44 @@ class LanguageModelTask:
         guarded: bool = False,
     ) -> Any:
         """See `Task.step`."""
-        activation, temporal = self._penalties
+        one_step = self.device_step(optimizer, trainable, lambda direction: self.ends, guarded)
 
         def train_step(
             state: TrainState, inputs: jax.Array, targets: jax.Array, controls: StepControls
+        ) -> tuple[TrainState, StepResult]:
+            return one_step(state, inputs, targets, controls, None)
+
+        replicated: Any = REPLICATED
+        state_axes = TrainState(parameters=replicated, statistics=replicated, optimizer=replicated, carry=0)
+        mapped = devices.map(train_step, (state_axes, 1, 1, REPLICATED), (state_axes, REPLICATED), donate=(0,))
+        return lambda state, batch, controls: mapped(state, *batch, controls)
+
+    def device_step(
+        self,
+        optimizer: optax.GradientTransformationExtraArgs,
+        trainable: frozenset[str],
+        ends_of: Callable[[Any], DocumentEnds],
+        guarded: bool = False,
+    ) -> Callable[..., tuple[TrainState, StepResult]]:
+        """What one device does in a step: `(state, inputs, targets, controls, direction) -> (state, result)`.
+
+        Args:
+            optimizer: see `Task.step`, as for `trainable` and `guarded`.
+            trainable: groups that are not frozen.
+            ends_of: from `direction`, whatever it is, to what finds the ends of documents.
+            guarded: whether a step that is not finite leaves the state as it was.
+        """
+        activation, temporal = self._penalties
+
+        def train_step(
+            state: TrainState, inputs: jax.Array, targets: jax.Array, controls: StepControls, direction: Any
         ) -> tuple[TrainState, StepResult]:
             labels = group_labels(state.parameters, self.groups)
 
             def loss(parameters: Tree, key: jax.Array) -> Any:
                 network: LanguageModelNetwork = self.definition.bind(parameters)
                 noise = Noise(key, self._dropouts, row_numbers(inputs.shape[1]))
-                ends = self._ends(inputs, targets)
+                ends = ends_of(direction)(inputs, targets)
                 total, (cross_entropy, carry) = network.loss(
                     inputs, targets, state.carry, noise, activation, temporal, ends
                 )
@@ -112,10 +143,7 @@ class LanguageModelTask:
 
             return update(state, controls, optimizer, labels, trainable, loss, guarded)
 
-        replicated: Any = REPLICATED
-        state_axes = TrainState(parameters=replicated, statistics=replicated, optimizer=replicated, carry=0)
-        mapped = devices.map(train_step, (state_axes, 1, 1, REPLICATED), (state_axes, REPLICATED), donate=(0,))
-        return lambda state, batch, controls: mapped(state, *batch, controls)
+        return train_step
 
     def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
         """Loss (mean nats a token), accuracy and perplexity on the validation stream, every token counted once.

@@ -6,7 +6,7 @@ Everything that a run takes from its data and settings is an argument, so the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +18,7 @@ from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.training.both_directions import DIRECTIONS, BothDirectionsTask, of_direction, paired
 from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.language_model import LanguageModelTask
 from ulmfit_jax.training.loop import Loop
@@ -26,6 +27,7 @@ from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.progress import Progress
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.stages import Stage
+from ulmfit_jax.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class ClassifierSettings:
         backwards: read each document from its end, for an encoder that was trained so.
         precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
         cache_frozen: while the head trains alone, on vectors that are computed once, with the encoder's dropout off.
+        buckets: see `DocumentBatches`; None: its own.
     """
 
     batch_size: int = 64
@@ -83,6 +86,7 @@ class ClassifierSettings:
     backwards: bool = False
     precision: str = "float32"
     cache_frozen: bool = False
+    buckets: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,38 @@ def train_language_model(
     if parameters is None:
         parameters, _ = task.definition.initialise(seed)
     return _loop(task, stages, seed, context).run(parameters, {})
+
+
+def train_both_directions(
+    architecture: Architecture,
+    parameters: tuple[Tree, Tree] | None,
+    train: Corpus,
+    valid: Corpus | None,
+    stages: Sequence[Stage],
+    settings: LanguageModelSettings,
+    seed: int,
+    context: RunContext,
+) -> tuple[TrainResult, TrainResult]:
+    """Train a forward and a backward language model together (`ulmfit_jax.training.both_directions`); each comes out
+    as `train_language_model` makes it, to float tolerance. `settings.backwards` is not looked at.
+
+    Raises:
+        DataError, TrainingError: as there.
+    """
+    tasks = [
+        language_model_task(architecture, train, valid, replace(settings, backwards=backwards), seed, context.devices)
+        for backwards in (False, True)
+    ]
+    task = BothDirectionsTask(*tasks)
+    if parameters is None:
+        fresh, _ = task.definition.initialise(seed)
+        parameters = (fresh, fresh)
+    result = _loop(task, stages, seed, context).run(paired(*parameters), {})
+    forward, backward = (
+        TrainResult(of_direction(result.parameters, direction), {}, result.history)
+        for direction in range(len(DIRECTIONS))
+    )
+    return forward, backward
 
 
 def language_model_task(
@@ -228,10 +264,12 @@ def classifier_task(
 
 def document_batches(data: tuple[Corpus, np.ndarray], settings: ClassifierSettings, seed: int) -> DocumentBatches:
     """Documents and their class indices in the batches that a classifier trains on."""
-    return DocumentBatches(data[0], data[1], settings.batch_size, settings.bptt, settings.backwards, seed)
+    return DocumentBatches(
+        data[0], data[1], settings.batch_size, settings.bptt, settings.backwards, seed, settings.buckets
+    )
 
 
-def _loop(task: LanguageModelTask | ClassifierTask, stages: Sequence[Stage], seed: int, context: RunContext) -> Loop:
+def _loop(task: Task, stages: Sequence[Stage], seed: int, context: RunContext) -> Loop:
     return Loop(
         task,
         stages,

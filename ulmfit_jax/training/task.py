@@ -127,11 +127,14 @@ def update(
         momentum=controls.momentum,
     )
     parameters = optax.apply_updates(state.parameters, updates)
-    new_state = TrainState(parameters, statistics, optimizer_state, carry)
-    if guarded:
-        good = jnp.isfinite(cross_entropy) & jnp.isfinite(norm)
-        new_state = jax.tree.map(lambda new, old: jnp.where(good, new, old), new_state, state)
-    return new_state, StepResult(cross_entropy, norm)
+    new_state, result = TrainState(parameters, statistics, optimizer_state, carry), StepResult(cross_entropy, norm)
+    return undone_where_not_finite(new_state, state, result) if guarded else new_state, result
+
+
+def undone_where_not_finite(new: TrainState, old: TrainState, result: StepResult) -> TrainState:
+    """The new state; the old one where the loss or the norm of the gradients is not finite."""
+    good = jnp.isfinite(result.loss) & jnp.isfinite(result.gradient_norm)
+    return jax.tree.map(lambda after, before: jnp.where(good, after, before), new, old)
 
 
 def row_numbers(local_rows: int) -> Array:

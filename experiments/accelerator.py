@@ -1,0 +1,342 @@
+"""ULMFiT in both directions on an accelerator, from arrays of tokens: pretraining, fine-tuning, classifiers, ensemble.
+
+    python experiments/accelerator.py pack --data-dir DATA --out PACKED           # where the texts are: tokens, packed
+    python experiments/accelerator.py pretrain --tokens PACKED --work W --preset small --epochs 2
+    python experiments/accelerator.py fine-tune --tokens PACKED --work W --epochs 3
+    python experiments/accelerator.py classify --tokens PACKED --work W --direction forward
+    python experiments/accelerator.py classify --tokens PACKED --work W --direction backward
+    python experiments/accelerator.py ensemble --tokens PACKED --work W           # the test set is read here, once
+    python experiments/accelerator.py distil --tokens PACKED --work W             # one forward model taught by both
+    python experiments/accelerator.py models --work W --out MODELS                # model folders, on any machine
+
+Each command ends with files in W (`wikipedia.npz`, `imdb.npz`, `classifier-forward.npz`, …, and `results.json`) from
+which the next one goes on; a command whose file is there does nothing. All but the first and the last need neither
+texts nor tokeniser, only jax, flax, optax and orbax. Language models of both directions are trained in one program. The
+figures that these commands printed, with the card's name: experiments/README.md.
+
+PACKED holds, for each text, `NAME.u16.xz`: its token ids, 16 bits each; documents begin with `xxbos`. The language model
+of reviews reads the training and the unsupervised ones, without those that are test reviews as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from running import run_or_explain
+from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.errors import ConfigError, DataError
+from ulmfit_jax.nn.architecture import PRESETS, Architecture, preset
+from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.parameters import Tree, flatten, unflatten
+from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.text.rules import BOS_ID
+from ulmfit_jax.training.classifier import classifier_definition
+from ulmfit_jax.training.document_scores import document_values, scoring_step
+from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.recipes import gradual_unfreezing_stages, language_model_stages, pretrain_stages
+from ulmfit_jax.training.runs import (
+    ClassifierSettings,
+    LanguageModelSettings,
+    RunContext,
+    document_batches,
+    train_both_directions,
+    train_classifier,
+)
+
+DIRECTIONS = ("forward", "backward")
+LABELS = ("neg", "pos")
+PARTS = 7
+"""Parts of Wikipedia that are trained on; the eighth measures."""
+BUCKETS = (20,)
+"""Chunks of a batch of documents: compiling costs more on an accelerator than skipping empty chunks."""
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=sorted(COMMANDS))
+    parser.add_argument("--data-dir", type=Path, help="pack: where the texts are")
+    parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/wikipedia-small"), help="pack, models")
+    parser.add_argument("--tokens", type=Path, help="folder of packed tokens")
+    parser.add_argument("--work", type=Path, help="folder of what the commands leave")
+    parser.add_argument("--out", type=Path, help="pack, models: folder to write")
+    parser.add_argument("--preset", default="small", choices=sorted(PRESETS))
+    parser.add_argument("--parts", type=int, default=PARTS, help="pretrain: parts of Wikipedia to read")
+    parser.add_argument("--epochs", type=int, default=1, help="pretrain, fine-tune")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--learning-rate", type=float, help="peak; default 5e-3, 3e-3, 4e-2 by command")
+    parser.add_argument("--drop-mult", type=float, help="default 0, 0.2, 0.5 by command")
+    parser.add_argument("--penalties", type=float, default=0.0, help="fine-tune: times AR of 2 and TAR of 1")
+    parser.add_argument("--stages", type=int, nargs=4, default=(1, 1, 1, 2), help="classify: epochs of each stage")
+    parser.add_argument("--direction", choices=DIRECTIONS, default="forward", help="classify")
+    parser.add_argument("--teachers", type=Path, nargs="+", help="distil: work folders; default: --work alone")
+    parser.add_argument("--least-sure", type=float, default=0.8, help="distil: lowest probability of a label")
+    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--documents", type=int, help="use so many documents of each text: to try it")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def pack(options: argparse.Namespace) -> None:
+    """Tokens of all texts, and the labels."""
+    from itertools import islice
+
+    from ulmfit_jax.data import corpus_in_memory, iter_texts, read_dataset
+    from ulmfit_jax.text import load_tokenizer
+
+    tokenizer = load_tokenizer(options.tokenizer)
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    def write(name: str, texts: Any) -> None:
+        place = options.out / f"{name}.u16.xz"
+        if not place.exists():
+            tokens = np.asarray(corpus_in_memory(texts, tokenizer, workers=2).tokens, np.uint16)
+            place.with_suffix(".part").write_bytes(lzma.compress(tokens.tobytes(), preset=6))
+            place.with_suffix(".part").rename(place)
+
+    def part(number: int) -> Any:
+        return iter_texts(str(options.data_dir / "wikipedia-en" / f"part-{number}-of-8.txt.xz"))
+
+    for number in range(PARTS):
+        write(f"wikipedia-{number}", part(number))
+    write("wikipedia-valid", islice(part(PARTS), 60))
+    splits = {
+        split: read_dataset(f"tfds:imdb_reviews:{split}", data_dir=options.data_dir, require_labels=labelled)
+        for split, labelled in (("train", True), ("test", True), ("unsupervised", False))
+    }
+    tested = set(splits["test"].texts)
+    write("imdb-train", splits["train"].texts)
+    write("imdb-test", splits["test"].texts)
+    write("imdb-unsupervised", splits["unsupervised"].texts)
+    for split in ("train", "test"):
+        np.save(options.out / f"imdb-{split}-labels.npy", np.array([y == "pos" for y in splits[split].labels], np.int8))
+    for split in ("train", "unsupervised"):
+        seen = np.array([text in tested for text in splits[split].texts])
+        np.save(options.out / f"imdb-{split}-in-test.npy", seen)
+
+
+def packed(options: argparse.Namespace, *names: str) -> Corpus:
+    """The documents of packed texts, one after the other."""
+
+    def read(name: str) -> np.ndarray:
+        place = options.tokens / f"{name}.u16.xz"
+        if not place.is_file():
+            raise DataError(f"{place} is missing: pack the texts first")
+        return np.frombuffer(lzma.decompress(place.read_bytes()), np.uint16)
+
+    with ThreadPoolExecutor() as pool:
+        tokens = np.concatenate(list(pool.map(read, names)))
+    offsets = np.append(np.flatnonzero(tokens == BOS_ID), len(tokens))
+    corpus = Corpus(tokens, offsets)
+    return corpus if options.documents is None else corpus.split(min(options.documents, len(corpus)))[0]
+
+
+def labels(options: argparse.Namespace, split: str) -> np.ndarray:
+    """The classes of a split's reviews, `[documents]` int32."""
+    return np.load(options.tokens / f"imdb-{split}-labels.npy").astype(np.int32)[: options.documents]
+
+
+def not_tested(options: argparse.Namespace, corpus: Corpus, split: str) -> Corpus:
+    """The documents that are not test reviews as well."""
+    seen = np.load(options.tokens / f"imdb-{split}-in-test.npy")[: options.documents]
+    return corpus.select(np.flatnonzero(~seen))
+
+
+def pretrain(options: argparse.Namespace) -> None:
+    """Both directions from nothing, on Wikipedia."""
+    texts = packed(options, *(f"wikipedia-{number}" for number in range(options.parts)))
+    sizes = preset(options.preset, PRESETS["small"]["vocabulary_size"])
+    stages = pretrain_stages(options.epochs, options.learning_rate or 5e-3)
+    language_models(options, "wikipedia", sizes, None, texts, packed(options, "wikipedia-valid"), stages)
+
+
+def fine_tune(options: argparse.Namespace) -> None:
+    """Both directions go on with reviews; the last 500 measure."""
+    sizes, start = loaded(options.work / "wikipedia.npz")
+    parts = [not_tested(options, packed(options, f"imdb-{s}"), s) for s in ("train", "unsupervised")]
+    documents = [document for part in parts for document in part]
+    order = np.random.default_rng(options.seed).permutation(len(documents))
+    texts = Corpus.from_arrays([documents[i] for i in order])
+    train, valid = texts.split(len(texts) - max(min(500, len(texts) // 10), 1))
+    rate = options.learning_rate or 3e-3
+    stages = language_model_stages(options.epochs, frozen_epochs=0, learning_rate=rate)
+    language_models(options, "imdb", sizes, tuple(start[d] for d in DIRECTIONS), train, valid, stages)
+
+
+def language_models(
+    options: argparse.Namespace, name: str, sizes: Architecture, start: Any, train: Corpus, valid: Corpus, stages: Any
+) -> None:
+    """Train a pair and keep it as NAME.npz."""
+    drop_mult = options.drop_mult if options.drop_mult is not None else {"wikipedia": 0.0, "imdb": 0.2}[name]
+    settings = LanguageModelSettings(
+        options.batch_size,
+        drop_mult=drop_mult,
+        activation_penalty=2 * options.penalties,
+        temporal_penalty=options.penalties,
+        reset_state=True,
+        precision=options.precision,
+    )
+    print(f"{train.n_tokens:,} tokens, {sizes.parameter_count():,} parameters in each direction", flush=True)
+    started = time.monotonic()
+    pair = train_both_directions(sizes, start, train, valid, stages, settings, options.seed, context())
+    seconds = time.monotonic() - started
+    trees = dict(zip(DIRECTIONS, (result.parameters for result in pair), strict=True))
+    keep(options.work / f"{name}.npz", sizes, trees)
+    tokens = train.n_tokens * options.epochs
+    note(options, name, settings=vars(settings), stages=[stage.to_dict() for stage in stages],
+         history=pair[0].history, tokens=tokens, seconds=round(seconds, 1),
+         tokens_per_second=round(2 * tokens / seconds))  # fmt: skip
+
+
+def classify(options: argparse.Namespace) -> None:
+    """Gradual unfreezing over all 25,000 labels, in one direction."""
+    sizes, trees = loaded(options.work / "imdb.npz")
+    train = packed(options, "imdb-train"), labels(options, "train")
+    train_and_keep(options, f"classifier-{options.direction}", sizes, trees[options.direction], train)
+
+
+def train_and_keep(options: argparse.Namespace, name: str, sizes: Architecture, start: Tree, train: Any) -> None:
+    """Train a classifier from a language model and keep it as NAME.npz."""
+    settings = classifier_settings(options, name)
+    stages = gradual_unfreezing_stages(options.learning_rate or 4e-2, options.stages)
+    started = time.monotonic()
+    encoder = {"encoder": start["encoder"]}
+    head = Head(len(LABELS))
+    result = train_classifier(sizes, head, encoder, train, None, stages, settings, options.seed, context())
+    trees = {"parameters": result.parameters, "statistics": result.statistics}
+    keep(options.work / f"{name}.npz", sizes, trees)
+    note(options, name, settings=vars(settings), stages=[stage.to_dict() for stage in stages],
+         history=result.history, documents=len(train[0]), seconds=round(time.monotonic() - started, 1))  # fmt: skip
+
+
+def classifier_settings(options: argparse.Namespace, name: str) -> ClassifierSettings:
+    """How a classifier is trained and measured."""
+    return ClassifierSettings(
+        options.batch_size,
+        drop_mult=0.5 if options.drop_mult is None else options.drop_mult,
+        backwards=name.endswith("backward"),
+        precision=options.precision,
+        buckets=BUCKETS,
+    )
+
+
+def ensemble(options: argparse.Namespace) -> None:
+    """Errors of both classifiers, and of the mean of their probabilities, on the test reviews."""
+    truth = labels(options, "test")
+    each = [probabilities(options, options.work, direction, "imdb-test") for direction in DIRECTIONS]
+    errors = {d: float((p.argmax(axis=1) != truth).mean()) for d, p in zip(DIRECTIONS, each, strict=True)}
+    errors["both"] = float((sum(each).argmax(axis=1) != truth).mean())
+    np.savez(options.work / "test.npz", **dict(zip(DIRECTIONS, each, strict=True)))
+    note(options, "test error", documents=len(truth), **errors)
+
+
+def distil(options: argparse.Namespace) -> None:
+    """A forward classifier learns from the true labels and from the unsupervised reviews, labelled by the teachers."""
+    sizes, trees = loaded(options.work / "imdb.npz")
+    unlabelled = not_tested(options, packed(options, "imdb-unsupervised"), "unsupervised")
+    folders = options.teachers or [options.work]
+    each = [probabilities(options, f, d, "imdb-unsupervised") for f in folders for d in DIRECTIONS]
+    mean = sum(each) / len(each)
+    sure = np.flatnonzero(mean.max(axis=1) >= options.least_sure)
+    known = packed(options, "imdb-train")
+    documents = Corpus.from_arrays([*known, *unlabelled.select(sure)])
+    classes = np.concatenate([labels(options, "train"), mean.argmax(axis=1)[sure].astype(np.int32)])
+    print(f"{len(sure):,} of {len(mean):,} unlabelled reviews have a label", flush=True)
+    train_and_keep(options, "distilled-forward", sizes, trees["forward"], (documents, classes))
+    answers = probabilities(options, options.work, "forward", "imdb-test", "distilled")
+    error = float((answers.argmax(axis=1) != labels(options, "test")).mean())
+    note(options, "test error, distilled", labelled=len(sure), least_sure=options.least_sure, forward=error)
+
+
+def probabilities(
+    options: argparse.Namespace, folder: Path, direction: str, text: str, kind: str = "classifier"
+) -> np.ndarray:
+    """What a classifier says of each document, `[documents, 2]`."""
+    name = f"{kind}-{direction}"
+    sizes, trees = loaded(folder / f"{name}.npz")
+    documents = packed(options, text)
+    if text.endswith("unsupervised"):
+        documents = not_tested(options, documents, "unsupervised")
+    settings, devices, head = classifier_settings(options, name), Devices(1), Head(len(LABELS))
+    step = scoring_step(classifier_definition(sizes, head, settings.precision), devices, settings.max_length)
+    batches = document_batches((documents, np.full(len(documents), -1)), settings, 0)
+    arrays = devices.replicate(trees["parameters"]), devices.replicate(trees["statistics"])
+    return np.exp(document_values(step, *arrays, batches, len(LABELS), devices))
+
+
+def context() -> RunContext:
+    """One device; what is left is the command's file, so the run itself keeps nothing."""
+    return RunContext(Devices(1), progress=ConsoleProgress())
+
+
+def keep(place: Path, sizes: Architecture, trees: dict[str, Tree]) -> None:
+    """Write trees as 16-bit floats."""
+    arrays = {path: np.asarray(leaf, np.float16) for path, leaf in flatten(trees).items()}
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_suffix(".part").open("wb") as file:
+        np.savez(file, sizes=np.array(json.dumps(sizes.to_dict())), **arrays)
+    place.with_suffix(".part").rename(place)
+
+
+def loaded(place: Path) -> tuple[Architecture, dict[str, Tree]]:
+    """What `keep` wrote, in float32."""
+    if not place.is_file():
+        raise DataError(f"{place} is missing: give the commands in order")
+    with np.load(place) as arrays:
+        leaves = {name: np.asarray(arrays[name], np.float32) for name in arrays.files if name != "sizes"}
+        return Architecture(**json.loads(str(arrays["sizes"]))), unflatten(leaves)
+
+
+def note(options: argparse.Namespace, name: str, **result: Any) -> None:
+    """Add a result to results.json and print it."""
+    place = options.work / "results.json"
+    results = json.loads(place.read_text("utf-8")) if place.is_file() else {}
+    device = jax.devices()[0].device_kind
+    about = {"device": device, "jax": jax.__version__, "seed": options.seed, "date": datetime.now(UTC).isoformat()}
+    results[name] = result | about
+    place.write_text(json.dumps(results, indent=1, default=str) + "\n", "utf-8")
+    print(json.dumps({name: {k: v for k, v in results[name].items() if k not in ("settings", "stages")}}), flush=True)
+
+
+COMMANDS = {
+    "pack": pack,
+    "pretrain": pretrain,
+    "fine-tune": fine_tune,
+    "classify": classify,
+    "ensemble": ensemble,
+    "distil": distil,
+}
+LEAVES = {
+    "pretrain": "wikipedia.npz",
+    "fine-tune": "imdb.npz",
+    "ensemble": "test.npz",
+    "distil": "distilled-forward.npz",
+}
+
+
+def main() -> None:
+    """One command, unless its file is there."""
+    options = arguments()
+    needed = ("data_dir", "out") if options.command == "pack" else ("tokens", "work")
+    for name in needed:
+        if getattr(options, name) is None:
+            raise ConfigError(f"{options.command} needs --{name.replace('_', '-')}")
+    left = LEAVES.get(options.command, f"classifier-{options.direction}.npz")
+    if options.work and (options.work / left).exists():
+        print(f"{options.work / left} is there")
+        return
+    COMMANDS[options.command](options)
+
+
+if __name__ == "__main__":
+    run_or_explain("accelerator", main)
