@@ -1,8 +1,8 @@
-"""Training steps of the language model on an accelerator: this package's choices against each other and against fastai.
+"""Training steps of the language model on an accelerator: this package's choices beside each other and beside fastai.
 
-    python benchmarks/accelerator.py ours                      # every variant whose name contains one of the words given
-    python benchmarks/accelerator.py ours full --profile       # and the kernels that the first one's time goes into
-    python benchmarks/accelerator.py theirs                    # fastai's AWD_LSTM on the same card; needs torch and fastai
+    python benchmarks/accelerator.py ours                  # every variant whose name contains one of the words given
+    python benchmarks/accelerator.py ours full --profile   # and the kernels that the first one's time goes into
+    python benchmarks/accelerator.py theirs                # fastai's AWD_LSTM on the same card; needs torch and fastai
 
 A step is what `LanguageModelTask` does: all dropouts, AR and TAR, gradients of everything, Adam. Programs are compiled
 side by side first; then each variant runs alone, 20 steps after 5, three times, and the median is printed. Several
@@ -39,7 +39,7 @@ class Variant:
     batch_size: int = 64
     both: bool = False
     precision: str = "bfloat16"
-    unroll: int = 8
+    unroll: int = 4
     backend: str = "scan"
     reset_state: bool = True
 
@@ -52,22 +52,25 @@ class Variant:
 REFERENCE = Variant("reference 60,008 words", vocabulary=60_008, reset_state=False)
 FULL = Variant("full both", both=True)
 SMALL = Variant("small both", preset="small", both=True)
+BIG_FULL = replace(FULL, name="full both, batch 128", batch_size=128)
+BIG_SMALL = replace(SMALL, name="small both, batch 128", batch_size=128)
 VARIANTS = [
+    BIG_FULL,
+    BIG_SMALL,
+    *(
+        replace(variant, name=f"{variant.name}, {name}", **changes)
+        for variant in (BIG_FULL, BIG_SMALL)
+        for name, changes in (
+            ("unroll 1", {"unroll": 1}),
+            ("unroll 8", {"unroll": 8}),
+        )
+    ),
     REFERENCE,
     replace(REFERENCE, name="reference 8,192 pieces", vocabulary=8_192),
     replace(REFERENCE, name="reference float32", precision="float32"),
     replace(REFERENCE, name="reference cudnn", backend="cudnn"),
-    FULL,
-    replace(FULL, name="full both, no unrolling", unroll=1),
-    replace(FULL, name="full both, unroll 24", unroll=24),
-    replace(FULL, name="full both, batch 128", batch_size=128),
+    replace(REFERENCE, name="reference cudnn 8,192 pieces", vocabulary=8_192, backend="cudnn"),
     replace(FULL, name="full one direction", both=False),
-    replace(FULL, name="full cudnn one direction", both=False, backend="cudnn", reset_state=False),
-    SMALL,
-    replace(SMALL, name="small both, no unrolling", unroll=1),
-    replace(SMALL, name="small both, unroll 24", unroll=24),
-    replace(SMALL, name="small both, batch 128", batch_size=128),
-    replace(SMALL, name="small cudnn one direction", both=False, backend="cudnn", reset_state=False),
 ]
 
 
@@ -144,7 +147,7 @@ def _prepared(variant: Variant) -> tuple[Any, ...]:
 
     from ulmfit_jax.data.corpus import Corpus
     from ulmfit_jax.data.stream import LanguageModelStream
-    from ulmfit_jax.nn import recurrence
+    from ulmfit_jax.nn import recurrence_rows
     from ulmfit_jax.nn.architecture import preset
     from ulmfit_jax.nn.parameters import to_numpy
     from ulmfit_jax.training.both_directions import BothDirectionsTask, paired
@@ -161,7 +164,7 @@ def _prepared(variant: Variant) -> tuple[Any, ...]:
             self.mapped = super().map(*arguments, **options)
             return self.mapped
 
-    recurrence._UNROLLED_STEPS = variant.unroll
+    recurrence_rows.UNROLL = variant.unroll
     tokens = np.random.default_rng(0).integers(2, variant.vocabulary, variant.batch_size * 72 * 2 + 1).astype(np.int32)
     devices = Recording(1)
     tasks = [
@@ -236,9 +239,8 @@ def _profile(work: Callable[[int], None]) -> None:
             for event in line.events:
                 total[event.name] += event.duration_ns
                 count[event.name] += 1
-            print(
-                f"{plane.name} {line.name}: {sum(total.values()) / 5e6:.3f} ms a step, {sum(count.values()) // 5} events"
-            )
+            milliseconds, events = sum(total.values()) / 5e6, sum(count.values()) // 5
+            print(f"{plane.name} {line.name}: {milliseconds:.3f} ms a step, {events} events")
             for name, nanoseconds in total.most_common(14):
                 print(f"  {nanoseconds / 5e6:8.3f} ms  {count[name] // 5:6d} x  {name[:100]}")
 

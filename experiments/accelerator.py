@@ -14,17 +14,15 @@ which the next one goes on; a command whose file is there does nothing. All but 
 texts nor tokeniser, only jax, flax, optax and orbax. Language models of both directions are trained in one program. The
 figures that these commands printed, with the card's name: experiments/README.md.
 
-PACKED holds, for each text, `NAME.u16.xz`: its token ids, 16 bits each; documents begin with `xxbos`. The language model
-of reviews reads the training and the unsupervised ones, without those that are test reviews as well.
+PACKED is described in `packed_tokens.py`. The language model of reviews reads the training and the unsupervised ones,
+without those that are test reviews as well. A command that is broken off goes on when it is given again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import lzma
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,18 +30,24 @@ from typing import Any
 import jax
 import numpy as np
 
+from packed_tokens import BPTT, PARTS, labels, pack, packed, reviews_not_tested, whole_batches
 from running import run_or_explain
+from ulmfit_jax.artifact import Artifact, save_artifact
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError, DataError
+from ulmfit_jax.nn import recurrence_rows
 from ulmfit_jax.nn.architecture import PRESETS, Architecture, preset
 from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import Tree, flatten, unflatten
 from ulmfit_jax.progress import ConsoleProgress
-from ulmfit_jax.text.rules import BOS_ID
+from ulmfit_jax.text import load_tokenizer
 from ulmfit_jax.training.classifier import classifier_definition
 from ulmfit_jax.training.document_scores import document_values, scoring_step
+from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import gradual_unfreezing_stages, language_model_stages, pretrain_stages
+from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.runs import (
     ClassifierSettings,
     LanguageModelSettings,
@@ -55,9 +59,7 @@ from ulmfit_jax.training.runs import (
 
 DIRECTIONS = ("forward", "backward")
 LABELS = ("neg", "pos")
-PARTS = 7
-"""Parts of Wikipedia that are trained on; the eighth measures."""
-BUCKETS = (20,)
+BUCKETS = (20, 64)
 """Chunks of a batch of documents: compiling costs more on an accelerator than skipping empty chunks."""
 
 
@@ -83,87 +85,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--least-sure", type=float, default=0.8, help="distil: lowest probability of a label")
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--documents", type=int, help="use so many documents of each text: to try it")
+    parser.add_argument("--unroll", type=int, help="steps of the recurrence in one body of its loop")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
-def pack(options: argparse.Namespace) -> None:
-    """Tokens of all texts, and the labels."""
-    from itertools import islice
-
-    from ulmfit_jax.data import corpus_in_memory, iter_texts, read_dataset
-    from ulmfit_jax.text import load_tokenizer
-
-    tokenizer = load_tokenizer(options.tokenizer)
-    options.out.mkdir(parents=True, exist_ok=True)
-
-    def write(name: str, texts: Any) -> None:
-        place = options.out / f"{name}.u16.xz"
-        if not place.exists():
-            tokens = np.asarray(corpus_in_memory(texts, tokenizer, workers=2).tokens, np.uint16)
-            place.with_suffix(".part").write_bytes(lzma.compress(tokens.tobytes(), preset=6))
-            place.with_suffix(".part").rename(place)
-
-    def part(number: int) -> Any:
-        return iter_texts(str(options.data_dir / "wikipedia-en" / f"part-{number}-of-8.txt.xz"))
-
-    for number in range(PARTS):
-        write(f"wikipedia-{number}", part(number))
-    write("wikipedia-valid", islice(part(PARTS), 60))
-    splits = {
-        split: read_dataset(f"tfds:imdb_reviews:{split}", data_dir=options.data_dir, require_labels=labelled)
-        for split, labelled in (("train", True), ("test", True), ("unsupervised", False))
-    }
-    tested = set(splits["test"].texts)
-    write("imdb-train", splits["train"].texts)
-    write("imdb-test", splits["test"].texts)
-    write("imdb-unsupervised", splits["unsupervised"].texts)
-    for split in ("train", "test"):
-        np.save(options.out / f"imdb-{split}-labels.npy", np.array([y == "pos" for y in splits[split].labels], np.int8))
-    for split in ("train", "unsupervised"):
-        seen = np.array([text in tested for text in splits[split].texts])
-        np.save(options.out / f"imdb-{split}-in-test.npy", seen)
-
-
-def packed(options: argparse.Namespace, *names: str) -> Corpus:
-    """The documents of packed texts, one after the other."""
-
-    def read(name: str) -> np.ndarray:
-        place = options.tokens / f"{name}.u16.xz"
-        if not place.is_file():
-            raise DataError(f"{place} is missing: pack the texts first")
-        return np.frombuffer(lzma.decompress(place.read_bytes()), np.uint16)
-
-    with ThreadPoolExecutor() as pool:
-        tokens = np.concatenate(list(pool.map(read, names)))
-    offsets = np.append(np.flatnonzero(tokens == BOS_ID), len(tokens))
-    corpus = Corpus(tokens, offsets)
-    return corpus if options.documents is None else corpus.split(min(options.documents, len(corpus)))[0]
-
-
-def labels(options: argparse.Namespace, split: str) -> np.ndarray:
-    """The classes of a split's reviews, `[documents]` int32."""
-    return np.load(options.tokens / f"imdb-{split}-labels.npy").astype(np.int32)[: options.documents]
-
-
-def not_tested(options: argparse.Namespace, corpus: Corpus, split: str) -> Corpus:
-    """The documents that are not test reviews as well."""
-    seen = np.load(options.tokens / f"imdb-{split}-in-test.npy")[: options.documents]
-    return corpus.select(np.flatnonzero(~seen))
-
-
 def pretrain(options: argparse.Namespace) -> None:
     """Both directions from nothing, on Wikipedia."""
-    texts = packed(options, *(f"wikipedia-{number}" for number in range(options.parts)))
+    texts = read(options, *(f"wikipedia-{number}" for number in range(options.parts)))
     sizes = preset(options.preset, PRESETS["small"]["vocabulary_size"])
     stages = pretrain_stages(options.epochs, options.learning_rate or 5e-3)
-    language_models(options, "wikipedia", sizes, None, texts, packed(options, "wikipedia-valid"), stages)
+    language_models(options, "wikipedia", sizes, None, texts, read(options, "wikipedia-valid"), stages)
 
 
 def fine_tune(options: argparse.Namespace) -> None:
     """Both directions go on with reviews; the last 500 measure."""
     sizes, start = loaded(options.work / "wikipedia.npz")
-    parts = [not_tested(options, packed(options, f"imdb-{s}"), s) for s in ("train", "unsupervised")]
+    parts = [reviews_not_tested(options.tokens, split, options.documents) for split in ("train", "unsupervised")]
     documents = [document for part in parts for document in part]
     order = np.random.default_rng(options.seed).permutation(len(documents))
     texts = Corpus.from_arrays([documents[i] for i in order])
@@ -187,8 +125,10 @@ def language_models(
         precision=options.precision,
     )
     print(f"{train.n_tokens:,} tokens, {sizes.parameter_count():,} parameters in each direction", flush=True)
+    train, valid = whole_batches(train, options.batch_size), whole_batches(valid, options.batch_size)
     started = time.monotonic()
-    pair = train_both_directions(sizes, start, train, valid, stages, settings, options.seed, context())
+    run = context(options, name, train, settings, stages)
+    pair = train_both_directions(sizes, start, train, valid, stages, settings, options.seed, run)
     seconds = time.monotonic() - started
     trees = dict(zip(DIRECTIONS, (result.parameters for result in pair), strict=True))
     keep(options.work / f"{name}.npz", sizes, trees)
@@ -201,7 +141,7 @@ def language_models(
 def classify(options: argparse.Namespace) -> None:
     """Gradual unfreezing over all 25,000 labels, in one direction."""
     sizes, trees = loaded(options.work / "imdb.npz")
-    train = packed(options, "imdb-train"), labels(options, "train")
+    train = read(options, "imdb-train"), labels(options.tokens, "train", options.documents)
     train_and_keep(options, f"classifier-{options.direction}", sizes, trees[options.direction], train)
 
 
@@ -212,7 +152,8 @@ def train_and_keep(options: argparse.Namespace, name: str, sizes: Architecture, 
     started = time.monotonic()
     encoder = {"encoder": start["encoder"]}
     head = Head(len(LABELS))
-    result = train_classifier(sizes, head, encoder, train, None, stages, settings, options.seed, context())
+    run = context(options, name, train[0], settings, stages)
+    result = train_classifier(sizes, head, encoder, train, None, stages, settings, options.seed, run)
     trees = {"parameters": result.parameters, "statistics": result.statistics}
     keep(options.work / f"{name}.npz", sizes, trees)
     note(options, name, settings=vars(settings), stages=[stage.to_dict() for stage in stages],
@@ -232,8 +173,9 @@ def classifier_settings(options: argparse.Namespace, name: str) -> ClassifierSet
 
 def ensemble(options: argparse.Namespace) -> None:
     """Errors of both classifiers, and of the mean of their probabilities, on the test reviews."""
-    truth = labels(options, "test")
-    each = [probabilities(options, options.work, direction, "imdb-test") for direction in DIRECTIONS]
+    truth = labels(options.tokens, "test", options.documents)
+    reviews = read(options, "imdb-test")
+    each = [probabilities(options, options.work, direction, reviews) for direction in DIRECTIONS]
     errors = {d: float((p.argmax(axis=1) != truth).mean()) for d, p in zip(DIRECTIONS, each, strict=True)}
     errors["both"] = float((sum(each).argmax(axis=1) != truth).mean())
     np.savez(options.work / "test.npz", **dict(zip(DIRECTIONS, each, strict=True)))
@@ -243,30 +185,29 @@ def ensemble(options: argparse.Namespace) -> None:
 def distil(options: argparse.Namespace) -> None:
     """A forward classifier learns from the true labels and from the unsupervised reviews, labelled by the teachers."""
     sizes, trees = loaded(options.work / "imdb.npz")
-    unlabelled = not_tested(options, packed(options, "imdb-unsupervised"), "unsupervised")
+    unlabelled = reviews_not_tested(options.tokens, "unsupervised", options.documents)
     folders = options.teachers or [options.work]
-    each = [probabilities(options, f, d, "imdb-unsupervised") for f in folders for d in DIRECTIONS]
+    each = [probabilities(options, f, d, unlabelled) for f in folders for d in DIRECTIONS]
     mean = sum(each) / len(each)
     sure = np.flatnonzero(mean.max(axis=1) >= options.least_sure)
-    known = packed(options, "imdb-train")
+    known = read(options, "imdb-train")
     documents = Corpus.from_arrays([*known, *unlabelled.select(sure)])
-    classes = np.concatenate([labels(options, "train"), mean.argmax(axis=1)[sure].astype(np.int32)])
+    classes = np.concatenate(
+        [labels(options.tokens, "train", options.documents), mean.argmax(axis=1)[sure].astype(np.int32)]
+    )
     print(f"{len(sure):,} of {len(mean):,} unlabelled reviews have a label", flush=True)
     train_and_keep(options, "distilled-forward", sizes, trees["forward"], (documents, classes))
-    answers = probabilities(options, options.work, "forward", "imdb-test", "distilled")
-    error = float((answers.argmax(axis=1) != labels(options, "test")).mean())
+    answers = probabilities(options, options.work, "forward", read(options, "imdb-test"), "distilled")
+    error = float((answers.argmax(axis=1) != labels(options.tokens, "test", options.documents)).mean())
     note(options, "test error, distilled", labelled=len(sure), least_sure=options.least_sure, forward=error)
 
 
 def probabilities(
-    options: argparse.Namespace, folder: Path, direction: str, text: str, kind: str = "classifier"
+    options: argparse.Namespace, folder: Path, direction: str, documents: Corpus, kind: str = "classifier"
 ) -> np.ndarray:
     """What a classifier says of each document, `[documents, 2]`."""
     name = f"{kind}-{direction}"
     sizes, trees = loaded(folder / f"{name}.npz")
-    documents = packed(options, text)
-    if text.endswith("unsupervised"):
-        documents = not_tested(options, documents, "unsupervised")
     settings, devices, head = classifier_settings(options, name), Devices(1), Head(len(LABELS))
     step = scoring_step(classifier_definition(sizes, head, settings.precision), devices, settings.max_length)
     batches = document_batches((documents, np.full(len(documents), -1)), settings, 0)
@@ -274,9 +215,21 @@ def probabilities(
     return np.exp(document_values(step, *arrays, batches, len(LABELS), devices))
 
 
-def context() -> RunContext:
-    """One device; what is left is the command's file, so the run itself keeps nothing."""
-    return RunContext(Devices(1), progress=ConsoleProgress())
+def read(options: argparse.Namespace, *names: str) -> Corpus:
+    """Packed texts, as much of them as is asked for."""
+    return packed(options.tokens, *names, documents=options.documents)
+
+
+def context(options: argparse.Namespace, name: str, train: Corpus, settings: Any, stages: Any) -> RunContext:
+    """One device; a command that is broken off goes on from the state that was saved last, at most a minute old."""
+    config = {
+        "settings": vars(settings),
+        "stages": [stage.to_dict() for stage in stages],
+        "tokens": train.n_tokens,
+        "seed": options.seed,
+    }
+    folder = RunFolder(options.work / f"run-{name}", config)
+    return RunContext(Devices(1), folder, LoopOptions(save_seconds=60), ConsoleProgress())
 
 
 def keep(place: Path, sizes: Architecture, trees: dict[str, Tree]) -> None:
@@ -308,8 +261,34 @@ def note(options: argparse.Namespace, name: str, **result: Any) -> None:
     print(json.dumps({name: {k: v for k, v in results[name].items() if k not in ("settings", "stages")}}), flush=True)
 
 
+def models(options: argparse.Namespace) -> None:
+    """Model folders of what is in the work folder, with 16-bit weights."""
+    tokenizer = load_tokenizer(options.tokenizer)
+    results = json.loads((options.work / "results.json").read_text("utf-8"))
+    for place in sorted(options.work.glob("*.npz")):
+        name = place.stem
+        if name == "test":
+            continue
+        sizes, trees = loaded(place)
+        about = {key: value for key, value in results.get(name, {}).items() if key != "stages"}
+        if "parameters" in trees:
+            settings = {"bptt": BPTT, "max_length": MAX_LENGTH}
+            arrays = trees["parameters"], trees["statistics"]
+            options_of = {"backwards": name.endswith("backward"), "settings": settings, "provenance": about}
+            model = Artifact("classifier", sizes, tokenizer, *arrays, LABELS, Head(len(LABELS)), **options_of)
+            save_artifact(model, options.out / f"imdb-{name}", half_precision=True)
+            continue
+        for direction, parameters in trees.items():
+            settings = {"bptt": BPTT, "reset_state": True}
+            options_of = {"backwards": direction == "backward", "settings": settings, "provenance": about}
+            model = Artifact("language_model", sizes, tokenizer, parameters, **options_of)
+            save_artifact(model, options.out / f"{name}-{direction}", half_precision=True)
+    print(f"saved in {options.out}")
+
+
 COMMANDS = {
-    "pack": pack,
+    "pack": lambda options: pack(options.data_dir, options.tokenizer, options.out),
+    "models": models,
     "pretrain": pretrain,
     "fine-tune": fine_tune,
     "classify": classify,
@@ -327,12 +306,14 @@ LEAVES = {
 def main() -> None:
     """One command, unless its file is there."""
     options = arguments()
-    needed = ("data_dir", "out") if options.command == "pack" else ("tokens", "work")
+    needed = {"pack": ("data_dir", "out"), "models": ("work", "out")}.get(options.command, ("tokens", "work"))
     for name in needed:
         if getattr(options, name) is None:
             raise ConfigError(f"{options.command} needs --{name.replace('_', '-')}")
+    if options.unroll:
+        recurrence_rows.UNROLL = options.unroll
     left = LEAVES.get(options.command, f"classifier-{options.direction}.npz")
-    if options.work and (options.work / left).exists():
+    if options.command not in ("pack", "models") and (options.work / left).exists():
         print(f"{options.work / left} is there")
         return
     COMMANDS[options.command](options)

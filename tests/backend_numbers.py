@@ -1,7 +1,7 @@
 """Whether an accelerator computes what a CPU computes: some training steps of every kind on both, compared.
 
-    JAX_PLATFORMS=cpu python tests/backend_numbers.py --write numbers.npz      # the suite's oracles hold on this side
-    python tests/backend_numbers.py --compare numbers.npz                      # on the accelerator; exits 1 if they differ
+    JAX_PLATFORMS=cpu python tests/backend_numbers.py --write numbers.npz    # the suite's oracles hold on this side
+    python tests/backend_numbers.py --compare numbers.npz                    # on the accelerator; exits 1 if not
 
 Losses, norms of gradients and parameters after 6 steps with all dropouts (masks are the same on every platform), and
 the scores of an evaluation; of a language model, of both directions together, of a classifier. In float32 every number

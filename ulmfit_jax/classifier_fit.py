@@ -157,6 +157,7 @@ def fit_classifier(
 def _recorded(settings: ClassifierSettings, classes: Sequence[str]) -> dict[str, Any]:
     """The settings for the run's configuration and the card: class weights by label, and only where there are some."""
     recorded = dict(vars(settings))
+    del recorded["buckets"]  # how batches are rounded up changes no result
     weights = recorded.pop("class_weights")
     return recorded if weights is None else {**recorded, "class_weights": dict(zip(classes, weights, strict=True))}
 

@@ -8,7 +8,12 @@ from typing import Any, TextIO
 
 from ulmfit_jax.training.stages import Stage
 
-_TITLES = {"train_loss": "train loss", "valid_loss": "valid loss", "error_rate": "error rate"}
+_TITLES = {
+    "train_loss": "train loss",
+    "valid_loss": "valid loss",
+    "error_rate": "error rate",
+    "perplexity_backward": "backwards",
+}
 _PLAIN_SECONDS = 60.0
 
 

@@ -11,7 +11,8 @@ import pytest
 from jax import Array
 
 from ulmfit_jax.nn.grouped_layer import grouped_layer
-from ulmfit_jax.nn.recurrence import LstmState, recurrence_reference
+from ulmfit_jax.nn.lstm_state import LstmState
+from ulmfit_jax.nn.recurrence import recurrence_reference
 
 TIME, BATCH, INPUTS, HIDDEN = 3, 6, 4, 5
 Weights = tuple[Array, Array, Array]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,26 @@ from hypothesis import strategies as st
 from jax import Array
 
 from oracles.lstm import lstm, lstm_gradients
-from ulmfit_jax.nn.recurrence import LstmState, recurrence, recurrence_reference
+from ulmfit_jax.nn import recurrence as choice
+from ulmfit_jax.nn import recurrence_columns, recurrence_rows
+from ulmfit_jax.nn.lstm_state import LstmState
+from ulmfit_jax.nn.recurrence import recurrence, recurrence_reference
 
-FORMS = {"fast": recurrence, "reference": recurrence_reference}
+FORMS = {"columns": recurrence_columns, "rows": recurrence_rows, "reference": None}
+"""The forms of the fast recurrence, and the plain one."""
 
 
-@partial(jax.jit, static_argnums=0)
-def values_and_gradients(form: Callable, projected, kernel, hidden, cell, d_outputs, d_hidden, d_cell, ends=None):  # type: ignore[no-untyped-def]
+def values_and_gradients(form: str, *arrays: np.ndarray) -> tuple:
+    """Of one of `FORMS`, whatever the platform would choose."""
+    module = FORMS[form]
+    with mock.patch.object(choice, "platform_form", return_value=module):
+        return _values_and_gradients(recurrence_reference if module is None else recurrence, module, *arrays)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _values_and_gradients(  # type: ignore[no-untyped-def]
+    form: Callable, module, projected, kernel, hidden, cell, d_outputs, d_hidden, d_cell, ends=None
+):
     def run(projected: Array, kernel: Array, state: LstmState) -> tuple[Array, LstmState]:
         return form(projected, kernel, state, ends)
 
@@ -51,7 +65,7 @@ def test_values_and_gradients_are_those_of_the_numpy_twin(
     form: str, seed: int, time: int, batch: int, hidden: int, scale: float
 ) -> None:
     arrays = drawn(seed, time, batch, hidden, scale)
-    values, gradients = values_and_gradients(FORMS[form], *arrays)
+    values, gradients = values_and_gradients(form, *arrays)
     projected, kernel, first_hidden, first_cell, *cotangents = (array.astype(np.float64) for array in arrays)
     expected_values = lstm(projected, kernel, first_hidden, first_cell)
     expected_gradients = lstm_gradients(projected, kernel, first_hidden, first_cell, *cotangents)
@@ -121,7 +135,7 @@ def rows_read_apart(arrays: list[np.ndarray], ends: np.ndarray) -> tuple[list[np
 def test_a_document_s_end_makes_the_state_zero(form: str, seed: int, time: int, often: float) -> None:
     arrays = drawn(seed, time, 3, 5, 1.0)
     ends = np.random.default_rng(seed).random((time, 3)) < often
-    values, gradients = values_and_gradients(FORMS[form], *arrays, ends)
+    values, gradients = values_and_gradients(form, *arrays, ends)
     expected_values, expected_gradients = rows_read_apart(arrays, ends)
     for value, expected in zip([*values, *gradients], [*expected_values, *expected_gradients], strict=True):
         np.testing.assert_allclose(value, expected, rtol=2e-5, atol=2e-5)

@@ -62,9 +62,9 @@ def chunk_buckets(max_chunks: int) -> tuple[int, ...]:
 
 
 def _with_longest(buckets: Sequence[int], longest: int) -> tuple[int, ...]:
-    if min(buckets, default=1) < 1 or list(buckets) != sorted(set(buckets)):
+    if min(buckets, default=0) < 1 or list(buckets) != sorted(set(buckets)):
         raise ConfigError(f"buckets are {tuple(buckets)}: give chunk counts of at least 1, each larger than the last.")
-    return (*(count for count in buckets if count < longest), longest)
+    return tuple(buckets) if longest <= buckets[-1] else (*buckets, longest)
 
 
 class DocumentBatches:
@@ -77,8 +77,8 @@ class DocumentBatches:
         bptt: tokens of a chunk; default 72 as fastai's `seq_len`.
         backwards: each document from its last token to its first.
         seed: of the order of training, not negative.
-        buckets: the chunk counts that batches are rounded up to, rising; the longest document is added. None: those of
-            `chunk_buckets`. Fewer compile less, more compute fewer empty chunks.
+        buckets: the chunk counts that batches are rounded up to, rising; the longest document's is added
+            where it is longer. None: those of `chunk_buckets`. Few of them compile less and compute more empty chunks.
 
     Raises:
         DataError: no documents, or not one label for each.

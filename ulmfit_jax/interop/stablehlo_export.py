@@ -24,7 +24,7 @@ from ulmfit_jax.interop.new_files import Writer, holds, write_new
 from ulmfit_jax.interop.tokenizer_files import tokenizer_folder, tokenizer_writers
 from ulmfit_jax.nn.awd_lstm import LanguageModelNetwork
 from ulmfit_jax.nn.documents import MAX_LENGTH
-from ulmfit_jax.nn.recurrence import LstmState
+from ulmfit_jax.nn.lstm_state import LstmState
 from ulmfit_jax.text.rules import RULES_VERSION, SPECIALS
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
 from ulmfit_jax.training.classifier import classifier_definition

@@ -18,8 +18,9 @@ from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.cudnn import cudnn_layer
 from ulmfit_jax.nn.dropout import embedding_row_mask, keep_mask, locked_mask
 from ulmfit_jax.nn.grouped_layer import grouped_layer
+from ulmfit_jax.nn.lstm_state import LstmState
 from ulmfit_jax.nn.products import product
-from ulmfit_jax.nn.recurrence import LstmState, recurrence
+from ulmfit_jax.nn.recurrence import recurrence
 from ulmfit_jax.nn.softmax import TokenScores, logits, tied_softmax_loss, tied_softmax_scores
 
 EncoderState = tuple[LstmState, ...]

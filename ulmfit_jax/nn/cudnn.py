@@ -12,7 +12,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.experimental import rnn
 
-from ulmfit_jax.nn.recurrence import LstmState
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.lstm_state import LstmState
+
+BACKENDS = ("scan", "cudnn")
+"""What can run a layer over time: the scans of `ulmfit_jax.nn.recurrence`, everywhere, or cuDNN."""
 
 
 def cudnn_layer(
@@ -62,6 +66,16 @@ def packed(input_kernel: Array, recurrent_kernel: Array, input_bias: Array, recu
     return jnp.concatenate([*matrices, input_bias, recurrent_bias])
 
 
-def has_cudnn() -> bool:
-    """Whether the default device is an NVIDIA GPU."""
-    return jax.default_backend() == "gpu" and "nvidia" in jax.devices()[0].client.platform_version.lower()
+def check_backend(backend: str, reset_state: bool) -> None:
+    """Raise a ConfigError unless `backend` is one of `BACKENDS` and can run here, with states that are set to zero
+    within a window (`reset_state`) or without."""
+    if backend not in BACKENDS:
+        raise ConfigError(f"backend is {backend!r}: choose one of {', '.join(BACKENDS)}")
+    if backend == "cudnn" and reset_state:
+        raise ConfigError("cuDNN cannot set states to zero within a batch: give reset_state=False, or backend='scan'")
+    if backend == "cudnn" and not _has_nvidia_gpu():
+        raise ConfigError(f"backend is 'cudnn', and there is no NVIDIA GPU but {jax.devices()[0].device_kind}")
+
+
+def _has_nvidia_gpu() -> bool:
+    return jax.default_backend() == "gpu" and "nvidia" in jax.devices()[0].device_kind.lower()

@@ -18,8 +18,8 @@ from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 from jax.typing import DTypeLike
 
 from ulmfit_jax.nn import recurrence as lstm
+from ulmfit_jax.nn.lstm_state import LstmState
 from ulmfit_jax.nn.products import rounded_einsum
-from ulmfit_jax.nn.recurrence import LstmState
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(7,))
@@ -76,8 +76,8 @@ def _forward(
 
     def run(inputs: Array, state: LstmState) -> tuple:
         projected = _projected(inputs, input_kernel.value, bias.value, dtype)
-        result, (outputs, cells, gates, _, first, _) = lstm.forward(projected, kernel, state, None, dtype)
-        return result, (outputs, cells, gates, first)
+        result, (kept, _, first, _) = lstm.forward(projected, kernel, state, None, dtype)
+        return result, (kept, first)
 
     parts = [
         _run_or_zeros(runs, run, *_rows(inputs.value, first, rows))
@@ -99,7 +99,7 @@ def _backward(
 
     def run(total: tuple, inputs: Array, saved: tuple, d_outputs: Array, d_final: LstmState) -> tuple:
         d_projected, d_kernel, d_state, _ = lstm.backward(
-            dtype, (*saved[:3], kernel, saved[3], None), (d_outputs, d_final)
+            dtype, (saved[0], kernel, saved[1], None), (d_outputs, d_final)
         )
         d_input_kernel = rounded_einsum("tbi,tbg->ig", inputs, d_projected, dtype)
         added = (d_input_kernel, d_projected.sum(axis=(0, 1)), d_kernel)

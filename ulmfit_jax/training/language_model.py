@@ -3,6 +3,7 @@ batch."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,12 +19,15 @@ from ulmfit_jax.data.stream import LanguageModelStream
 from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS, Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import LanguageModelNetwork, Noise, initial_state
 from ulmfit_jax.nn.classifier import DEVICE_AXIS
+from ulmfit_jax.nn.cudnn import check_backend
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.nn.softmax import TokenScores
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
 from ulmfit_jax.text.rules import BOS_ID
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, row_numbers, update
+
+_LOG = logging.getLogger(__name__)
 
 DocumentEnds = Callable[[jax.Array, jax.Array], jax.Array | None]
 
@@ -71,6 +75,9 @@ class LanguageModelTask:
             backend: what runs the layers over time, `scan` or `cudnn` (`ulmfit_jax.nn.cudnn`).
         """
         devices.check_batch(train.batch_size)
+        check_backend(backend, reset_state)
+        if backend == "cudnn":
+            _LOG.warning("the LSTM layers are run by cuDNN, their products rounded to TF32, and not by the scan")
         self.architecture = architecture
         self.definition = language_model_definition(architecture, dtype, backend)
         self.groups: Sequence[LayerGroup] = layer_groups(architecture.n_layers, "language_model")
