@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,11 +13,12 @@ import pytest
 from ulmfit_jax.data import Corpus
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree
-from ulmfit_jax.training.loop_options import TrainResult
+from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.runs import LanguageModelSettings, RunContext, train_both_directions, train_language_model
+from ulmfit_jax.training.stages import Stage
 
 SIZES = Architecture(vocabulary_size=60, embedding_size=16, hidden_size=24, n_layers=2)
 SETTINGS = LanguageModelSettings(batch_size=8, bptt=6, drop_mult=0.5, reset_state=True)
@@ -36,9 +39,10 @@ def close(result: Tree, expected: Tree) -> None:
         np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-5 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-def test_each_direction_is_trained_as_if_alone(devices: int) -> None:
-    stages = [*pretrain_stages(1, 1e-2), *language_model_stages(1, 1)]
+@pytest.mark.parametrize(
+    ("devices", "stages"), [(1, language_model_stages(1, 1)), (2, pretrain_stages(1, 1e-2))], ids=["frozen", "devices"]
+)
+def test_each_direction_is_trained_as_if_alone(devices: int, stages: list[Stage]) -> None:
     context = RunContext(Devices(devices))
     both = train_both_directions(SIZES, None, corpus(0), corpus(1), stages, SETTINGS, 3, context)
     for backwards, result in zip((False, True), both, strict=True):
@@ -71,11 +75,9 @@ class _StoppingProgress:
         return lambda *args: None
 
 
-def test_a_run_that_is_broken_off_goes_on_with_another_number_of_devices(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from ulmfit_jax.training.loop_options import LoopOptions
-
-    def train(devices: int, folder: str, progress: object = None) -> tuple[TrainResult, TrainResult]:
-        context = RunContext(Devices(devices), RunFolder(tmp_path / folder, {}), LoopOptions(save_steps=5), progress)  # type: ignore[arg-type]
+def test_a_run_that_is_broken_off_goes_on_with_another_number_of_devices(tmp_path: Path) -> None:
+    def train(devices: int, folder: str, progress: Any = None) -> tuple[TrainResult, TrainResult]:
+        context = RunContext(Devices(devices), RunFolder(tmp_path / folder, {}), LoopOptions(save_steps=5), progress)
         return train_both_directions(SIZES, None, corpus(0), None, pretrain_stages(2, 1e-2), SETTINGS, 3, context)
 
     whole = train(1, "whole")
