@@ -174,19 +174,6 @@ def test_two_states_are_kept(tmp_path: Path) -> None:
     assert len(list((tmp_path / "state").iterdir())) == 2
 
 
-def test_a_state_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = RunFolder(tmp_path, CONFIG)
-    folder.load()
-
-    def full(*_: Any, **__: Any) -> None:
-        raise ValueError("RESOURCE_EXHAUSTED: write failed: No space left on device\n[source locations]")
-
-    monkeypatch.setattr(folder._manager, "save", full)
-    with pytest.raises(TrainingError, match=r"there is no free disk left.*make room and start the same run again"):
-        folder.save(STATE, Position(saves=1), None)
-    folder.close()
-
-
 def test_a_run_goes_on_with_another_number_of_devices(tmp_path: Path) -> None:
     """In the middle of an epoch, so that the recurrent state is cut anew too."""
     stages, options = [CLIPPED], LoopOptions(save_steps=4)
