@@ -66,8 +66,11 @@ def wait_for_the_run(process: subprocess.Popen[bytes], folder: Path) -> None:
         time.sleep(0.001)
 
 
-def trial(whole: Path, folder: Path, moment: float, in_a_save: bool) -> tuple[str, str | None]:
-    """Kill at `moment` seconds of the run or in the next save, go on to the end: how far it came, what differs."""
+def trial(whole: Path, folder: Path, moment: float, in_a_save: bool) -> tuple[str, str | None] | None:
+    """Kill at `moment` seconds of the run or in the next save, go on to the end: how far it came, what differs.
+
+    None if the run came to its end first, which is no trial.
+    """
     process = start(folder)
     wait_for_the_run(process, folder)
     time.sleep(moment)
@@ -75,12 +78,9 @@ def trial(whole: Path, folder: Path, moment: float, in_a_save: bool) -> tuple[st
         time.sleep(0.0005)
     process.kill()
     if process.wait() == 0:
-        reached = "at its end"
-    else:
-        states = {
-            run: sum(path.name.isdecimal() for path in (folder / run / "state").glob("*")) for run in RUNS.values()
-        }
-        reached = f"states {states}" + (", " + IN_A_SAVE if unfinished_states(folder) else "")
+        return None
+    states = {run: sum(path.name.isdecimal() for path in (folder / run / "state").glob("*")) for run in RUNS.values()}
+    reached = f"states {states}" + (", " + IN_A_SAVE if unfinished_states(folder) else "")
     if start(folder).wait() != 0:
         return reached, "the second process failed"
     return reached, difference(whole, folder)
@@ -106,10 +106,14 @@ def main() -> None:
     duration = time.monotonic() - began
     generator, failed, in_saves = random.Random(options.seed), 0, 0
     for number in range(options.kills):
-        folder = place / f"trial-{number}"
-        folder.mkdir()
-        moment = generator.uniform(0, duration)
-        reached, wrong = trial(whole, folder, moment, in_a_save=number % 2 == 1)
+        outcome = None
+        while outcome is None:
+            folder = place / f"trial-{number}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            moment = generator.uniform(0, duration)
+            outcome = trial(whole, folder, moment, in_a_save=number % 2 == 1)
+        reached, wrong = outcome
         print(
             f"{number + 1:3d}: killed after {moment:5.2f} of {duration:.2f} s, {reached}: {wrong or 'the same'}",
             flush=True,
