@@ -23,6 +23,18 @@ def test_the_tests_beside_the_promises_exist(page: Path) -> None:
     assert named or page.name != "reliability.md"
 
 
+def test_every_promise_has_a_test_beside_it() -> None:
+    """In each table of promises; the others are figures."""
+    rows = (TESTS.parent / "docs" / "reliability.md").read_text("utf-8").splitlines()
+    promises, in_table = [], False
+    for row in rows:
+        in_table = row == "| promise | test |" or (in_table and row.startswith("|"))
+        if in_table and row not in ("| promise | test |", "|---|---|"):
+            promises.append(row)
+    assert len(promises) > 40
+    assert [row for row in promises if not re.search(r"`[\w/]+\.py::\w+`", row)] == []
+
+
 def test_every_part_of_the_method_page_is_a_name_in_the_code() -> None:
     """`nn.recurrence.recurrence` and the like: a module of the package, or a name in one."""
     text = (TESTS.parent / "docs" / "method.md").read_text("utf-8")

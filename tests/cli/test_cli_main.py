@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -86,6 +88,21 @@ def test_an_interrupted_training_says_how_to_go_on(
     outcome = ulmfit("train", "data.csv", "--out", "here")
     assert outcome.code == code
     assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
+
+
+def test_sigterm_outside_of_steps_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
+    """While texts are tokenised, say; training steps have their own handling."""
+
+    def terminate(options: argparse.Namespace) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(COMMANDS["train"], "run", terminate)
+    outcome = ulmfit("train", "data.csv", "--out", "here")
+    assert outcome.code == 143
+    assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_help_names_every_command_and_exit_code(ulmfit: Run) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def moved(trained: Trained, folder: Path, without_test: bool = False) -> list[st
     return arguments
 
 
-def test_the_page_of_a_run_shows_its_figures(trained: Trained) -> None:
+def test_the_page_of_a_run_shows_its_figures_seed_device_and_versions(trained: Trained) -> None:
     text = said(trained.out / "report.html")
     assert "Measured on 20 test texts" in text
     assert f"Accuracy{trained.json['test']['accuracy']:.1%}" in text
@@ -39,6 +40,10 @@ def test_the_page_of_a_run_shows_its_figures(trained: Trained) -> None:
     assert "Language model: loss after each epoch" in text
     assert "Classifier: learning rate" in text
     assert "TF-IDF (1-2-grams) and logistic regression" in text
+    assert f"Seed{trained.json['seed']}" in text
+    assert re.search(r"DeviceCPU \(\S+, \d+ logical cores\)", text)
+    for package in ("jax", "flax", "optax", "orbax-checkpoint", "numpy"):
+        assert f"{package} {version(package)}" in text
     if trained.json["test"]["error"]:
         assert "sure), is" in text
         assert "Most for it: " in text

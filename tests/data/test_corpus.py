@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from ulmfit_jax.data.corpus import (
     texts_fingerprint,
 )
 from ulmfit_jax.data.corpus_files import DESCRIPTION_FILE, OFFSETS_FILE, TOKENS_FILE
+from ulmfit_jax.data.stream import LanguageModelStream
 from ulmfit_jax.errors import ConfigError, DataError
 
 TEXTS = ["a b c", "", "b b", "c"]
@@ -217,6 +219,23 @@ def test_the_fingerprint_tells_texts_apart(texts, others):
 def test_the_fingerprint_knows_where_a_text_ends():
     assert texts_fingerprint(["ab", "c"]) != texts_fingerprint(["a", "bc"])
     assert texts_fingerprint(["\ud800"]) != texts_fingerprint(["\ud801"])
+
+
+def test_memory_does_not_grow_with_the_texts(tmp_path, tokenizer):
+    """Neither of tokenising nor of reading an epoch; figures of real texts: docs/reliability.md."""
+
+    def peak(documents: int) -> int:
+        tracemalloc.start()
+        corpus = build_corpus(("a b c " * 400 for _ in range(documents)), tokenizer, tmp_path / str(documents))
+        read = sum(inputs.size for inputs, _ in LanguageModelStream(corpus, 4, 8, shuffle=True).epoch(0))
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert read > 1100 * documents
+        return taken
+
+    peak(10)  # what is loaded and kept at the first use
+    little, much = peak(20), peak(400)
+    assert much - little < 380 * 1200 * 2 / 4, "a quarter of the tokens that came on top would be too much"
 
 
 def test_two_builders_at_once_agree(tmp_path):

@@ -1,8 +1,9 @@
 """One of several processes that train a tiny language model and a tiny classifier together.
 
-    python process_driver.py FOLDER PROCESS PROCESSES PORT [--epochs 9] [--kill PROCESS STEP] [--interrupt PROCESS STEP]
+    python process_driver.py FOLDER PROCESS PROCESSES PORT [--epochs 10] [--devices 4] [--kill PROCESS STEP]
+        [--interrupt PROCESS STEP]
 
-The processes share four CPU devices and talk over loopback. The first one writes `language_model.npz` and
+The processes share the CPU devices and talk over loopback. The first one writes `language_model.npz` and
 `classifier.npz` with the final parameters and statistics. `--kill` sends SIGKILL to a process before a step of its
 language model, `--interrupt` SIGTERM.
 """
@@ -16,7 +17,6 @@ import signal
 import sys
 from pathlib import Path
 
-DEVICES = 4
 KILL, INTERRUPT = signal.SIGKILL, signal.SIGTERM
 
 
@@ -26,12 +26,13 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     for name in ("process", "processes", "port"):
         parser.add_argument(name, type=int)
-    parser.add_argument("--epochs", type=int, default=9, help="of each run, the first with frozen layers")
+    parser.add_argument("--epochs", type=int, default=10, help="of each run, the first with frozen layers")
+    parser.add_argument("--devices", type=int, default=4, help="of all processes together")
     for name in ("--kill", "--interrupt"):
         parser.add_argument(name, type=int, nargs=2, default=(-1, -1))
     options = parser.parse_args()
     flags = re.sub(r"--xla_force_host_platform_device_count=\d+", "", os.environ.get("XLA_FLAGS", ""))
-    count = DEVICES // options.processes
+    count = options.devices // options.processes
     os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={count}"
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -67,13 +68,13 @@ def train(options: argparse.Namespace) -> None:
     from ulmfit_jax.training.recipes import language_model_stages
     from ulmfit_jax.training.stages import Stage
 
-    devices = DEVICES if options.processes == 1 else None
+    devices = options.devices if options.processes == 1 else None
     epochs = options.epochs - 1
     tasks = {
         "language_model": (language_model_task(devices, **LEARNABLE), language_model_stages(epochs, frozen_epochs=1)),
         "classifier": (
             classifier_task(devices),
-            [Stage("head", 1, 2e-2, -1), Stage("all layers", epochs, (1e-3, 1e-2))],
+            [Stage("head", 1, 1e-2, -1), Stage("all layers", epochs, (3e-4, 3e-3))],
         ),
     }
     for name, (task, stages) in tasks.items():

@@ -3,9 +3,9 @@
     python resume_driver.py FOLDER [TASK EVENT]
 
 An event is the start of a stage, an accounted step or a finished epoch. At event number EVENT of the run of TASK
-(`language_model` or `classifier`), counted from 0 in each process, the process sends itself SIGKILL: no handler runs,
-and a state that is being written stays a fragment. A run that gets to its end writes `language_model.npz` and
-`classifier.npz` with the final parameters and statistics.
+(`language_model` or `classifier`), counted from 0 in each process, the process sends itself SIGKILL as soon as there is
+a state to go on from: no handler runs, and a later state that is being written stays a fragment. A run that gets to its
+end writes `language_model.npz` and `classifier.npz` with the final parameters and statistics.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +31,20 @@ from ulmfit_jax.training.recipes import language_model_stages
 from ulmfit_jax.training.stages import Stage
 
 CLASSIFIER_STAGES = [Stage("head", 1, 2e-2, -1), Stage("all layers", 2, (1e-3, 1e-2))]
+RUNS = {"language_model": "run-lm", "classifier": "run-cl"}
 OPTIONS = LoopOptions(save_steps=4, keep_best=True)
 
 
 class KillAt(SilentProgress):
     """Counts events, and kills the process at one of them."""
 
-    def __init__(self, event: int | None):
-        self._event, self.events = event, 0
+    def __init__(self, event: int | None, states: Path):
+        self._event, self._states, self.events = event, states, 0
 
     def _happened(self, *_: Any) -> None:
         if self.events == self._event:
+            while not any(path.name.isdecimal() for path in self._states.iterdir()):
+                time.sleep(0.001)
             os.kill(os.getpid(), signal.SIGKILL)
         self.events += 1
 
@@ -48,14 +53,17 @@ class KillAt(SilentProgress):
 
 def train(folder: Path, killed: str = "", event: int | None = None) -> dict[str, int]:
     """Both runs, each from its newest state; returns the number of events of each."""
-    progress = {name: KillAt(event if name == killed else None) for name in ("language_model", "classifier")}
-    stages = language_model_stages(epochs=2, frozen_epochs=1)
-    task, told = language_model_task(**LEARNABLE), progress["language_model"]
-    _write(folder / "language_model.npz", run(task, stages, folder=folder / "run-lm", options=OPTIONS, progress=told))
-    told = progress["classifier"]
-    result = run(classifier_task(), CLASSIFIER_STAGES, folder=folder / "run-cl", options=OPTIONS, progress=told)
-    _write(folder / "classifier.npz", result)
-    return {name: counter.events for name, counter in progress.items()}
+    tasks: dict[str, tuple[Any, Sequence[Stage]]] = {
+        "language_model": (language_model_task(**LEARNABLE), language_model_stages(epochs=2, frozen_epochs=1)),
+        "classifier": (classifier_task(), CLASSIFIER_STAGES),
+    }
+    events = {}
+    for name, (task, stages) in tasks.items():
+        place = folder / RUNS[name]
+        progress = KillAt(event if name == killed else None, place / "state")
+        _write(folder / f"{name}.npz", run(task, stages, folder=place, options=OPTIONS, progress=progress))
+        events[name] = progress.events
+    return events
 
 
 def _write(file: Path, result: TrainResult) -> None:

@@ -74,8 +74,7 @@ def test_a_damaged_program_is_compiled_again(tmp_path: Path, events: Counter[str
     for file in (tmp_path / "compiled" / machine()).glob("*lambda*"):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     events.clear()
-    with pytest.warns(UserWarning, match="persistent compilation cache"):
-        assert twice() == 42
+    assert twice() == 42  # and says nothing: warnings are errors here
     assert events["misses"] == 1
 
 

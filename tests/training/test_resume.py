@@ -21,10 +21,15 @@ KILLS = 2
 """Of each of the two runs."""
 
 
-def train_in_a_process(folder: Path, *kill: str) -> int:
-    """The exit status of the driver; minus the signal's number if one has ended it."""
-    command = [sys.executable, str(Path(resume_driver.__file__)), str(folder), *kill]
-    return subprocess.run(command, timeout=120, check=False).returncode
+def train_in_a_process(folder: Path, *kill: str, largest_file: str = "unlimited") -> tuple[int, str]:
+    """The exit status of the driver, minus the signal's number if one has ended it, and standard error.
+
+    No file that it writes may become larger than `largest_file` blocks of 512 bytes.
+    """
+    limited = ["sh", "-c", f'ulimit -f {largest_file}; exec "$@"', "sh"]
+    command = [*limited, sys.executable, str(Path(resume_driver.__file__)), str(folder), *kill]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=240, check=False)
+    return ended.returncode, ended.stderr
 
 
 def drawn_events(count: int) -> list[int]:
@@ -42,24 +47,40 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
     return folder, resume_driver.train(folder)
 
 
+def assert_the_same(folder: Path, whole: Path) -> None:
+    """Parameters and statistics bit for bit, every row of the tables once, and nothing left but the last two states."""
+    for name in ("language_model", "classifier"):
+        expected, found = np.load(whole / f"{name}.npz"), np.load(folder / f"{name}.npz")
+        assert sorted(found.files) == sorted(expected.files)
+        for path in expected.files:
+            np.testing.assert_array_equal(found[path], expected[path], err_msg=path)
+    for name in ("run-lm", "run-cl"):
+        assert table(folder / name) == table(whole / name)
+        left = sorted(path.name for path in (folder / name / "state").iterdir())
+        assert len(left) == 2, left
+        assert all(child.isdecimal() for child in left), left
+
+
 def test_a_run_killed_at_drawn_steps_ends_as_the_uninterrupted_one(
     uninterrupted: tuple[Path, dict[str, int]], tmp_path: Path
 ) -> None:
     """Each start is killed some events further on, when a state is on disk; the last one is left to end."""
     whole, events = uninterrupted
-    kills = [(name, event) for name, count in events.items() for event in drawn_events(count)]
-    for name, event in kills:
-        assert train_in_a_process(tmp_path, name, str(event)) == -signal.SIGKILL
-        states = tmp_path / ("run-lm" if name == "language_model" else "run-cl") / "state"
-        assert any(path.name.isdecimal() for path in states.iterdir()), "killed before there was anything to go on from"
-    assert train_in_a_process(tmp_path) == 0
-    for name in ("language_model", "classifier"):
-        expected, found = np.load(whole / f"{name}.npz"), np.load(tmp_path / f"{name}.npz")
-        assert sorted(found.files) == sorted(expected.files)
-        for path in expected.files:
-            np.testing.assert_array_equal(found[path], expected[path], err_msg=f"{path} after kills at {kills}")
-    for name in ("run-lm", "run-cl"):
-        assert table(tmp_path / name) == table(whole / name)
-        left = sorted(path.name for path in (tmp_path / name / "state").iterdir())
-        assert len(left) == 2, left
-        assert all(child.isdecimal() for child in left), left
+    for name, count in events.items():
+        for event in drawn_events(count):
+            assert train_in_a_process(tmp_path, name, str(event))[0] == -signal.SIGKILL
+    assert train_in_a_process(tmp_path)[0] == 0
+    assert_the_same(tmp_path, whole)
+
+
+def test_a_run_whose_states_the_system_refuses_goes_on_when_it_takes_them(
+    uninterrupted: tuple[Path, dict[str, int]], tmp_path: Path
+) -> None:
+    """As on a full disk (`test_full_disk.py`), where nothing may be mounted."""
+    code, said = train_in_a_process(tmp_path, largest_file="8")
+    assert code == 1
+    assert "TrainingError: the training state cannot be saved in" in said
+    assert "File too large" in said
+    assert not [path for path in (tmp_path / "run-lm" / "state").iterdir() if path.name.isdecimal()]
+    assert train_in_a_process(tmp_path)[0] == 0
+    assert_the_same(tmp_path, uninterrupted[0])

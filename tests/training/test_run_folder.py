@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,16 +175,43 @@ def test_two_states_are_kept(tmp_path: Path) -> None:
     assert len(list((tmp_path / "state").iterdir())) == 2
 
 
-def test_a_state_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_takes_the_state_as_it_is_and_waits_for_no_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, goes_on = RunFolder(tmp_path, CONFIG), threading.Event()
+    folder.load()
+    write = folder._manager.save
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        assert goes_on.wait(60)
+        return write(*args, **options)
+
+    monkeypatch.setattr(folder._manager, "save", slowly)
+    changing = np.arange(3, dtype=np.float32)
+    folder.save(STATE._replace(parameters={"a": {"b": changing}}), Position(step=7, saves=1), None)
+    changing += 1  # as a step does that computes in the memory of its arguments
+    goes_on.set()
+    folder.close()
+    again = RunFolder(tmp_path, CONFIG)
+    snapshot = again.load()
+    again.close()
+    assert snapshot is not None
+    np.testing.assert_array_equal(snapshot.arrays["parameters"]["a"]["b"], np.arange(3))
+
+
+def test_a_write_that_fails_is_said_at_the_next_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunFolder(tmp_path, CONFIG)
     folder.load()
 
-    def full(*_: Any, **__: Any) -> None:
-        raise ValueError("RESOURCE_EXHAUSTED: write failed: No space left on device\n[source locations]")
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("the cable is out")
 
-    monkeypatch.setattr(folder._manager, "save", full)
-    with pytest.raises(TrainingError, match=r"there is no free disk left.*make room and start the same run again"):
+    with monkeypatch.context() as patch:
+        patch.setattr(folder._manager, "save", fail)
         folder.save(STATE, Position(saves=1), None)
+        with pytest.raises(TrainingError, match=rf"cannot be saved in {tmp_path} \(the cable is out\): make room"):
+            folder.save(STATE, Position(saves=2), None)
+    folder.save(STATE, Position(saves=3), None)
     folder.close()
 
 

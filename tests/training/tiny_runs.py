@@ -90,3 +90,17 @@ def run(
         progress=progress,
     )
     return loop.run(*(start or task.definition.initialise(0)))
+
+
+def assert_trained_alike(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Equal to 1e-5 relative, all arrays as one vector; and each element to 1e-4 of the largest one of its array: where
+    a gradient is nearly nothing, Adam divides its rounding by as little."""
+    assert sorted(found) == sorted(expected)
+    difference = {path: found[path] - array for path, array in expected.items()}
+    assert _norm(difference) <= 1e-5 * _norm(expected)
+    for path, array in expected.items():
+        assert np.abs(difference[path]).max() <= max(1e-4 * np.abs(array).max(), 1e-7), path
+
+
+def _norm(arrays: dict[str, np.ndarray]) -> float:
+    return float(np.sqrt(sum(np.square(array, dtype=np.float64).sum() for array in arrays.values())))

@@ -2,10 +2,11 @@
 
     python tests/training/torture.py [--kills 50] [--seed 0]
 
-Each trial is a run of a language model and a classifier of its own, in a new folder: the process gets SIGKILL at a
-moment drawn from the time that the whole run takes (in the middle of a step, of a save, of its start), a second one
-goes on to the end. Its parameters and statistics have to be those of the uninterrupted run, bit for bit, and its tables
-have to have every row once. Exit code 1 if a trial fails; its folder is kept.
+Each trial is a run of a language model and a classifier of its own, in a new folder: the process gets SIGKILL, a second
+one goes on to the end. Its parameters and statistics have to be those of the uninterrupted run, bit for bit, and its
+tables have to have every row once. The moment is drawn from the time between the first sign of the run folder and the
+end of the whole run; every second trial waits from there until a state is being written, and kills then. Exit code 1 if
+a trial fails; its folder is kept.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 DRIVER = Path(__file__).with_name("resume_driver.py")
 RUNS = {"language_model": "run-lm", "classifier": "run-cl"}
+IN_A_SAVE = "one more half-written"
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -53,16 +55,35 @@ def table(run: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-def trial(whole: Path, folder: Path, moment: float) -> tuple[str, str | None]:
-    """Kill at `moment` seconds, go on to the end: how far the first process came, and what differs."""
+def unfinished_states(folder: Path) -> list[Path]:
+    """States that are being written."""
+    return [path for run in RUNS.values() for path in (folder / run / "state").glob("*tmp*")]
+
+
+def wait_for_the_run(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Until the process has begun with its run folder; importing and the like before that loses nothing."""
+    while process.poll() is None and not (folder / RUNS["language_model"] / "config.json").exists():
+        time.sleep(0.001)
+
+
+def trial(whole: Path, folder: Path, moment: float, in_a_save: bool) -> tuple[str, str | None] | None:
+    """Kill at `moment` seconds of the run or in the next save, go on to the end: how far it came, what differs.
+
+    None if the run came to its end first, which is no trial.
+    """
     process = start(folder)
+    wait_for_the_run(process, folder)
     time.sleep(moment)
+    while in_a_save and process.poll() is None and not unfinished_states(folder):
+        time.sleep(0.0005)
     process.kill()
-    ended = process.wait() == 0
-    states = {name: len(list((folder / run / "state").glob("*"))) for name, run in RUNS.items()}
+    if process.wait() == 0:
+        return None
+    states = {run: sum(path.name.isdecimal() for path in (folder / run / "state").glob("*")) for run in RUNS.values()}
+    reached = f"states {states}" + (", " + IN_A_SAVE if unfinished_states(folder) else "")
     if start(folder).wait() != 0:
-        return "", "the second process failed"
-    return ("at its end" if ended else f"states: {states}"), difference(whole, folder)
+        return reached, "the second process failed"
+    return reached, difference(whole, folder)
 
 
 def main() -> None:
@@ -77,23 +98,31 @@ def main() -> None:
     whole, again = place / "whole", place / "again"
     for folder in (whole, again):  # the second one finds its programs compiled, as the trials do
         folder.mkdir()
+        process = start(folder)
+        wait_for_the_run(process, folder)
         began = time.monotonic()
-        if start(folder).wait() != 0:
+        if process.wait() != 0:
             sys.exit("the uninterrupted run failed")
     duration = time.monotonic() - began
-    generator, failed = random.Random(options.seed), 0
+    generator, failed, in_saves = random.Random(options.seed), 0, 0
     for number in range(options.kills):
-        folder = place / f"trial-{number}"
-        folder.mkdir()
-        moment = generator.uniform(0, duration)
-        reached, wrong = trial(whole, folder, moment)
+        outcome = None
+        while outcome is None:
+            folder = place / f"trial-{number}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            moment = generator.uniform(0, duration)
+            outcome = trial(whole, folder, moment, in_a_save=number % 2 == 1)
+        reached, wrong = outcome
         print(
-            f"{number + 1:3d}: killed after {moment:5.1f} of {duration:.1f} s, {reached}: {wrong or 'the same'}",
+            f"{number + 1:3d}: killed after {moment:5.2f} of {duration:.2f} s, {reached}: {wrong or 'the same'}",
             flush=True,
         )
         failed += wrong is not None
+        in_saves += IN_A_SAVE in reached
         if wrong is None:
             shutil.rmtree(folder)
+    print(f"{in_saves} of {options.kills} kills left a half-written state")
     print(f"{options.kills - failed} of {options.kills} runs ended as the uninterrupted one, bit for bit")
     if failed:
         sys.exit(f"the others are in {place}")

@@ -41,6 +41,7 @@ from ulmfit_jax.cli import (
 )
 from ulmfit_jax.cli.configuration import add_negations, parse_arguments
 from ulmfit_jax.cli.console import quiet_libraries
+from ulmfit_jax.cli.termination import termination_interrupts
 from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.huge_pages import restart_with_huge_pages
 
@@ -174,9 +175,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    goes_on = termination_interrupts() if "out" in options else contextlib.nullcontext()
     with quiet_libraries():
         try:
-            options.run(options)
+            with goes_on:
+                options.run(options)
             sys.stdout.flush()
         except UlmfitError as error:
             return _fail(_with_option_names(str(error), options))

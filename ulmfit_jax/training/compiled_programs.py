@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def kept_programs(folder: Path | None) -> Iterator[None]:
     before = {name: getattr(jax.config, name) for name in chosen}
     _configure(chosen)
     try:
-        yield
+        with warnings.catch_warnings():
+            # A program that cannot be read or kept, on a full disk say, is compiled: nothing that a user has to know.
+            warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
+            yield
     finally:
         _configure(before)
 

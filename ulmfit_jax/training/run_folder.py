@@ -11,10 +11,9 @@ states are kept.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from ulmfit_jax.errors import ArtifactError, TrainingError
-from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_numpy
+from ulmfit_jax.errors import ArtifactError
+from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.training.folder_lock import FolderLock
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first, is_first, orbax_alone
@@ -34,6 +33,7 @@ from ulmfit_jax.training.run_configuration import (
     write_atomically,
     write_configuration,
 )
+from ulmfit_jax.training.state_writer import StateWriter
 from ulmfit_jax.training.task import TrainState
 
 FORMAT_VERSION = 2
@@ -97,9 +97,10 @@ class RunFolder:
         check_configuration(path, self._config)
         self._lock: FolderLock | None = None
         self._manager: Any = None
+        self._writer: Any = None
 
     def save(self, state: TrainState, position: Position, best: Tree | None) -> None:
-        """Save a state; the write goes on in the background and is committed as a whole or not at all.
+        """Save a state: it is copied here, and written in the background while training goes on.
 
         Args:
             state: the state, its `carry` gathered (`Devices.gather`).
@@ -107,22 +108,19 @@ class RunFolder:
             best: the best parameters and statistics so far.
 
         Raises:
-            TrainingError: this state or the one before could not be written.
+            TrainingError: the state before could not be written.
         """
         if not is_first():
             return
         arrays: Tree = {
-            "parameters": to_numpy(state.parameters),
-            "statistics": to_numpy(state.statistics),
-            "optimizer": _leaves(to_numpy(state.optimizer)),
-            "carry": _leaves(jax.tree.map(lambda array: Devices.join_rows(array, 0), state.carry)),
+            "parameters": _copy(state.parameters),
+            "statistics": _copy(state.statistics),
+            "optimizer": _leaves(_copy(state.optimizer)),
+            "carry": _leaves(jax.tree.map(lambda array: Devices.join_rows(array, 0), _copy(state.carry))),
             "best": best or {},
         }
         arrays = {name: tree for name, tree in arrays.items() if jax.tree.leaves(tree)}
-        progress = {**asdict(position), "arrays_sha256": parameters_fingerprint(arrays)}
-        items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), progress=ocp.args.JsonSave(progress))
-        with self._writing():
-            self._manager.save(position.saves, args=items, force=True)
+        self._writer.write(position.saves, arrays, asdict(position))
 
     def load(self, tell: Callable[[str], None] = lambda message: None) -> Snapshot | None:
         """Open the folder for this training, until `close`: the newest state that is whole, or None in a new folder.
@@ -152,6 +150,7 @@ class RunFolder:
             compare_configuration(self.path, self._config)
             options = ocp.CheckpointManagerOptions(read_only=True, create=False, multiprocessing_options=alone)
         self._manager = ocp.CheckpointManager((self.path / "state").absolute(), options=options)
+        self._writer = StateWriter(self._manager, self.path)
 
     def _newest(self, tell: Callable[[str], None]) -> Snapshot | None:
         damaged: list[Path] = []
@@ -195,27 +194,13 @@ class RunFolder:
         Raises:
             TrainingError: it could not be written.
         """
-        manager, self._manager = self._manager, None
+        writer, self._writer = self._writer, None
         try:
-            if manager is not None:
-                with self._writing():
-                    manager.wait_until_finished()
-                    manager.close()
+            if writer is not None:
+                writer.close()
         finally:
             if self._lock is not None:
                 self._lock.release()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        # Orbax passes on whatever TensorStore or the system has raised, from this save or the one before.
-        except Exception as error:
-            reason = "there is no free disk left" if "No space left" in str(error) else str(error)[:200]
-            raise TrainingError(
-                f"the training state cannot be saved in {self.path} ({reason}): "
-                "make room and start the same run again, it goes on from the last saved state"
-            ) from error
 
 
 def restore_state(snapshot: Snapshot, template: TrainState, devices: Devices) -> TrainState:
@@ -228,6 +213,11 @@ def restore_state(snapshot: Snapshot, template: TrainState, devices: Devices) ->
         optimizer=devices.replicate(_from_leaves(template.optimizer, arrays.get("optimizer", {}))),
         carry=devices.scatter(jax.tree.map(lambda array: devices.split_rows(np.asarray(array), 0), carry)),
     )
+
+
+def _copy(tree: Any) -> Any:
+    """NumPy arrays of their own: on a CPU the others share memory that the next step is free to use."""
+    return jax.tree.map(np.array, jax.device_get(tree))
 
 
 def _leaves(tree: Any) -> Tree:
