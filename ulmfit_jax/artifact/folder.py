@@ -74,6 +74,11 @@ class Artifact:
         """What a classifier's scores are divided by before they become probabilities; 1 unless it was calibrated."""
         return float(self.settings.get("temperature", 1.0))
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether a classifier's texts may have several of its labels, or none."""
+        return self.head is not None and self.head.multi_label
+
     def config(self) -> dict[str, Any]:
         """What `config.json` says."""
         return {

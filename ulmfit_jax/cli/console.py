@@ -66,10 +66,11 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def show(text: str) -> None:
-    """Print a result. What the console's encoding lacks is shown as an escape instead of failing."""
+def show(text: str, end: str = "\n") -> None:
+    """Print a result, at once where it is not a whole line. What the console's encoding lacks is shown as an escape
+    instead of failing."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=end != "\n")
 
 
 def colours_are_shown() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ulmfit_jax.cli.arguments import reading_options
+from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.plan import announce_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
@@ -50,12 +50,14 @@ def run(options: argparse.Namespace) -> None:
     """Train or go on, test once, print the results."""
     check_combinations(options)
     join_processes(options)
+    from ulmfit_jax.answers import check_kind
     from ulmfit_jax.data import check_labels
 
     data = _read(options, options.data)
     classes = check_labels(data)
     test = _read(options, options.test) if options.test is not None else None
     if test is not None:
+        check_kind(test, data.label_sets is not None)
         check_labels(test, classes)
     unlabeled = _unlabeled(options, test)
     if options.dry_run:
@@ -115,7 +117,7 @@ def _several_runs(
 def _read(options: argparse.Namespace, location: str) -> TextDataset:
     from ulmfit_jax.data import read_dataset
 
-    return read_dataset(location, label_column=options.label_column, **reading_options(options))
+    return read_dataset(location, **labelled_reading_options(options))
 
 
 def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[str]:
@@ -152,7 +154,7 @@ def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: li
 def _fingerprint(data: TextDataset) -> str:
     from ulmfit_jax.data import texts_fingerprint
 
-    return texts_fingerprint([*data.texts, *(data.labels or ())])
+    return texts_fingerprint([*data.texts, *data.label_lines])
 
 
 def _train(
@@ -162,7 +164,7 @@ def _train(
     from ulmfit_jax.training.processes import wait_for_all
 
     model = _model(options)
-    model.fit(data.texts, data.labels or (), unlabeled, run_dir=training.folder, workers=options.workers)
+    model.fit(data.texts, data.targets or (), unlabeled, run_dir=training.folder, workers=options.workers)
     model.save(training.model)
     wait_for_all("the saved model")
     return {
@@ -203,7 +205,6 @@ def _tested(
 ) -> tuple[dict[str, Any], Answered]:
     """The report with the accuracy on the test texts and that of the baseline, which learns from all labelled texts;
     and the answers behind them."""
-    from ulmfit_jax.answers import evaluated
     from ulmfit_jax.report.measuring import measure
     from ulmfit_jax.text_classifier import TextClassifier
     from ulmfit_jax.training.compiled_programs import kept_programs
@@ -212,7 +213,7 @@ def _tested(
     with kept_programs(training.folder):
         answered = measure(TextClassifier.load(training.model, devices=options.devices), "test", data, test)
     figures = {
-        **evaluated(answered.probabilities, answered.truth),
+        **answered.figures,
         "also_in_training": sum(text in known for text in test.texts),
         "sha256": _fingerprint(test),
     }

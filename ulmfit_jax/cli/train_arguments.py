@@ -37,6 +37,8 @@ examples:
   ulmfit train reviews.csv --out run --test test.csv
   ulmfit train reviews.csv --out run --unlabeled more.txt archive.jsonl
   ulmfit train letters.parquet --text-column body --label-column topic --out run
+  ulmfit train letters.csv --label-column topics --label-separator ';' --out run     several labels a text
+  ulmfit train comments.csv --label-column toxic --label-column threat --out run     the same, a column for each label
   ulmfit train 'tfds:imdb_reviews:train[:2500]' --test tfds:imdb_reviews:test --data-dir tfds --out run --json
   ulmfit train reviews.csv --out run --dry-run
   ulmfit train --config run/ulmfit.toml --out again --seed 1
