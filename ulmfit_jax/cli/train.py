@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
+from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text
 from ulmfit_jax.cli.plan import announce_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
@@ -63,14 +65,19 @@ def run(options: argparse.Namespace) -> None:
     if options.dry_run:
         _show_plan(options, data, test, unlabeled)
         return
-    if options.seeds == 1:
+    if options.both_directions:
+        report = both_directions(options, data, test, lambda run: _one_run(run, data, test, unlabeled))
+        text = directions_as_text(report)
+    elif options.seeds == 1:
         report = _one_run(options, data, test, unlabeled)
+        text = as_text(report)
     else:
         report = _several_runs(options, data, test, unlabeled)
+        text = seeds_as_text(report)
     if options.json:
         show_json(report)
     else:
-        show(as_text(report) if options.seeds == 1 else seeds_as_text(report))
+        show(text)
 
 
 def _one_run(
@@ -195,8 +202,15 @@ def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset
     """What the same command without `--dry-run` would do."""
     from ulmfit_jax.dry_run import dry_run
 
+    tested = () if test is None else test.texts
+    if options.both_directions:
+        announce_plan(options.out, COMMAND)
+        for run in direction_runs(options):
+            note(f"reading {Path(run.out).name}")
+            show_plan({**dry_run(_model(run), data, unlabeled, tested, run.workers), "runs": 1}, run.json)
+        return
     announce_plan(options.out, "train" if options.seeds == 1 else "train --seeds")
-    plan = dry_run(_model(options), data, unlabeled, () if test is None else test.texts, options.workers)
+    plan = dry_run(_model(options), data, unlabeled, tested, options.workers)
     show_plan({**plan, "seconds": round(plan["seconds"] * options.seeds, 3), "runs": options.seeds}, options.json)
 
 
