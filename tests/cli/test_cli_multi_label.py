@@ -38,7 +38,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("several")
     train, test = write(folder / "train.csv", 60, 1), write(folder / "test.csv", 24, 2)
     arguments = ["train", str(train), "--test", str(test), "--out", str(folder / "run"), *SMALL, *reading(False)]
-    assert main([*arguments, "--devices", "1", "--lm-epochs", "0"]) == 0
+    assert main([*arguments, "--devices", "1", "--lm-epochs", "0", "--lr-find"]) == 0
     return folder
 
 
@@ -48,8 +48,16 @@ def test_the_report_has_the_figures_of_the_labels(run_folder: Path) -> None:
     assert {"micro_f1", "macro_f1", "label_accuracy", "classes", "accuracy"} <= report["test"].keys()
     assert report["baseline"]["micro_f1"] > 0.8  # words decide
     assert "micro_f1" in report["validation"]
+    assert len(report["learning_rates"]["rates"]) == len(report["learning_rates"]["losses"]) > 10
     page = (run_folder / "run" / "report.html").read_text("utf-8")
-    for part in ("Micro F1", "TF-IDF", "All labels right", "nats per label of a text", "Always “"):
+    for part in (
+        "Micro F1",
+        "TF-IDF",
+        "All labels right",
+        "nats per label of a text",
+        "Always “",
+        "Learning-rate finder",
+    ):
         assert part in page
     assert 'id="confusion"' not in page
     toml = (run_folder / "run" / "ulmfit.toml").read_text("utf-8")

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ def quiet_libraries() -> Iterator[None]:
     import absl.logging  # Orbax and TFDS log through it
 
     _drop_late_callbacks()
+    # Of a full disk the command itself says what to do.
+    warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry", UserWarning)
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.FATAL)
     asyncio = logging.getLogger("asyncio")  # of a read in Orbax that failed, it reports every other that failed with it

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text
+from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.plan import announce_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
@@ -84,6 +85,8 @@ def _one_run(
     options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]
 ) -> dict[str, Any]:
     """Train or go on in the folder `--out`, test once, leave a page; returns the report and where the page is."""
+    from ulmfit_jax.training.compiled_programs import kept_programs
+
     training = TrainingRun(options.out, "train", _configuration(options, data, unlabeled))
     has_page, answered = training.page.exists(), None
     report = training.finished_report()
@@ -96,6 +99,11 @@ def _one_run(
         report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
     elif report.get("test", {}).get("sha256") != _fingerprint(test):
         report, answered = _tested(options, data, test, training, report)
+        training.write_report(report)
+        has_page = False
+    if options.lr_find and "learning_rates" not in report:
+        with kept_programs(training.folder):
+            report = {**report, "learning_rates": found_rates(options, data, training)}
         training.write_report(report)
         has_page = False
     if not has_page:

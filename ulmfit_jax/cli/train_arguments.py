@@ -146,6 +146,11 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="while the head trains alone, run the encoder over the texts once instead of in each epoch",
     )
     group.add_argument(
+        "--lr-find",
+        action="store_true",
+        help="run the learning-rate finder on the classifier too, for a curve in the report; no rate follows from it",
+    )
+    group.add_argument(
         "--seeds",
         type=whole_number(1),
         default=1,

@@ -14,6 +14,7 @@ from ulmfit_jax.report.axes import round_ticks
 from ulmfit_jax.report.charts import Series, histogram, line_chart
 from ulmfit_jax.report.elements import Content, bar, element, label, table
 from ulmfit_jax.report.facts import RunFacts
+from ulmfit_jax.report.found_rates import found_rates
 from ulmfit_jax.report.stages import StageRecord, TrainingRecord
 
 _MEASURED = {
@@ -38,6 +39,9 @@ def training(facts: RunFacts) -> Element:
         parts += [element("h3", record.name), charts, _stages(record)]
     if not facts.trainings:
         parts.append(element("p", "The run folder holds no table of epochs."))
+    if (found := facts.report.get("learning_rates")) is not None:
+        peaks = [record.stages[0].peaks[-1] for record in facts.trainings if record.part == "classifier"]
+        parts += found_rates(found, peaks[0] if peaks else None)
     return element("section", parts, id="training")
 
 

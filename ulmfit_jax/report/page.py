@@ -42,7 +42,7 @@ def run_page(facts: RunFacts, mistakes: Sequence[Mistake] = ()) -> str:
     answered = facts.answered
     sections = [training(facts), data(facts), times(facts), done(facts)]
     if isinstance(answered, AnsweredLabels):
-        results = [label_comparison(answered), classes(answered), trust(answered)]
+        results = [label_comparison(answered), classes(answered), trust(answered, "labels of texts")]
         sections = [*results, mistakes_section(answered, mistakes), *sections]
     elif answered is not None:
         results = [comparison(answered), confusion(answered), classes(answered), trust(answered)]

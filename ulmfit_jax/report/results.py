@@ -103,8 +103,8 @@ def classes(answered: Answered) -> Element:
     return element("section", parts, element("p", note, class_="note"), id="classes")
 
 
-def trust(answered: Answered) -> Element:
-    """The calibration curve, and how sure the right and the wrong answers are."""
+def trust(answered: Answered, counted: str = "texts") -> Element:
+    """The calibration curve, and how sure the right and the wrong answers are; `counted` is what has an answer."""
     curve = answered.calibration
     first = int(np.flatnonzero(curve.counts)[0])
     sure = histogram(
@@ -112,7 +112,7 @@ def trust(answered: Answered) -> Element:
         curve.edges[first:].tolist(),
         [("right", curve.right[first:].tolist()), ("wrong", (curve.counts - curve.right)[first:].tolist())],
         "confidence of the answer",
-        "texts",
+        counted,
         percent=True,
     )
     rows = [
@@ -125,7 +125,7 @@ def trust(answered: Answered) -> Element:
     numbers = element(
         "details",
         element("summary", "The numbers"),
-        table("Confidence and accuracy", ["confidence", "texts", "mean confidence", "accuracy"], rows, class_="small"),
+        table("Confidence and accuracy", ["confidence", counted, "mean confidence", "accuracy"], rows, class_="small"),
     )
     says = (
         f"Expected calibration error {curve.error:.1%}: so far is the confidence from the share of right answers, on "
