@@ -203,9 +203,7 @@ def test_one_folder_holds_one_kind_of_run(trained: Trained, tmp_path: Path, ulmf
     assert tree(trained.out) == before
 
 
-def test_a_platform_that_jax_lacks_ends_training_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_platform_that_jax_lacks_ends_training_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAX_PLATFORMS", "tpu")
     table = write_csv(tmp_path / "train.csv", reviews(20, 1))
     outcome = script("train", table, "--out", tmp_path / "run", *SMALL)
