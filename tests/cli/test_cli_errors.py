@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import SMALL, Outcome, Trained, reviews, tree, write_csv
+from command_line import SMALL, Outcome, Trained, reviews, script, tree, write_csv
 
 from ulmfit_jax.artifact.manifest import write_manifest
 
