@@ -1,6 +1,8 @@
 """The code blocks of a page of the documentation, run as they stand, in order, in the current folder.
 
-    python -u tests/documented.py PAGE.md        # prints a line before each block, and what the block prints
+    python -u tests/documented.py PAGE.md [NAMES.py]   # prints a line before each block, and what the block prints
+
+NAMES.py is run first: its names are what the programs of the page take as given.
 
 Blocks ```python share their names, as in a notebook; each block ```sh is a script of its own, which ends at the first
 command that fails. A block after a line `<!-- not run: REASON -->` is left out. Of the other blocks, ```text is the
@@ -58,4 +60,7 @@ def run(page: Path, names: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), {"__name__": "__main__"})
+    given: dict[str, Any] = {"__name__": "__main__"}
+    for file in sys.argv[2:]:
+        exec(compile(Path(file).read_text("utf-8"), file, "exec"), given)
+    run(Path(sys.argv[1]), given)

@@ -10,8 +10,15 @@ import numpy as np
 
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
-from ulmfit_jax.data.lists import label_list, text_list
+from ulmfit_jax.data.lists import labelled_texts
 from ulmfit_jax.errors import DataError
+from ulmfit_jax.inference.label_answers import (
+    evaluated_labels,
+    fitted_label_temperature,
+    given_labels,
+    label_calibration_error,
+    tempered_labels,
+)
 from ulmfit_jax.inference.temperature import expected_calibration_error, fitted_temperature, tempered
 
 Texts = Sequence[str]
@@ -51,32 +58,55 @@ class Answers(ABC):
     def _calibrated(self, figures: dict[str, float]) -> None:
         """Keep the temperature in `figures`, which are those of `calibrate`."""
 
+    @property
+    @abstractmethod
+    def multi_label(self) -> bool:
+        """Whether a text may have several of the classes, or none, instead of one."""
+
     def predict_proba(self, texts: Texts | str) -> np.ndarray:
-        """Probabilities `[documents, classes]` float32, rows in the order of the texts, each summing to one.
+        """Probabilities `[documents, classes]` float32, rows in the order of the texts, each summing to one; where a
+        text may have several labels, the probability of each by itself.
 
         A document's probabilities are the same whatever it is predicted with.
         """
-        return tempered(self.log_probabilities([texts] if isinstance(texts, str) else texts), self.temperature)
+        log_probabilities = self.log_probabilities([texts] if isinstance(texts, str) else texts)
+        return (tempered_labels if self.multi_label else tempered)(log_probabilities, self.temperature)
 
     def predict(self, texts: Texts | str) -> Any:
-        """The most probable class of each text, `[documents]` of what `classes_` holds; of one string, one class."""
-        best = self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        """The most probable class of each text, `[documents]` of what `classes_` holds; of one string, one class.
+
+        Where a text may have several labels, a list with a tuple of labels for each, those with a probability above
+        0.5 (fastai's threshold); of one string, one tuple.
+        """
+        probabilities = self.predict_proba(texts)
+        if self.multi_label:
+            found = [tuple(self.classes_[row].tolist()) for row in given_labels(probabilities)]
+            return found[0] if isinstance(texts, str) else found
+        best = self.classes_[probabilities.argmax(axis=1)]
         return best.tolist()[0] if isinstance(texts, str) else best
 
-    def evaluate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, float]:
+    def evaluate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, Any]:
         """`accuracy`, `error` (1 - accuracy), `loss` (mean cross-entropy in nats) and `n` on labelled texts.
+
+        Where a text may have several labels, `accuracy` is the share of texts whose labels are all right and `loss` the
+        mean binary cross-entropy; besides, `label_accuracy` (share of right answers over texts and labels, fastai's
+        `accuracy_multi`), `micro_f1` (over all texts and labels), `macro_f1` (mean over the labels) and `classes`, by
+        label `precision`, `recall`, `f1` and `n`, None where undefined.
 
         Raises:
             DataError: no texts, or a label that the model does not know.
         """
-        data = TextDataset(text_list(texts), label_list(labels), "the evaluation data")
-        if not len(data):
-            raise DataError("there are no texts to evaluate on: give at least one")
-        return evaluated(self.predict_proba(data.texts), label_indices(data, self.class_names))
+        data, truth = self._labelled(texts, labels, "evaluation", "evaluate")
+        probabilities = self.predict_proba(data.texts)
+        if self.multi_label:
+            return evaluated_labels(probabilities, truth, self.class_names)
+        return dict(evaluated(probabilities, truth))
 
     def calibrate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, float]:
         """Fit one temperature on texts that were not trained on (Guo et al. 2017): the most probable classes stay, and
         their probabilities become about as large as they are often right.
+
+        Where a text may have several labels, one temperature for the questions of all labels.
 
         `predict_proba` uses it from now on, and `save` keeps it. A second call replaces it.
 
@@ -88,20 +118,24 @@ class Answers(ABC):
         Raises:
             DataError: no texts, or a label that the model does not know.
         """
-        data = TextDataset(text_list(texts), label_list(labels), "the calibration data")
-        if not len(data):
-            raise DataError("there are no texts to calibrate on: give at least one")
-        truth = label_indices(data, self.class_names)
+        data, truth = self._labelled(texts, labels, "calibration", "calibrate")
         log_probabilities = self.log_probabilities(data.texts)
-        before = tempered(log_probabilities, self.temperature)
-        temperature = fitted_temperature(log_probabilities, truth)
-        after = tempered(log_probabilities, temperature)
+        if self.multi_label:
+            temperature = fitted_label_temperature(log_probabilities, truth)
+            each = [tempered_labels(log_probabilities, t) for t in (self.temperature, temperature)]
+            errors = [label_calibration_error(probabilities, truth) for probabilities in each]
+            losses = [evaluated_labels(probabilities, truth, self.class_names)["loss"] for probabilities in each]
+        else:
+            temperature = fitted_temperature(log_probabilities, truth)
+            each = [tempered(log_probabilities, t) for t in (self.temperature, temperature)]
+            errors = [expected_calibration_error(probabilities, truth) for probabilities in each]
+            losses = [evaluated(probabilities, truth)["loss"] for probabilities in each]
         figures = {
             "temperature": temperature,
-            "ece_before": expected_calibration_error(before, truth),
-            "ece": expected_calibration_error(after, truth),
-            "loss_before": evaluated(before, truth)["loss"],
-            "loss": evaluated(after, truth)["loss"],
+            "ece_before": errors[0],
+            "ece": errors[1],
+            "loss_before": losses[0],
+            "loss": losses[1],
             "n": len(truth),
         }
         self._calibrated(figures)
@@ -109,4 +143,30 @@ class Answers(ABC):
 
     def score(self, texts: Texts, labels: Sequence[Any]) -> float:
         """Accuracy on labelled texts."""
-        return self.evaluate(texts, labels)["accuracy"]
+        return float(self.evaluate(texts, labels)["accuracy"])
+
+    def _labelled(self, texts: Texts, labels: Sequence[Any], name: str, verb: str) -> tuple[TextDataset, np.ndarray]:
+        """Texts and the indices, or indicators, of their labels."""
+        data = labelled_texts(texts, labels, f"the {name} data")
+        if not len(data):
+            raise DataError(f"there are no texts to {verb} on: give at least one")
+        check_kind(data, self.multi_label)
+        return data, label_indices(data, self.class_names)
+
+
+def check_kind(data: TextDataset, multi_label: bool) -> None:
+    """Refuse labels of another kind than the model's.
+
+    Raises:
+        DataError: one label a text for a model that gives several, or the other way round.
+    """
+    if multi_label and data.labels is not None:
+        raise DataError(
+            f"{data.source} has one label a text, but the model gives several: give a list of labels for each text; in "
+            "a table, say with label_separator what stands between them, or name a label_column for each"
+        )
+    if not multi_label and data.label_sets is not None:
+        raise DataError(
+            f"{data.source} has several labels a text, but the model gives one: train a classifier on texts with "
+            "several labels, or give one label for each text"
+        )

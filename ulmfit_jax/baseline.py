@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 def tfidf_accuracy(
     train_texts: Sequence[str], train_labels: Sequence[str], test_texts: Sequence[str], test_labels: Sequence[str]
@@ -33,3 +35,30 @@ def tfidf_model(texts: Sequence[str], labels: Sequence[str]) -> Any:
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=1000)
     )
     return model.fit(texts, labels)
+
+
+def tfidf_labels(texts: Sequence[str], indicators: np.ndarray, others: Sequence[str]) -> np.ndarray:
+    """Which labels the same models give `others`, `[others, classes]` bool: one model for each label.
+
+    Args:
+        texts: texts to learn from.
+        indicators: 1 where a label applies, `[texts, classes]`; a label that all or none of them has is given to all
+            or none.
+        others: texts to answer on.
+
+    Raises:
+        ValueError: scikit-learn finds no words in the texts.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    features, other_features = vectorizer.fit_transform(texts), vectorizer.transform(others)
+    given = np.zeros((len(others), indicators.shape[1]), bool)
+    for column in range(indicators.shape[1]):
+        truth = indicators[:, column] > 0
+        if truth.all() or not truth.any():
+            given[:, column] = truth.all()
+        else:
+            given[:, column] = LogisticRegression(C=10, max_iter=1000).fit(features, truth).predict(other_features)
+    return given

@@ -35,14 +35,16 @@ def check_class_weight(chosen: ClassWeight) -> None:
             )
 
 
-def class_weights(chosen: ClassWeight, classes: Sequence[str], labels: Sequence[str]) -> tuple[float, ...] | None:
+def class_weights(chosen: ClassWeight, classes: Sequence[str], labels: Sequence[Any]) -> tuple[float, ...] | None:
     """The weight of each class, as scikit-learn defines `class_weight`; None where all are alike.
 
+    Where a text may have several labels, a class weighs the texts that have it against those that have not.
+
     Args:
-        chosen: `balanced`, documents / (classes * documents of the class); or a mapping, in which a class that is
-            missing weighs 1.
+        chosen: `balanced`, documents / (classes * documents of the class), of several labels documents without the
+            label / documents with it; or a mapping, in which a class that is missing weighs 1.
         classes: names of the classes, in the order of the outputs.
-        labels: the labels that people gave, each counted for `balanced`.
+        labels: what people gave, one label or a tuple of labels for each text, each counted for `balanced`.
 
     Raises:
         ConfigError: see `check_class_weight`; or a label in the mapping that is none of the classes, or is there twice.
@@ -51,6 +53,9 @@ def class_weights(chosen: ClassWeight, classes: Sequence[str], labels: Sequence[
     if chosen is None:
         return None
     if isinstance(chosen, str):
+        if any(isinstance(label, tuple) for label in labels):
+            counts = [sum(name in names for names in labels) for name in classes]
+            return tuple(max(len(labels) - count, 1) / count for count in counts)
         counts = [sum(label == name for label in labels) for name in classes]
         return tuple(len(labels) / (len(classes) * count) for count in counts)
     by_name: dict[str, float] = {}

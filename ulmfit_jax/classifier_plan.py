@@ -13,6 +13,7 @@ from ulmfit_jax.class_weights import class_weights
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.label_sets import rarest_labels
 from ulmfit_jax.data.labels import check_labels, label_indices
 from ulmfit_jax.data.split import train_validation_split
 from ulmfit_jax.errors import ConfigError
@@ -28,7 +29,7 @@ from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
 from ulmfit_jax.training.stages import Stage
 
 Labelled = tuple[Corpus, np.ndarray]
-"""Documents and their class indices."""
+"""Documents and their class indices, or, where a document may have several labels, their indicators."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def classifier_plan(
 ) -> ClassifierPlan:
     """Tokenise, split, and choose what `options` leave open by the number of documents; see `fit_classifier`."""
     rows, held_out = _options_split(data, options)
-    weights = class_weights(options.class_weight, classes, data.labels or ())
+    weights = class_weights(options.class_weight, classes, data.targets or ())
     if pseudo is not None:
         rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
         data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
@@ -92,13 +93,13 @@ def classifier_plan(
         stages = self_training_stages(unfreezing_epochs(len(rows), batch_size)[0], options.weight_decay)
     return ClassifierPlan(
         start,
-        start.head or Head(len(classes)),
+        start.head or Head(len(classes), multi_label=data.label_sets is not None),
         (corpus.select(rows), labels[rows]),
         (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
         tuple(stages),
         _settings(start, options, batch_size, weights),
         options.seed,
-        texts_fingerprint([*data.texts, *(data.labels or ())]),
+        texts_fingerprint([*data.texts, *data.label_lines]),
     )
 
 
@@ -124,7 +125,9 @@ def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
     Raises:
         ConfigError, DataError: the split, the stages, the batch size, the devices or the class weights cannot be had.
     """
-    class_weights(options.class_weight, check_labels(data), data.labels or ())
+    if data.label_sets is not None and options.rounds:
+        raise ConfigError("self_training gives a text one label, but here a text may have several: leave it out")
+    class_weights(options.class_weight, check_labels(data), data.targets or ())
     rows, _ = _options_split(data, options)
     batch_size = options.batch_size or classifier_batch_size(len(rows))
     Devices(options.devices).check_batch(batch_size)
@@ -140,7 +143,8 @@ def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarra
     """Rows of `data` that are trained on, and those that measure each epoch: the share `fraction`, which may be 0."""
     if not fraction:
         return np.arange(len(data)), np.zeros(0, np.int64)
-    return train_validation_split(data.texts, data.labels, fraction=fraction, seed=seed)
+    labels = data.labels if data.label_sets is None else rarest_labels(data.label_sets)
+    return train_validation_split(data.texts, labels, fraction=fraction, seed=seed)
 
 
 def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:

@@ -48,6 +48,11 @@ class Ensemble(Answers):
                     f"classifier {number} has the classes {', '.join(member.class_names)}, "
                     f"but the first one {', '.join(self.class_names)}: an ensemble needs the same ones"
                 )
+            if member.multi_label != self.multi_label:
+                raise ConfigError(
+                    f"classifier {number} gives {'several labels a text' if member.multi_label else 'one label'} and "
+                    "the first one does not: an ensemble needs classifiers of one kind"
+                )
 
     @property
     def classes_(self) -> np.ndarray:
@@ -58,6 +63,11 @@ class Ensemble(Answers):
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of the probabilities."""
         return self.members[0].class_names
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several of the classes, or none."""
+        return self.members[0].multi_label
 
     def log_probabilities(self, texts: Texts) -> np.ndarray:
         """Logarithm of the mean of the members' probabilities, `[documents, classes]` float64, before calibration."""

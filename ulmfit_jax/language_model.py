@@ -12,9 +12,7 @@ from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data.corpus import texts_fingerprint
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.inference.encode import encoded
-from ulmfit_jax.inference.generate import Generator
 from ulmfit_jax.inference.perplexity import perplexity
-from ulmfit_jax.inference.sampling import Sampling
 from ulmfit_jax.interop.fastai_import import import_fastai
 from ulmfit_jax.language_model_fit import fit_language_model, untrained, with_words_of
 from ulmfit_jax.language_model_plan import LanguageModelOptions
@@ -24,9 +22,10 @@ from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text.tokenizer import Tokenizer, tokenizer_trainer
 from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.writer import Writer
 
 
-class LanguageModel:
+class LanguageModel(Writer):
     """An AWD-LSTM language model with its tokeniser.
 
     Attributes set by `fit` or `load`: `tokenizer`, `architecture`, `parameters` (nested dictionary of NumPy arrays),
@@ -106,7 +105,6 @@ class LanguageModel:
         )
         self._scratch = (preset or "small", tokenizer, backwards)
         self._artifact: Artifact | None = None
-        self._generator: Generator | None = None
         self.history: list[dict[str, Any]] = []
 
     def fit(
@@ -184,55 +182,17 @@ class LanguageModel:
         """
         return perplexity(self.artifact, [texts] if isinstance(texts, str) else texts, self.options.bptt)
 
+    @property
+    def seed(self) -> int:
+        """Of what is drawn where no other seed is given."""
+        return self.options.seed
+
     def encode(self, texts: Sequence[str] | str) -> np.ndarray:
         """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32.
 
         Last output, maximum and mean of the encoder over a document's tokens, as a classifier's head would get them.
         """
         return encoded(self.artifact, texts, Devices(self.options.devices))
-
-    def generate(
-        self,
-        prompt: str | Sequence[str] = "",
-        n_words: int = 40,
-        temperature: float = 0.75,
-        min_p: float = 0.0,
-        seed: int | None = None,
-        *,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        stop: Sequence[str] = (),
-    ) -> Any:
-        """Continue a text, or several at once.
-
-        Args:
-            prompt: how the text begins; or a list of beginnings, continued side by side.
-            n_words: words to add at the most.
-            temperature: 1 draws from the model's probabilities; less prefers likely words (the notebook uses 0.75).
-            min_p: tokens with a lower probability are never drawn.
-            seed: of the draw, the model's own by default; the second of several prompts takes the next number.
-            top_k: draw from so many tokens, the most probable ones; 0 for no limit.
-            top_p: draw from the fewest tokens whose probabilities sum to this; 1 for no limit.
-            stop: the text ends before the first of these strings that comes after the prompt.
-
-        Returns:
-            The prompt as the tokeniser shows it, and its continuation; a list of these for a list.
-
-        Raises:
-            ConfigError: a number is out of its range, or the model reads backwards.
-        """
-        if self.artifact.backwards:
-            raise ConfigError("this language model reads backwards, it cannot continue a text: load a forward one")
-        if self._generator is None:
-            self._generator = Generator(self.architecture, self.parameters, self.tokenizer)
-        texts = self._generator.generate(
-            [prompt] if isinstance(prompt, str) else prompt,
-            n_words,
-            Sampling(temperature, top_k, top_p, min_p),
-            [stop] if isinstance(stop, str) else stop,
-            self.options.seed if seed is None else seed,
-        )
-        return texts[0] if isinstance(prompt, str) else texts
 
     def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
         """Write a model folder (see `ulmfit_jax.artifact`); `half_precision` stores 16-bit floats."""

@@ -8,9 +8,8 @@ from typing import Any
 from ulmfit_jax.classifier_fit import starting_language_model
 from ulmfit_jax.classifier_plan import classifier_plan
 from ulmfit_jax.data.corpus import corpus_in_memory
-from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels
-from ulmfit_jax.data.lists import label_list, text_list
+from ulmfit_jax.data.lists import labelled_texts
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.language_model_plan import language_model_plan
@@ -78,7 +77,7 @@ def classifier_rates(
         DataError: no texts, not one label for each, a single class.
         ConfigError: there are fewer layer groups.
     """
-    data = TextDataset(text_list(texts), label_list(labels), "the training data")
+    data = labelled_texts(texts, labels, "the training data")
     classes = check_labels(data)
     start = starting_language_model(model.options).starting_point(data.texts)
     plan = classifier_plan(start, data, classes, model.options, None, workers)

@@ -13,6 +13,9 @@ _PLACES = (Path(__file__).parents[1] / "checkpoints", Path(__file__).parent / "c
 SHIPPED = "wikipedia-small"
 """The language model that training starts from if nothing is said."""
 
+SHIPPED_PAIR = ("wikipedia-small-forward", "wikipedia-small-backward")
+"""The same for `--both-directions`, where they are shipped."""
+
 
 def shipped_models() -> dict[str, Path]:
     """Folder of each shipped model by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,23 +12,18 @@ import numpy as np
 from ulmfit_jax.answers import Answers, Texts
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.class_weights import ClassWeight
-from ulmfit_jax.classifier_fit import fine_tuned_language_model, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
-from ulmfit_jax.classifier_plan import check_plan, training_part
+from ulmfit_jax.classifier_parts import trained_parts
 from ulmfit_jax.data.corpus import corpus_in_memory
-from ulmfit_jax.data.dataset import TextDataset
-from ulmfit_jax.data.labels import check_labels, label_type, typed_labels
-from ulmfit_jax.data.lists import label_list, label_values, text_list
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.data.labels import label_type, typed_labels
+from ulmfit_jax.data.lists import label_values, labelled_texts, text_list
 from ulmfit_jax.estimator import Estimator, not_fitted
 from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.explain import Explainer, Explanation
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
-from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.pretrained import SHIPPED, model_folder
-from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled
 from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
 
@@ -38,7 +32,8 @@ class TextClassifier(Answers, Estimator):
     """ULMFiT as one estimator: fine-tunes a language model on the texts, then a classifier on its encoder.
 
     It works with scikit-learn's `clone`, `Pipeline`, `cross_val_score` and `GridSearchCV`. Labels that are
-    all whole numbers or all truth values in `fit` stay so in `classes_` and `predict`; others are strings.
+    all whole numbers or all truth values in `fit` stay so in `classes_` and `predict`; others are strings. Labels that
+    are lists, tuples or sets make a classifier of texts with any number of labels (`multi_label`).
 
     Attributes set by `fit` or `load`: `classes_` (sorted, the order of the probabilities),
     `history_` (rows of the table of epochs: language model, then classifier) and `seconds_` (time of each part).
@@ -154,7 +149,7 @@ class TextClassifier(Answers, Estimator):
         Args:
             texts: documents.
             labels: one for each; strings or numbers (by name a whole number is its decimal string, 1.0 too, as in
-                files).
+                files). Where a text may have several labels, or none, a list, tuple or set of them for each.
             unlabeled: more documents of the same kind, for the language model and for self-training.
             run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
             workers: processes that tokenise.
@@ -163,57 +158,20 @@ class TextClassifier(Answers, Estimator):
             DataError: no texts, not one label for each, a missing label, a single class.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
-        options, values = self.options, label_values(labels)
-        data = TextDataset(text_list(texts), label_list(values), "the training data")
-        classes = check_labels(data)
-        check_plan(options, data)
+        options, data = self.options, labelled_texts(texts, labels, "the training data")
         more = text_list([] if unlabeled is None else unlabeled)
-        if options.rounds and not more:
-            raise ConfigError("self_training needs texts without labels: give them as unlabeled")
-        rounds = drawn_rounds(more, options.rounds, self.seed)
         folder = Path(run_dir) if run_dir is not None else None
-        started = time.monotonic()
+        history: list[dict[str, Any]] = []
+        seconds: dict[str, float] = {}
         with kept_programs(folder):
-            start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
-            middle = time.monotonic()
-            artifact, history = fit_classifier(start, data, classes, options, folder, workers)
-            self._keep(artifact)
-            self.history_ = [*lm_history, *history]
-            self.seconds_ = {"language_model": middle - started, "classifier": time.monotonic() - middle}
-            for number, part in enumerate(rounds, 1):
-                self._go_on(data, part, number, options, folder, workers)
-        kind = label_type(values)
+            for part in trained_parts(options, data, more, folder, workers):
+                self._keep(part.artifact)
+                self.history_ = history = [*history, *part.history]
+                self.seconds_ = seconds = {**seconds, **part.seconds}
+        kind = label_type(label_values(labels))
         if kind is not None:
             self._keep(replace(self.artifact, settings={**self.artifact.settings, "label_type": kind}))
         return self
-
-    def _go_on(
-        self,
-        data: TextDataset,
-        texts: Texts,
-        number: int,
-        options: ClassifierOptions,
-        folder: Path | None,
-        workers: int,
-    ) -> None:
-        """A round of self-training: the classifier learns on, from texts that it labels together with n-grams."""
-        started = time.monotonic()
-        name, labels_file = ("self_training", "pseudo_labels.json")
-        if number > 1:
-            name, labels_file = (f"self_training_{number}", f"pseudo_labels_{number}.json")
-        pseudo = pseudo_labelled(
-            self.artifact,
-            training_part(data, options),
-            texts,
-            Devices(self.devices),
-            chosen_precision(options.precision),
-            folder and folder / labels_file,
-        )
-        classes = self.artifact.labels
-        artifact, history = fit_classifier(self.artifact, data, classes, options, folder, workers, (name, pseudo))
-        self._keep(artifact)
-        self.history_ += history
-        self.seconds_[name] = time.monotonic() - started
 
     def _keep(self, artifact: Artifact) -> None:
         """From now on this classifier answers."""
@@ -252,6 +210,11 @@ class TextClassifier(Answers, Estimator):
     def temperature(self) -> float:
         """What scores are divided by before they become probabilities; 1 unless the model was calibrated."""
         return self.artifact.temperature
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several of the classes, or none, as in the labels given to `fit`."""
+        return self.artifact.multi_label
 
     def log_probabilities(self, texts: Texts) -> np.ndarray:
         """Log probabilities `[documents, classes]` float32 before calibration, rows in the order of the texts."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import SMALL, Outcome, Trained, reviews, tree, write_csv
+from command_line import SMALL, Outcome, Trained, reviews, script, tree, write_csv
 
 from ulmfit_jax.artifact.manifest import write_manifest
 
@@ -201,3 +201,13 @@ def test_one_folder_holds_one_kind_of_run(trained: Trained, tmp_path: Path, ulmf
     before = tree(trained.out)
     refused(ulmfit("pretrain", tmp_path / "corpus.txt", "--out", trained.out), "holds a run of ulmfit train")
     assert tree(trained.out) == before
+
+
+def test_a_platform_that_jax_lacks_ends_training_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
+    table = write_csv(tmp_path / "train.csv", reviews(20, 1))
+    outcome = script("train", table, "--out", tmp_path / "run", *SMALL)
+    assert outcome.returncode == 2
+    assert b"JAX finds no device of the platform tpu: change or unset JAX_PLATFORMS" in outcome.stderr
+    assert len(outcome.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()

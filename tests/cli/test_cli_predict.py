@@ -23,6 +23,7 @@ class LengthClassifier:
     """Says whether a text is long, and remembers how many texts it was given at a time."""
 
     class_names = ("long", "short")
+    multi_label = False
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import sys
 from pathlib import Path
@@ -61,6 +62,16 @@ def model(kind: str) -> Artifact:
 def test_names_and_their_order_are_fastais(kind: str) -> None:
     assert list(fastai_state(model(kind))) == NAMES[kind]
     assert list(fastai_state(model(kind), encoder_only=True)) == NAMES["encoder"]
+
+
+def test_a_calibrated_classifiers_temperature_is_in_its_last_layer() -> None:
+    plain = model("classifier")
+    calibrated = dataclasses.replace(plain, settings={"temperature": 2.5})
+    before, after = fastai_state(plain), fastai_state(calibrated)
+    for name in before:
+        scale = 2.5 if name == "1.layers.1.2.weight" else 1.0
+        np.testing.assert_allclose(after[name] * scale, before[name], rtol=1e-6)
+    assert fastai_state(calibrated, encoder_only=True).keys() == fastai_state(plain, encoder_only=True).keys()
 
 
 @pytest.mark.parametrize("kind", NAMES)

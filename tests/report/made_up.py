@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,12 @@ from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.inference.explain import Explanation
 from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.report.facts import Answered, RunFacts
+from ulmfit_jax.report.label_facts import AnsweredLabels
+from ulmfit_jax.report.label_results import surest_label_mistakes
 from ulmfit_jax.report.mistakes import Mistake, most_confident
+from ulmfit_jax.report.page import run_page
 from ulmfit_jax.report.stages import read_trainings
 from ulmfit_jax.text.words import WordTokenizer
 from ulmfit_jax.training.recipes import gradual_unfreezing_stages, language_model_stages
@@ -57,6 +62,49 @@ def answers(
         range(1, count + 1),
         {name: 3.2, "baseline": 0.4},
     )
+
+
+LABELS = ("food", "a label with quite a long name", "money", "travel", "weather")
+
+
+def label_answers(count: int = 200, seed: int = 0, baseline: bool = True, name: str = "test") -> AnsweredLabels:
+    """Answers on texts that have any number of labels, of which the last is rare."""
+    random = np.random.default_rng(seed)
+    truth = random.random((count, len(LABELS))) < np.array([0.5, 0.3, 0.2, 0.1, 0.02])
+    texts = documents(count, LABELS, seed).texts
+    sets = [tuple(sorted(name for name, has in zip(LABELS, row, strict=True) if has)) for row in truth]
+    scores = random.normal(size=truth.shape) * 3 + np.where(truth, 4, -4)
+    guesses = truth ^ (random.random(truth.shape) < 0.12)
+    return AnsweredLabels(
+        name,
+        TextDataset(texts, None, "letters.csv", sets),
+        LABELS,
+        (1 / (1 + np.exp(-scores))).astype(np.float32),
+        guesses if baseline else None,
+        "TF-IDF (1-2-grams) and logistic regression" + ("" if baseline else ": none, it finds no words"),
+        range(1, count + 1),
+        {name: 3.2, "baseline": 0.4},
+    )
+
+
+def label_page(folder: Path, answered: AnsweredLabels | None = None) -> str:
+    """The page of a run whose texts have several labels, with a learning-rate finder's curve."""
+    answered = answered or label_answers()
+    facts = run_facts(folder, None, LABELS)
+    rates = np.logspace(-6, 0, 60)
+    losses = 0.7 - 0.4 / (1 + np.exp(-2 * (np.log10(rates) + 3))) + 0.5 * rates
+    report = {
+        **facts.report,
+        "learning_rates": {"rates": rates.tolist(), "losses": losses.tolist(), "readings": {"valley": 2e-3}},
+    }
+    facts = dataclasses.replace(
+        facts,
+        report=report,
+        answered=answered,
+        data=label_answers(120, 5).data,
+        artifact=dataclasses.replace(facts.artifact, head=Head(len(LABELS), multi_label=True)),
+    )
+    return run_page(facts, surest_label_mistakes(answered, explained))
 
 
 def write_training(folder: Path, task: str, stages: Sequence[Stage], epoch_steps: int, **measures: float) -> None:

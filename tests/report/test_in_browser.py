@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import HOSTILE, answers, mistakes_of, run_facts
+from made_up import HOSTILE, answers, label_page, mistakes_of, run_facts
 
 from ulmfit_jax.report.page import run_page
 
@@ -37,11 +37,14 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", [*CLASSES, "several"])
 def test_nothing_overflows_and_nothing_is_loaded(browser: Any, name: str, tmp_path: Path) -> None:
-    answered = answers(CLASSES[name], 120)
     file = tmp_path / "report.html"
-    file.write_text(run_page(run_facts(tmp_path, answered, CLASSES[name]), mistakes_of(answered)), "utf-8")
+    if name == "several":
+        file.write_text(label_page(tmp_path), "utf-8")
+    else:
+        answered = answers(CLASSES[name], 120)
+        file.write_text(run_page(run_facts(tmp_path, answered, CLASSES[name]), mistakes_of(answered)), "utf-8")
     grounds, said = {}, []
     for scheme in ("light", "dark"):
         for width in (400, 1400):

@@ -18,7 +18,8 @@ def model_card(name: str, config: dict[str, Any]) -> str:
         "",
     ]
     if config["labels"]:
-        lines += [f"Labels: {', '.join(config['labels'])}.", ""]
+        several = " (a text may have several, or none)" if (config["head"] or {}).get("multi_label") else ""
+        lines += [f"Labels{several}: {', '.join(config['labels'])}.", ""]
     for title, value in provenance.items():
         lines += _section(title.replace("_", " "), value)
     lines += ["", "Load it:", "", "```python", f"from ulmfit_jax import {_face(config['kind'])}", ""]

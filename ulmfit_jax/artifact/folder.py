@@ -74,6 +74,11 @@ class Artifact:
         """What a classifier's scores are divided by before they become probabilities; 1 unless it was calibrated."""
         return float(self.settings.get("temperature", 1.0))
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether a classifier's texts may have several of its labels, or none."""
+        return self.head is not None and self.head.multi_label
+
     def config(self) -> dict[str, Any]:
         """What `config.json` says."""
         return {
@@ -188,7 +193,11 @@ def _check_kind(config: dict[str, Any], kind: str | None, folder: Path) -> None:
     if config.get("kind") not in KINDS:
         raise ArtifactError(f"{folder} holds a {reprlib.repr(config.get('kind'))}, which is not a model of ulmfit-jax")
     if kind is not None and config["kind"] != kind:
-        raise ArtifactError(f"{folder} holds {_spoken(config['kind'])}, but {_spoken(kind)} is needed here")
+        where = {
+            "language_model": "give the folder of one, such as language_model in the folder of a training run",
+            "classifier": "give the folder of one, such as that of a run of ulmfit train",
+        }.get(kind, "give the folder of one")
+        raise ArtifactError(f"{folder} holds {_spoken(config['kind'])}, but {_spoken(kind)} is needed here: {where}")
 
 
 def _spoken(kind: str) -> str:

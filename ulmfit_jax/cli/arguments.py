@@ -68,7 +68,16 @@ def add_reading_options(parser: argparse.ArgumentParser, labels: bool) -> None:
     )
     if labels:
         group.add_argument(
-            "--label-column", metavar="C", help="column of the labels; label, sentiment, ... if not given"
+            "--label-column",
+            metavar="C",
+            action="append",
+            help="column of the labels; label, sentiment, ... if not given; several: each is a label and holds 1 or 0, "
+            "and a text may have several",
+        )
+        group.add_argument(
+            "--label-separator",
+            metavar="S",
+            help="what stands between the labels where a text may have several, such as ';'",
         )
     group.add_argument("--data-dir", metavar="D", help="folder of prepared TensorFlow data sets, for tfds:...")
     group.add_argument(
@@ -79,6 +88,12 @@ def add_reading_options(parser: argparse.ArgumentParser, labels: bool) -> None:
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_reading_options` asked for, but the column of labels, as arguments of `data.read_dataset`."""
     return {"text_column": options.text_column, "data_dir": options.data_dir, "download": options.download}
+
+
+def labelled_reading_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The same with what was said of the labels."""
+    labels = {"label_column": options.label_column, "label_separator": options.label_separator}
+    return {**reading_options(options), **labels}
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

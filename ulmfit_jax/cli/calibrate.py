@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.pretrained import model_folder
 
     model, data = model_and_texts(options)
-    figures = model.calibrate(data.texts, data.labels or ())
+    figures = model.calibrate(data.texts, data.targets or ())
     folder = model_folder(options.model)
     model.save(folder, half_precision=_is_half(model_summary(folder)))
     if options.json:

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ def quiet_libraries() -> Iterator[None]:
     import absl.logging  # Orbax and TFDS log through it
 
     _drop_late_callbacks()
+    # Of a full disk the command itself says what to do.
+    warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry", UserWarning)
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.FATAL)
     asyncio = logging.getLogger("asyncio")  # of a read in Orbax that failed, it reports every other that failed with it
@@ -66,10 +69,11 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def show(text: str) -> None:
-    """Print a result. What the console's encoding lacks is shown as an escape instead of failing."""
+def show(text: str, end: str = "\n") -> None:
+    """Print a result, at once where it is not a whole line. What the console's encoding lacks is shown as an escape
+    instead of failing."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    print(text.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=end != "\n")
 
 
 def colours_are_shown() -> bool:

@@ -6,6 +6,7 @@ import argparse
 
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts
+from ulmfit_jax.cli.results import labels_as_text
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -14,19 +15,23 @@ SUMMARY = "measure a trained classifier on labelled texts"
 DESCRIPTION = """\
 Print the accuracy of a trained classifier on labelled texts, the error (1 - accuracy), the loss (mean cross-entropy in
 nats) and the number of texts. A label that the classifier does not know is an error.
+
+Where a text may have several labels, the accuracy is the share of texts whose labels are all right; besides stand F1
+over all labels (micro) and its mean over the labels (macro), and precision, recall and F1 of each label.
 """
 
 EXAMPLES = """\
 examples:
   ulmfit evaluate run test.csv
   ulmfit evaluate run tfds:imdb_reviews:test --data-dir tfds --json
+  ulmfit evaluate run letters.csv --label-column topics --label-separator ';'
 """
 
 
 def run(options: argparse.Namespace) -> None:
     """Load, read, measure, print."""
     model, data = model_and_texts(options)
-    figures = model.evaluate(data.texts, data.labels or ())
+    figures = model.evaluate(data.texts, data.targets or ())
     if options.json:
         show_json({**figures, "model": options.model, "data": options.data})
     else:
@@ -34,3 +39,5 @@ def run(options: argparse.Namespace) -> None:
             f"accuracy {figures['accuracy']:.2%}   error {figures['error']:.2%}   loss {figures['loss']:.4f}   "
             f"{figures['n']:,} texts"
         )
+        if model.multi_label:
+            show(labels_as_text(figures))

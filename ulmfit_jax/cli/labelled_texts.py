@@ -10,7 +10,7 @@ from ulmfit_jax.cli.arguments import (
     add_json,
     add_reading_options,
     add_trained_model,
-    reading_options,
+    labelled_reading_options,
 )
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ def model_and_texts(options: argparse.Namespace) -> tuple[TextClassifier | Ensem
     Raises:
         UlmfitError: one of them cannot be read, or a label is none of the classifier's.
     """
+    from ulmfit_jax.answers import check_kind
     from ulmfit_jax.data import check_labels, read_dataset
     from ulmfit_jax.ensemble import load_classifier
 
     model = load_classifier(options.model, devices=options.devices)
-    data = read_dataset(options.data, label_column=options.label_column, **reading_options(options))
+    data = read_dataset(options.data, **labelled_reading_options(options))
+    check_kind(data, model.multi_label)
     check_labels(data, model.class_names)
     return model, data

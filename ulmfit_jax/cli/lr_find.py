@@ -6,7 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_json, add_reading_options, positive_number, reading_options, whole_number
+from ulmfit_jax.cli.arguments import (
+    add_json,
+    add_reading_options,
+    labelled_reading_options,
+    positive_number,
+    whole_number,
+)
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.cli.training_arguments import add_computation, add_pretrained
 from ulmfit_jax.errors import ConfigError
@@ -96,14 +102,12 @@ def _curve(options: argparse.Namespace) -> LearningRates:
     from ulmfit_jax.text_classifier import TextClassifier
 
     labels = options.stage == "classifier"
-    data = read_dataset(
-        options.data, label_column=options.label_column, require_labels=labels, **reading_options(options)
-    )
+    data = read_dataset(options.data, require_labels=labels, **labelled_reading_options(options))
     finder = {name: getattr(options, name) for name in ("start", "end", "steps", "workers")}
     chosen = {name: getattr(options, name) for name in ("batch_size", "precision", "seed", "devices")}
     pretrained = None if options.pretrained == "none" else options.pretrained
     if labels:
         classifier = TextClassifier(pretrained, options.preset, lm_epochs=0, **chosen)
-        return classifier_rates(classifier, data.texts, data.labels or (), layers=options.layers or 1, **finder)
+        return classifier_rates(classifier, data.texts, data.targets or (), layers=options.layers or 1, **finder)
     model = LanguageModel(pretrained, options.preset, **chosen)
     return language_model_rates(model, data.texts, layers=options.layers, **finder)

@@ -18,7 +18,8 @@ SUMMARY = "classify texts, one a line"
 
 DESCRIPTION = """\
 Classify texts, one a line, and print one line of JSON for each, in the same order: text, label, and the probability of
-each label. An empty line is a text too. Texts are read and answered in batches, so the input may be of any length.
+each label. Where a text may have several labels, or none, it is labels, a list of those more probable than not. An
+empty line is a text too. Texts are read and answered in batches, so the input may be of any length.
 
 FILE is a text file with one text a line (also .gz or .xz), or a table with a column of texts (.csv, .tsv, .jsonl,
 .parquet, tfds:...). Without FILE, lines are read from standard input.
@@ -92,8 +93,14 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _answer(model: Answers, texts: list[str]) -> None:
+    from ulmfit_jax.inference.label_answers import given_labels
+
     classes = model.class_names
     for text, probabilities in zip(texts, model.predict_proba(texts), strict=True):
         by_name = dict(zip(classes, probabilities, strict=True))
-        show_json({"text": text, "label": classes[int(probabilities.argmax())], "probabilities": by_name})
+        if model.multi_label:
+            given = [name for name, is_given in zip(classes, given_labels(probabilities), strict=True) if is_given]
+            show_json({"text": text, "labels": given, "probabilities": by_name})
+        else:
+            show_json({"text": text, "label": classes[int(probabilities.argmax())], "probabilities": by_name})
     sys.stdout.flush()

@@ -45,11 +45,24 @@ def leave_seeds_page(options: argparse.Namespace, together: TrainingRun, summary
     """Write the page over the runs of `--seeds`."""
     with _costs_nothing_else(together.page):
         from ulmfit_jax.report.seeds_page import seeds_page
-        from ulmfit_jax.training.processes import is_first
-        from ulmfit_jax.training.run_configuration import write_atomically
 
-        if is_first():
-            write_atomically(together.page, seeds_page(summary, options.command_line))
+        _write(together.page, seeds_page(summary, options.command_line))
+
+
+def leave_directions_page(options: argparse.Namespace, together: TrainingRun, report: dict[str, Any]) -> None:
+    """Write the page over the runs of `--both-directions`."""
+    with _costs_nothing_else(together.page):
+        from ulmfit_jax.report.directions_page import directions_page
+
+        _write(together.page, directions_page(report, options.command_line))
+
+
+def _write(page: Path, text: str) -> None:
+    from ulmfit_jax.training.processes import is_first
+    from ulmfit_jax.training.run_configuration import write_atomically
+
+    if is_first():
+        write_atomically(page, text)
 
 
 @contextlib.contextmanager

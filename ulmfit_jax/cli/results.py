@@ -22,6 +22,8 @@ def measures(history: list[dict[str, Any]]) -> dict[str, Any]:
         if CLASSIFIER_MEASURE in row:
             error = row[CLASSIFIER_MEASURE]
             report["validation"] = {"accuracy": 1 - error, "error": error, "loss": row["valid_loss"]}
+            if "micro_f1" in row:
+                report["validation"]["micro_f1"] = row["micro_f1"]
         elif "perplexity" in row:
             names = {"perplexity": "perplexity", "accuracy": "accuracy", "loss": "valid_loss"}
             report["language_model"] = {name: row[column] for name, column in names.items()}
@@ -64,4 +66,22 @@ def as_text(report: dict[str, Any]) -> str:
 def _classified(name: str, figures: dict[str, Any], on_what: str) -> str:
     if figures["accuracy"] is None:
         return f"{name:<16}{on_what}"
-    return f"{name:<16}accuracy {figures['accuracy']:7.2%}   error {figures['error']:7.2%}   {on_what}"
+    f1 = f"micro F1 {figures['micro_f1']:7.2%}   " if "micro_f1" in figures else ""
+    return f"{name:<16}accuracy {figures['accuracy']:7.2%}   error {figures['error']:7.2%}   {f1}{on_what}"
+
+
+def labels_as_text(figures: dict[str, Any]) -> str:
+    """What `Answers.evaluate` says of each label, as a table for a person."""
+    rows = [
+        [name, *(_share(row[key]) for key in ("precision", "recall", "f1")), f"{row['n']:,}"]
+        for name, row in figures["classes"].items()
+    ]
+    width = max(len("label"), *(len(row[0]) for row in rows))
+    head = ["label", "precision", "recall", "F1", "texts"]
+    lines = [f"{row[0]:<{width}}" + "".join(f"{cell:>11}" for cell in row[1:]) for row in [head, *rows]]
+    means = " ".join(f"{name} F1 {_share(figures[f'{name}_f1'])}  " for name in ("micro", "macro"))
+    return "\n".join([f"{means} single labels right {figures['label_accuracy']:.2%}", "", *lines])
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"

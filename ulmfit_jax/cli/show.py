@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_reading_options, reading_options, whole_number
+from ulmfit_jax.cli.arguments import add_reading_options, labelled_reading_options, whole_number
 from ulmfit_jax.cli.console import note, show
 from ulmfit_jax.pretrained import SHIPPED
 
@@ -52,9 +52,7 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.data import read_dataset, show_documents
     from ulmfit_jax.foreign_text import foreign_text_note
 
-    data = read_dataset(
-        options.data, label_column=options.label_column, require_labels=False, **reading_options(options)
-    )
+    data = read_dataset(options.data, require_labels=False, **labelled_reading_options(options))
     tokenizer = _tokenizer(options.model, data)
     if said := foreign_text_note(SHIPPED if options.model is None else options.model, tokenizer, data.texts):
         note(said)
@@ -76,11 +74,15 @@ def _tokenizer(name: str | None, data: TextDataset) -> Tokenizer:
 
 
 def _classes(data: TextDataset) -> str:
-    if data.labels is None:
+    if data.targets is None:
         return "without labels"
-    counts = sorted(Counter(data.labels).items())
+    several = data.label_sets is not None
+    counts = sorted(Counter(name for names in data.targets for name in (names if several else [names])).items())
     shown = ", ".join(f"{name} ({count:,})" for name, count in counts[:20])
-    return f"{len(counts)} {'class' if len(counts) == 1 else 'classes'}: {shown}{', ...' if len(counts) > 20 else ''}"
+    kind = f"{len(counts)} {'class' if len(counts) == 1 else 'classes'}"
+    if several:
+        kind += ", several a text or none"
+    return f"{kind}: {shown}{', ...' if len(counts) > 20 else ''}"
 
 
 def _language_model_batch(data: TextDataset, tokenizer: Tokenizer, rows: int) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ulmfit_jax.cli.arguments import reading_options
+from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
+from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text
+from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.plan import announce_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
@@ -50,31 +53,40 @@ def run(options: argparse.Namespace) -> None:
     """Train or go on, test once, print the results."""
     check_combinations(options)
     join_processes(options)
+    from ulmfit_jax.answers import check_kind
     from ulmfit_jax.data import check_labels
 
     data = _read(options, options.data)
     classes = check_labels(data)
     test = _read(options, options.test) if options.test is not None else None
     if test is not None:
+        check_kind(test, data.label_sets is not None)
         check_labels(test, classes)
     unlabeled = _unlabeled(options, test)
     if options.dry_run:
         _show_plan(options, data, test, unlabeled)
         return
-    if options.seeds == 1:
+    if options.both_directions:
+        report = both_directions(options, data, test, lambda run: _one_run(run, data, test, unlabeled))
+        text = directions_as_text(report)
+    elif options.seeds == 1:
         report = _one_run(options, data, test, unlabeled)
+        text = as_text(report)
     else:
         report = _several_runs(options, data, test, unlabeled)
+        text = seeds_as_text(report)
     if options.json:
         show_json(report)
     else:
-        show(as_text(report) if options.seeds == 1 else seeds_as_text(report))
+        show(text)
 
 
 def _one_run(
     options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]
 ) -> dict[str, Any]:
     """Train or go on in the folder `--out`, test once, leave a page; returns the report and where the page is."""
+    from ulmfit_jax.training.compiled_programs import kept_programs
+
     training = TrainingRun(options.out, "train", _configuration(options, data, unlabeled))
     has_page, answered = training.page.exists(), None
     report = training.finished_report()
@@ -87,6 +99,11 @@ def _one_run(
         report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
     elif report.get("test", {}).get("sha256") != _fingerprint(test):
         report, answered = _tested(options, data, test, training, report)
+        training.write_report(report)
+        has_page = False
+    if options.lr_find and "learning_rates" not in report:
+        with kept_programs(training.folder):
+            report = {**report, "learning_rates": found_rates(options, data, training)}
         training.write_report(report)
         has_page = False
     if not has_page:
@@ -115,7 +132,7 @@ def _several_runs(
 def _read(options: argparse.Namespace, location: str) -> TextDataset:
     from ulmfit_jax.data import read_dataset
 
-    return read_dataset(location, label_column=options.label_column, **reading_options(options))
+    return read_dataset(location, **labelled_reading_options(options))
 
 
 def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[str]:
@@ -152,7 +169,7 @@ def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: li
 def _fingerprint(data: TextDataset) -> str:
     from ulmfit_jax.data import texts_fingerprint
 
-    return texts_fingerprint([*data.texts, *(data.labels or ())])
+    return texts_fingerprint([*data.texts, *data.label_lines])
 
 
 def _train(
@@ -162,7 +179,7 @@ def _train(
     from ulmfit_jax.training.processes import wait_for_all
 
     model = _model(options)
-    model.fit(data.texts, data.labels or (), unlabeled, run_dir=training.folder, workers=options.workers)
+    model.fit(data.texts, data.targets or (), unlabeled, run_dir=training.folder, workers=options.workers)
     model.save(training.model)
     wait_for_all("the saved model")
     return {
@@ -193,8 +210,15 @@ def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset
     """What the same command without `--dry-run` would do."""
     from ulmfit_jax.dry_run import dry_run
 
+    tested = () if test is None else test.texts
+    if options.both_directions:
+        announce_plan(options.out, COMMAND)
+        for run in direction_runs(options):
+            note(f"reading {Path(run.out).name}")
+            show_plan({**dry_run(_model(run), data, unlabeled, tested, run.workers), "runs": 1}, run.json)
+        return
     announce_plan(options.out, "train" if options.seeds == 1 else "train --seeds")
-    plan = dry_run(_model(options), data, unlabeled, () if test is None else test.texts, options.workers)
+    plan = dry_run(_model(options), data, unlabeled, tested, options.workers)
     show_plan({**plan, "seconds": round(plan["seconds"] * options.seeds, 3), "runs": options.seeds}, options.json)
 
 
@@ -203,7 +227,6 @@ def _tested(
 ) -> tuple[dict[str, Any], Answered]:
     """The report with the accuracy on the test texts and that of the baseline, which learns from all labelled texts;
     and the answers behind them."""
-    from ulmfit_jax.answers import evaluated
     from ulmfit_jax.report.measuring import measure
     from ulmfit_jax.text_classifier import TextClassifier
     from ulmfit_jax.training.compiled_programs import kept_programs
@@ -212,7 +235,7 @@ def _tested(
     with kept_programs(training.folder):
         answered = measure(TextClassifier.load(training.model, devices=options.devices), "test", data, test)
     figures = {
-        **evaluated(answered.probabilities, answered.truth),
+        **answered.figures,
         "also_in_training": sum(text in known for text in test.texts),
         "sha256": _fingerprint(test),
     }

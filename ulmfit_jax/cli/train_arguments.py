@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from ulmfit_jax.cli.arguments import add_reading_options, positive_number, share, whole_number
+from ulmfit_jax.cli.directions import direction_models
 from ulmfit_jax.cli.processes import add_process_options
 from ulmfit_jax.cli.training_arguments import (
     LANGUAGE_MODEL_RATES,
@@ -37,7 +38,10 @@ examples:
   ulmfit train reviews.csv --out run --test test.csv
   ulmfit train reviews.csv --out run --unlabeled more.txt archive.jsonl
   ulmfit train letters.parquet --text-column body --label-column topic --out run
+  ulmfit train letters.csv --label-column topics --label-separator ';' --out run     several labels a text
+  ulmfit train comments.csv --label-column toxic --label-column threat --out run     the same, a column for each label
   ulmfit train 'tfds:imdb_reviews:train[:2500]' --test tfds:imdb_reviews:test --data-dir tfds --out run --json
+  ulmfit train reviews.csv --out both --pretrained-backward backwards-model
   ulmfit train reviews.csv --out run --dry-run
   ulmfit train --config run/ulmfit.toml --out again --seed 1
   ulmfit train reviews.csv --out scratch --pretrained none --preset tiny --lm-epochs 1 --epochs 1,0,0,0
@@ -68,6 +72,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
     add_pretrained(group, scratch=True)
+    group.add_argument(
+        "--both-directions",
+        action="store_true",
+        help="train a second classifier that reads from the end, in DIR/forward and DIR/backward, and join the two in "
+        "DIR/model: the mean of their probabilities is better than either",
+    )
+    group.add_argument(
+        "--pretrained-backward",
+        metavar="NAME|DIR",
+        help="the language model that reads from the end, which asks for both directions (default: a shipped one)",
+    )
     group.add_argument(
         "--lm-epochs",
         type=whole_number(0),
@@ -131,6 +146,11 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="while the head trains alone, run the encoder over the texts once instead of in each epoch",
     )
     group.add_argument(
+        "--lr-find",
+        action="store_true",
+        help="run the learning-rate finder on the classifier too, for a curve in the report; no rate follows from it",
+    )
+    group.add_argument(
         "--seeds",
         type=whole_number(1),
         default=1,
@@ -143,7 +163,12 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_combinations(options: argparse.Namespace) -> None:
-    """Refuse what cannot work before anything is read."""
+    """Refuse what cannot work before anything is read; `--pretrained-backward` asks for both directions."""
+    options.both_directions = options.both_directions or options.pretrained_backward is not None
+    if options.both_directions:
+        if options.seeds > 1:
+            raise ConfigError("--seeds and --both-directions do not go together: give the command once for each seed")
+        direction_models(options)
     if options.preset and options.pretrained != "none":
         raise ConfigError("--preset is only for --pretrained none: a pretrained model has its own sizes")
     if options.transductive and options.test is None:

@@ -8,6 +8,7 @@ model/           the model folder, once training is finished
 report.json      the results, and the options and texts that they belong to
 report.html      the same and more as a page for people; of `train` alone
 seed-0/, …       with `--seeds`: such a folder for each seed, beside config.json and the report over all of them
+forward/, …      with `--both-directions`: such a folder for each direction, beside the model of both
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ulmfit_jax.cli.configuration import configuration_text
 from ulmfit_jax.cli.console import plain
 from ulmfit_jax.errors import ConfigError, UlmfitError
 
-COMMANDS = ("train", "train --seeds", "pretrain", "finetune-lm")
+COMMANDS = ("train", "train --seeds", "train --both-directions", "pretrain", "finetune-lm")
 _FIRST_FILES = {"config.json", "ulmfit.toml"}
 
 

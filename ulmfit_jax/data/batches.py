@@ -26,7 +26,7 @@ class DocumentBatch:
     Attributes:
         tokens: int32 [chunks, bptt, batch], PAD_ID where there is no token.
         lengths: int32 [batch], tokens of each document, 0 for a filler row.
-        labels: int32 [batch], -1 where there is none.
+        labels: int32 [batch], -1 where there is none; [batch, classes] of documents that may have several labels.
         documents: int64 [batch], index in the corpus, -1 for a filler row.
     """
 
@@ -72,7 +72,8 @@ class DocumentBatches:
 
     Args:
         corpus: the documents; an empty one is read as the single token BOS_ID.
-        labels: one class index per document, -1 for none; None: no document has one.
+        labels: one class index per document, -1 for none; or indicators [documents, classes] where a document may have
+            several labels; None: no document has one.
         batch_size: rows of every batch.
         bptt: tokens of a chunk; default 72 as fastai's `seq_len`.
         backwards: each document from its last token to its first.
@@ -183,7 +184,8 @@ class DocumentBatches:
 
     def _assemble(self, rows: np.ndarray) -> DocumentBatch:
         """Lays the documents `rows`, sorted longest first, into one batch of `batch_size` rows."""
-        lengths, labels, documents = (np.full(self.batch_size, fill, np.int64) for fill in (0, -1, -1))
+        lengths, documents = (np.full(self.batch_size, fill, np.int64) for fill in (0, -1))
+        labels = np.full((self.batch_size, *self.labels.shape[1:]), -1, np.int64)
         lengths[: len(rows)], labels[: len(rows)], documents[: len(rows)] = self._lengths[rows], self.labels[rows], rows
         chunks = self.bucket(self._chunks(rows))
         padded = np.full((self.batch_size, chunks * self.bptt), PAD_ID, np.int32)

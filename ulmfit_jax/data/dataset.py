@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.data.folders import folder_records
+from ulmfit_jax.data.label_sets import LabelSet, as_line, clean_label_set, holds_several
 from ulmfit_jax.data.lines import data_suffix, read_lines
 from ulmfit_jax.data.parquet import parquet_records
 from ulmfit_jax.data.plain_text import Documents, plain_texts
-from ulmfit_jax.data.records import Record, TextColumn, choose_columns, clean_label, clean_text
+from ulmfit_jax.data.records import LabelColumn, Record, TextColumn, choose_columns, clean_label, clean_text
 from ulmfit_jax.data.tables import csv_records, jsonl_records
 from ulmfit_jax.data.tfds_source import TFDS_PREFIX, tfds_records
 from ulmfit_jax.errors import DataError
@@ -33,39 +34,53 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TextDataset:
-    """Texts and, where there are any, one label for each.
+    """Texts and, where there are any, one label for each, or several.
 
     Attributes:
         texts: the documents, raw.
         labels: one string for each text, or None.
         source: where they come from, for messages.
+        label_sets: where a text may have several labels, those of each text, possibly none; `labels` is None then.
     """
 
     texts: Sequence[str]
     labels: Sequence[str] | None
     source: str
+    label_sets: Sequence[LabelSet] | None = None
 
     def __post_init__(self) -> None:
-        if self.labels is not None and len(self.labels) != len(self.texts):
+        if self.targets is not None and len(self.targets) != len(self.texts):
             raise DataError(
-                f"{self.source} has {len(self.texts)} texts and {len(self.labels)} labels; give one label for each."
+                f"{self.source} has {len(self.texts)} texts and {len(self.targets)} labels; give one label for each."
             )
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def targets(self) -> Sequence[str] | Sequence[LabelSet] | None:
+        """The labels, one or several a text, as `TextClassifier.fit` and `evaluate` take them; None without labels."""
+        return self.labels if self.label_sets is None else self.label_sets
+
+    @property
+    def label_lines(self) -> Sequence[str]:
+        """One string for each text that says its labels, for fingerprints; none without labels."""
+        return (self.labels or ()) if self.label_sets is None else [as_line(names) for names in self.label_sets]
+
     def select(self, indices: Iterable[int] | np.ndarray) -> TextDataset:
         """The examples at `indices`, in that order."""
         chosen = [int(i) for i in indices]
         labels = None if self.labels is None else [self.labels[i] for i in chosen]
-        return TextDataset([self.texts[i] for i in chosen], labels, self.source)
+        label_sets = None if self.label_sets is None else [self.label_sets[i] for i in chosen]
+        return TextDataset([self.texts[i] for i in chosen], labels, self.source, label_sets)
 
 
 def read_dataset(
     location: str | Path,
     *,
     text_column: TextColumn = None,
-    label_column: str | None = None,
+    label_column: LabelColumn = None,
+    label_separator: str | None = None,
     data_dir: str | Path | None = None,
     require_labels: bool = True,
     download: bool = False,
@@ -80,7 +95,10 @@ def read_dataset(
             `tfds:NAME[/CONFIG]:SPLIT`, a TensorFlow data set, such as `tfds:imdb_reviews:train[:2500]`.
         text_column: the column of the text, or several whose texts are joined as fields; by default the first of
             `records.TEXT_COLUMNS` that exists.
-        label_column: the column of the label; by default the first of `records.LABEL_COLUMNS` that exists.
+        label_column: the column of the label; by default the first of `records.LABEL_COLUMNS` that exists. Several:
+            each is a label, and says 1 or 0, true or false, yes or no of a text, which may have several labels then.
+        label_separator: what stands between a text's labels where it may have several, such as ";"; an empty cell is a
+            text to which none applies. Lists (JSON lines, Parquet) are several labels without it.
         data_dir: the folder of prepared TensorFlow data sets; TFDS's default where None.
         require_labels: whether every example must have a label. If not, the labels are read where all have one and are
             None otherwise.
@@ -90,11 +108,16 @@ def read_dataset(
         DataError: whatever is wrong with the data, and where.
     """
     location, columns = str(location), (text_column, label_column, require_labels)
-    return _collect(_records(location, columns, data_dir, download), location, require_labels)
+    return _collect(_records(location, columns, data_dir, download), location, require_labels, label_separator)
 
 
-def from_frame(frame: Any, text_column: TextColumn = None, label_column: str | None = None) -> TextDataset:
-    """Texts and labels of two or more columns of a pandas data frame; a missing text is "".
+def from_frame(
+    frame: Any,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_separator: str | None = None,
+) -> TextDataset:
+    """Texts and labels of two or more columns of a pandas data frame, as in `read_dataset`; a missing text is "".
 
     Raises:
         DataError: a column is missing or there twice, a text is not a string, or some but not all labels are missing.
@@ -104,11 +127,10 @@ def from_frame(frame: Any, text_column: TextColumn = None, label_column: str | N
     if len(existing) < len(frame.columns):
         raise DataError(f"{source} has two columns of one name; rename one of them.")
     columns = choose_columns(list(existing), text_column, label_column, False, source)
-    values = [frame[existing[name]].tolist() for name in columns.texts]
-    labels = [None] * len(frame) if columns.label is None else frame[existing[columns.label]].tolist()
-    rows = enumerate(zip(*values, labels, strict=True), 1)
-    records = (Record(f"row {number}", row[:-1], row[-1]) for number, row in rows)
-    return _collect(records, source, require_labels=label_column is not None)
+    end, values = len(columns.texts), [frame[existing[name]].tolist() for name in columns.names]
+    rows = enumerate(zip(*values, strict=True), 1)
+    records = (Record(f"row {number}", row[:end], columns.label(row[end:])) for number, row in rows)
+    return _collect(records, source, label_column is not None, label_separator)
 
 
 def iter_texts(
@@ -165,7 +187,7 @@ class TextStream:
 
 
 def _records(
-    location: str, columns: tuple[TextColumn, str | None, bool], data_dir: str | Path | None, download: bool
+    location: str, columns: tuple[TextColumn, LabelColumn, bool], data_dir: str | Path | None, download: bool
 ) -> Iterator[Record]:
     if location.startswith(TFDS_PREFIX):
         return tfds_records(location, *columns, data_dir=data_dir, download=download)
@@ -188,25 +210,35 @@ def _line_records(path: Path) -> Iterator[Record]:
     return (Record(f"line {n}", (line.rstrip("\r\n"),), None) for n, line in enumerate(read_lines(path), 1))
 
 
-def _collect(records: Iterable[Record], source: str, require_labels: bool) -> TextDataset:
+def _collect(records: Iterable[Record], source: str, require_labels: bool, separator: str | None = None) -> TextDataset:
+    """The records as a data set; the first label says whether there is one a text or several."""
+    if separator == "":
+        raise DataError(f"{source}: the label_separator is empty; give what stands between labels, such as ';'.")
     texts: list[str] = []
     labels: list[str] = []
+    label_sets: list[LabelSet] = []
+    several = separator is not None
     for record in records:
         texts.append(clean_text(record, source))
-        label = _label(record, source, require_labels)
-        if label is not None:
-            labels.append(label)
+        several = several or (not labels and holds_several(record.label))
+        found = _label(record, source, require_labels, several, separator)
+        if isinstance(found, tuple):
+            label_sets.append(found)
+        elif found is not None:
+            labels.append(found)
     if not texts:
         raise DataError(f"{source} holds no documents; give at least one.")
     empty = sum(not text.strip() for text in texts)
     if empty:
         logger.warning("%s: %d of %d texts are empty.", source, empty, len(texts))
+    if several and not labels and len(label_sets) == len(texts):
+        return TextDataset(texts, None, source, label_sets)
     return TextDataset(texts, labels if len(labels) == len(texts) else None, source)
 
 
-def _label(record: Record, source: str, required: bool) -> str | None:
+def _label(record: Record, source: str, required: bool, several: bool, separator: str | None) -> str | LabelSet | None:
     try:
-        label = clean_label(record, source)
+        label = clean_label_set(record, source, separator) if several else clean_label(record, source)
     except DataError:
         if required:
             raise

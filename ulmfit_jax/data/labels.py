@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.label_sets import holds_several, label_indicators, label_set_classes, unknown_label
 from ulmfit_jax.errors import DataError
 
 _LONGEST_NUMBER = 1000
@@ -28,6 +29,8 @@ def check_labels(dataset: TextDataset, classes: Sequence[str] | None = None) -> 
     Raises:
         DataError: no labels, a single class in training, or a label that is none of the classes.
     """
+    if dataset.label_sets is not None:
+        return _check_label_sets(dataset, classes)
     if dataset.labels is None:
         raise DataError(f"{dataset.source} has no labels; give a label for every text.")
     if classes is None:
@@ -41,26 +44,50 @@ def check_labels(dataset: TextDataset, classes: Sequence[str] | None = None) -> 
     known = set(classes)
     place = next((i for i, label in enumerate(dataset.labels) if label not in known), None)
     if place is not None:
-        raise DataError(
-            f"{dataset.source}, example {place + 1} has the label {dataset.labels[place]!r}, which the model does not "
-            f"know; the labels it knows are {', '.join(map(repr, classes))}."
-        )
+        raise _unknown(dataset.source, place, dataset.labels[place], classes)
     return tuple(classes)
 
 
+def _check_label_sets(dataset: TextDataset, classes: Sequence[str] | None) -> tuple[str, ...]:
+    assert dataset.label_sets is not None
+    if classes is None:
+        names = label_set_classes(dataset.label_sets, dataset.source)
+        return tuple(sorted(names, key=_numbers_by_value(names)))
+    if unknown := unknown_label(dataset.label_sets, classes):
+        raise _unknown(dataset.source, *unknown, classes)
+    return tuple(classes)
+
+
+def _unknown(source: str, place: int, label: str, classes: Sequence[str]) -> DataError:
+    return DataError(
+        f"{source}, example {place + 1} has the label {label!r}, which the model does not know; the labels it knows "
+        f"are {', '.join(map(repr, classes))}."
+    )
+
+
 def label_indices(dataset: TextDataset, classes: Sequence[str]) -> np.ndarray:
-    """The index of each example's label among the classes, [examples] int32.
+    """The index of each example's label among the classes, [examples] int32; where a text may have several labels,
+    their indicators, [examples, classes] int32.
 
     Raises:
         DataError: no labels, or a label that is none of the classes.
     """
     check_labels(dataset, classes)
+    if dataset.label_sets is not None:
+        return label_indicators(dataset.label_sets, classes)
     index = {name: i for i, name in enumerate(classes)}
     return np.array([index[label] for label in dataset.labels or ()], dtype=np.int32)
 
 
 def label_type(labels: Sequence[Any]) -> str | None:
-    """What labels are besides their names: `int` or `bool` where all of them are, else None, names alone."""
+    """What labels are besides their names: `int` or `bool` where all of them are, else None, names alone.
+
+    Of texts with several labels, these are what it is about.
+    """
+    if any(holds_several(label) for label in labels):
+        labels = [name for names in labels if holds_several(names) for name in names]
+    if not len(labels):
+        return None
     if all(isinstance(label, bool | np.bool_) for label in labels):
         return "bool"
     if all(isinstance(label, int | np.integer) and not isinstance(label, bool) for label in labels):
@@ -87,7 +114,7 @@ def typed_labels(names: Sequence[str], kind: str | None) -> np.ndarray:
     return np.array(values)
 
 
-def _numbers_by_value(labels: Counter[str]) -> Callable[[str], tuple[int, str]]:
+def _numbers_by_value(labels: Iterable[str]) -> Callable[[str], tuple[int, str]]:
     """A sorting key: "10" after "9" if all labels are whole numbers, else by the characters."""
     if all(label.removeprefix("-").isdecimal() and len(label) <= _LONGEST_NUMBER for label in labels):
         return lambda label: (int(label), label)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.label_sets import LabelSet, clean_label_set, holds_several
 from ulmfit_jax.data.records import Record, clean_label
 from ulmfit_jax.errors import DataError
 
@@ -22,6 +24,29 @@ def text_list(texts: Iterable[str]) -> list[str]:
         if not isinstance(text, str):
             found_here = f"{type(text).__name__} ({reprlib.repr(text):.40})"
             raise DataError(f"text {index} is a {found_here}, it has to be a string")
+    return found
+
+
+def labelled_texts(texts: Iterable[str], labels: Sequence[Any], source: str) -> TextDataset:
+    """Texts with one label each, or, where a label is a collection, with several.
+
+    Raises:
+        DataError: texts or labels are no such thing, or not as many of one as of the other.
+    """
+    found, values = text_list(texts), label_values(labels)
+    if any(holds_several(value) for value in values):
+        return TextDataset(found, None, source, _label_sets(values))
+    return TextDataset(found, label_list(values), source)
+
+
+def _label_sets(values: Sequence[Any]) -> list[LabelSet]:
+    """The labels of each text by the rules for labels in files."""
+    found = []
+    for index, value in enumerate(values):
+        names = clean_label_set(Record(f"label {index}", ("",), value), "labels")
+        if names is None:
+            raise DataError(f"label {index} is missing: give an empty list for a text to which no label applies")
+        found.append(names)
     return found
 
 
@@ -41,6 +66,12 @@ def label_values(labels: Sequence[Any]) -> list[Any]:
     labels = _as_iterable(labels)
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise DataError(f"labels is {labels!r:.40}: give a list with one label for each text")
+    if isinstance(labels, np.ndarray) and labels.ndim > 1:
+        raise DataError(
+            f"labels is a table of {' x '.join(map(str, labels.shape))}: give a label for each text, or, where a text "
+            "may have several, a list of names for each (scikit-learn's MultiLabelBinarizer.inverse_transform makes "
+            "them of indicators)"
+        )
     return list(labels)
 
 

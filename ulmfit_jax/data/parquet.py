@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ulmfit_jax.data.lines import check_file
-from ulmfit_jax.data.records import Record, TextColumn, choose_columns
+from ulmfit_jax.data.records import LabelColumn, Record, TextColumn, choose_columns
 from ulmfit_jax.errors import DataError
 
 _ROWS_AT_A_TIME = 256
@@ -14,7 +14,7 @@ _ROWS_AT_A_TIME = 256
 
 
 def parquet_records(
-    path: Path, text_column: TextColumn = None, label_column: str | None = None, require_labels: bool = True
+    path: Path, text_column: TextColumn = None, label_column: LabelColumn = None, require_labels: bool = True
 ) -> Iterator[Record]:
     """Yields the rows of a Parquet file; only the columns asked for are read, a piece at a time.
 
@@ -34,10 +34,10 @@ def parquet_records(
             columns = choose_columns(existing, text_column, label_column, require_labels, str(path))
             for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=list(columns.names)):
                 values = batch.to_pydict()
-                labels = [None] * batch.num_rows if columns.label is None else values[columns.label]
-                for row in zip(*(values[name] for name in columns.texts), labels, strict=True):
+                for row in zip(*(values[name] for name in columns.names), strict=True):
                     number += 1
-                    yield Record(f"row {number}", row[:-1], row[-1])
+                    end = len(columns.texts)
+                    yield Record(f"row {number}", row[:end], columns.label(row[end:]))
     except DataError:
         raise
     except UnicodeDecodeError as error:

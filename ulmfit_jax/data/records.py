@@ -12,10 +12,14 @@ from ulmfit_jax.errors import DataError
 from ulmfit_jax.text.rules import join_fields
 
 TEXT_COLUMNS = ("text", "review", "sentence", "content", "comment", "document", "body", "message")
-LABEL_COLUMNS = ("label", "sentiment", "class", "category")
+LABEL_COLUMNS = ("label", "labels", "sentiment", "class", "category")
 
 TextColumn = str | Sequence[str] | None
 """The name of the column that holds the text; several names: their texts are joined as fields; None: find it."""
+
+LabelColumn = str | Sequence[str] | None
+"""The name of the column that holds the label; several names: each column is a label that applies or not; None: find
+it."""
 
 
 class Record(NamedTuple):
@@ -24,7 +28,7 @@ class Record(NamedTuple):
     Attributes:
         place: where it stands, for messages: "row 7", "line 3".
         texts: the value of each text column.
-        label: the value of the label column, None where there is none.
+        label: the value of the label column, None where there is none; of several columns, their values by name.
     """
 
     place: str
@@ -34,19 +38,25 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns to read: one or more of text, and the label's, None where no label is read."""
+    """The columns to read: one or more of text, and of labels none, one, or one for each label."""
 
     texts: tuple[str, ...]
-    label: str | None
+    labels: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns to read."""
-        return self.texts if self.label is None else (*self.texts, self.label)
+        return (*self.texts, *self.labels)
+
+    def label(self, values: Sequence[Any]) -> Any:
+        """What a `Record` keeps of the values of `labels`."""
+        if len(self.labels) > 1:
+            return dict(zip(self.labels, values, strict=True))
+        return values[0] if values else None
 
 
 def choose_columns(
-    existing: Sequence[str], text_column: TextColumn, label_column: str | None, require_labels: bool, source: str
+    existing: Sequence[str], text_column: TextColumn, label_column: LabelColumn, require_labels: bool, source: str
 ) -> Columns:
     """Finds the columns of text and label among those that exist.
 
@@ -56,24 +66,24 @@ def choose_columns(
         DataError: a named column does not exist, or none is named and no usual name is there, or one column is to be
             both.
     """
-    texts: tuple[str | None, ...] = text_columns(text_column) or (_usual(existing, TEXT_COLUMNS),)
-    label = _usual(existing, LABEL_COLUMNS) if label_column is None else label_column
-    for kind, name in [*(("text", name) for name in texts), ("label", label)]:
+    texts: tuple[str | None, ...] = column_names(text_column) or (_usual(existing, TEXT_COLUMNS),)
+    labels: tuple[str | None, ...] = column_names(label_column) or (_usual(existing, LABEL_COLUMNS),)
+    for kind, name in [*(("text", name) for name in texts), *(("label", name) for name in labels)]:
         if name is None and (kind == "text" or require_labels):
             raise DataError(f"{source} has no column with a usual name for the {kind}; {_advice(existing, kind)}")
         if name is not None and name not in existing:
             raise DataError(f"{source} has no column {name!r}; {_advice(existing, kind)}")
-    chosen = Columns(tuple(name for name in texts if name is not None), label)
+    chosen = Columns(*(tuple(name for name in names if name is not None) for names in (texts, labels)))
     if len(set(chosen.names)) < len(chosen.names):
         raise DataError(f"{source}: one column is named twice among {', '.join(chosen.names)}; name different columns.")
     return chosen
 
 
-def text_columns(text_column: TextColumn) -> tuple[str, ...]:
-    """The names in a TextColumn, none for None."""
-    if text_column is None:
+def column_names(column: TextColumn | LabelColumn) -> tuple[str, ...]:
+    """The names in a TextColumn or LabelColumn, none for None."""
+    if column is None:
         return ()
-    return (text_column,) if isinstance(text_column, str) else tuple(text_column)
+    return (column,) if isinstance(column, str) else tuple(column)
 
 
 def clean_text(record: Record, source: str) -> str:
@@ -82,7 +92,7 @@ def clean_text(record: Record, source: str) -> str:
     Raises:
         DataError: a value is not text.
     """
-    texts = ["" if _is_missing(text) else text for text in record.texts]
+    texts = ["" if is_missing(text) else text for text in record.texts]
     for text in texts:
         if not isinstance(text, str):
             raise DataError(
@@ -103,7 +113,7 @@ def clean_label(record: Record, source: str) -> str | None:
             no file of a model can hold.
     """
     label = record.label
-    if _is_missing(label):
+    if is_missing(label):
         return None
     if getattr(label, "size", 0) == 1 and hasattr(label, "item"):  # a NumPy scalar
         label = label.item()
@@ -133,7 +143,8 @@ def _advice(existing: Sequence[str], kind: str) -> str:
     return f"name the {kind}'s column with {kind}_column: there are {names}."
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN or pandas' NA."""
     # pandas' NA is no float and has no truth value; it is known by its type's name so that pandas need not be here.
     return (
         value is None

@@ -35,7 +35,9 @@ def show_documents(
         width: of the column of text, in characters.
     """
     if isinstance(texts, TextDataset):
-        labels = texts.labels if labels is None else labels
+        if labels is None:
+            sets = texts.label_sets
+            labels = texts.labels if sets is None else [", ".join(names) or "-" for names in sets]
         texts = texts.texts
     shown = [_tokens(tokenizer, tokenizer.encode(text)) for text in texts[:rows]]
     if labels is None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit_jax.data.lines import LONGEST, data_suffix, read_lines
-from ulmfit_jax.data.records import Columns, Record, TextColumn, choose_columns
+from ulmfit_jax.data.records import Columns, LabelColumn, Record, TextColumn, choose_columns
 from ulmfit_jax.errors import DataError
 
 
 def csv_records(
-    path: Path, text_column: TextColumn = None, label_column: str | None = None, require_labels: bool = True
+    path: Path, text_column: TextColumn = None, label_column: LabelColumn = None, require_labels: bool = True
 ) -> Iterator[Record]:
     """Yields the rows of a CSV file, or of a TSV file by its suffix; the first row is the header.
 
@@ -32,18 +32,18 @@ def csv_records(
         raise DataError(f"{path} has the column {twice[0]!r} more than once in its first row; rename one of them.")
     columns = choose_columns(header, text_column, label_column, require_labels, str(path))
     texts = [header.index(name) for name in columns.texts]
-    label = None if columns.label is None else header.index(columns.label)
+    labels = [header.index(name) for name in columns.labels]
     for place, row in rows:
         if len(row) != len(header):
             raise DataError(
                 f"{path}, {place} has {len(row)} fields and the header has {len(header)}; put quotation marks around "
                 "a field that holds a separator or a line break."
             )
-        yield Record(place, tuple(row[i] for i in texts), None if label is None else row[label])
+        yield Record(place, tuple(row[i] for i in texts), columns.label([row[i] for i in labels]))
 
 
 def jsonl_records(
-    path: Path, text_column: TextColumn = None, label_column: str | None = None, require_labels: bool = True
+    path: Path, text_column: TextColumn = None, label_column: LabelColumn = None, require_labels: bool = True
 ) -> Iterator[Record]:
     """Yields the objects of a JSON lines file; blank lines are skipped. The first object says which columns there are.
 
@@ -61,7 +61,7 @@ def jsonl_records(
         if missing is not None:
             raise DataError(f"{path}, line {number} has no {missing!r}; add it or name another column.")
         texts = tuple(row[name] for name in columns.texts)
-        yield Record(f"line {number}", texts, None if columns.label is None else row.get(columns.label))
+        yield Record(f"line {number}", texts, columns.label([row.get(name) for name in columns.labels]))
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Sequence[str]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.data.records import Columns, Record, TextColumn, choose_columns, text_columns
+from ulmfit_jax.data.records import Columns, LabelColumn, Record, TextColumn, choose_columns, column_names
 from ulmfit_jax.errors import DataError
 
 TFDS_PREFIX = "tfds:"
@@ -59,7 +59,7 @@ class TfdsLocation:
 def tfds_records(
     location: str,
     text_column: TextColumn = None,
-    label_column: str | None = None,
+    label_column: LabelColumn = None,
     require_labels: bool = True,
     *,
     data_dir: str | Path | None = None,
@@ -149,7 +149,7 @@ def _open_split(builder: Any, target: TfdsLocation, location: str) -> Any:
 
 
 def _choose_features(
-    features: Any, text_column: TextColumn, label_column: str | None, require_labels: bool, location: str
+    features: Any, text_column: TextColumn, label_column: LabelColumn, require_labels: bool, location: str
 ) -> Columns:
     """Chooses by the features' types; where these leave a choice, by the usual names among them."""
     import tensorflow_datasets as tfds
@@ -160,7 +160,7 @@ def _choose_features(
         text_column = texts[0]
     if label_column is None and len(labels) == 1:
         label_column = labels[0]
-    named = {*text_columns(text_column), *([label_column] if label_column is not None else [])}
+    named = {*column_names(text_column), *column_names(label_column)}
     # Only what could be the text or the label is offered, so that an integer feature "class" is not taken unasked.
     offered = [
         name for name in sorted(features) if name in (*texts, *labels) or name in named or not named <= features.keys()
@@ -171,17 +171,19 @@ def _choose_features(
 def _examples(source: Any, features: Any, columns: Columns, location: str) -> Iterator[Record]:
     import tensorflow_datasets as tfds
 
-    label_feature = None if columns.label is None else features[columns.label]
-    class_names = label_feature.names if isinstance(label_feature, tfds.features.ClassLabel) else None
+    class_names = {
+        name: features[name].names for name in columns.labels if isinstance(features[name], tfds.features.ClassLabel)
+    }
     for start in range(0, len(source), _READ_AHEAD):
         block = _read(source, range(start, min(start + _READ_AHEAD, len(source))), location)
         for number, example in enumerate(block, start + 1):
             place = f"example {number}"
             texts = tuple(_decode(example[name], location, place) for name in columns.texts)
-            label: Any = None if columns.label is None else _decode(example[columns.label], location, place)
-            if class_names is not None:
-                label = class_names[label] if label >= 0 else None
-            yield Record(place, texts, label)
+            labels: list[Any] = [_decode(example[name], location, place) for name in columns.labels]
+            for column, name in enumerate(columns.labels):
+                if name in class_names:
+                    labels[column] = class_names[name][labels[column]] if labels[column] >= 0 else None
+            yield Record(place, texts, columns.label(labels))
 
 
 def _read(source: Any, numbers: range, location: str) -> Any:

@@ -14,6 +14,7 @@ from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.data.batches import DocumentBatches, chunk_buckets
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.inference.label_answers import tempered_labels
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.inference.temperature import tempered
 from ulmfit_jax.nn.documents import MAX_LENGTH
@@ -21,6 +22,7 @@ from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.text.grouping import word_groups
 from ulmfit_jax.text.rules import PAD_ID
 from ulmfit_jax.training.classifier import classifier_definition
+from ulmfit_jax.training.label_measures import log_complements
 from ulmfit_jax.training.mapping import Devices
 
 METHODS = ("gradient", "leave_out")
@@ -36,7 +38,8 @@ class Explanation:
     Attributes:
         words: the words of the text, as its tokens show them; none for a text without words.
         importances: one for each word, `[words]` float32: above 0 it speaks for the class, below against it. Measured
-            on the class's lead, its log odds against the other classes together: the lead's slope in the embeddings of
+            on the class's lead, its log odds against the other classes together (against its absence, where a text may
+            have several labels): the lead's slope in the embeddings of
             the word's tokens, times these (`gradient`), or what the lead loses when the word is left out (`leave_out`).
         label: the class.
         probability: of the class, from 0 to 1.
@@ -66,7 +69,8 @@ class Explainer:
     """Explains answers of a classifier.
 
     The gradient costs two passes over the text whatever its length, and sees each word in small steps of its embedding;
-    leaving words out costs a pass for each word, and sees what really happens without it.
+    leaving words out costs a pass for each word, and sees what really happens without it. The two agree little
+    (measured: `experiments/README.md`).
     """
 
     def __init__(self, artifact: Artifact, predictor: Predictor | None = None):
@@ -89,6 +93,8 @@ class Explainer:
             }
             network = definition.bind(parameters, artifact.statistics)
             scores = network.scores(tokens, lengths, self._max_length)[0]
+            if artifact.multi_label:
+                return scores[target]
             others = jnp.where(jnp.arange(scores.shape[0]) == target, -jnp.inf, scores)
             return scores[target] - jax.nn.logsumexp(others)
 
@@ -111,7 +117,8 @@ class Explainer:
         target = int(whole.argmax()) if label is None else labels.index(label)
         positions = [group for _, group in groups]
         importances = (self._gradient if method == "gradient" else self._left_out)(ids, positions, target, whole)
-        probability = float(tempered(whole[None], self._artifact.temperature)[0, target])
+        as_probabilities = tempered_labels if self._artifact.multi_label else tempered
+        probability = float(as_probabilities(whole[None], self._artifact.temperature)[0, target])
         return Explanation(tuple(word for word, _ in groups), importances, labels[target], probability, method)
 
     def _gradient(self, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray) -> np.ndarray:
@@ -136,11 +143,18 @@ class Explainer:
         if not words:
             return np.zeros(0, np.float32)
         without = Corpus.from_arrays([np.delete(ids, word) for word in words])
-        leads = _leads(self._predictor.log_probabilities(without), target)
-        return (_leads(whole[None], target) - leads).astype(np.float32)
+        leads = self._leads(self._predictor.log_probabilities(without), target)
+        return (self._leads(whole[None], target) - leads).astype(np.float32)
+
+    def _leads(self, log_probabilities: np.ndarray, target: int) -> np.ndarray:
+        """Log odds of a class, `[documents]` float64."""
+        if self._artifact.multi_label:
+            own = log_probabilities[:, target]
+            return own.astype(np.float64) - log_complements(own)
+        return _leads(log_probabilities, target)
 
 
 def _leads(log_probabilities: np.ndarray, target: int) -> np.ndarray:
-    """Log odds of a class, `[documents]` float64."""
+    """Log odds of a class against the others together, `[documents]` float64."""
     others = np.delete(log_probabilities.astype(np.float64), target, axis=1)
     return log_probabilities[:, target] - np.logaddexp.reduce(others, axis=1)

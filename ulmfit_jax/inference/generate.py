@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 from jax import Array, lax
 
 from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.inference.beam_search import BeamSearch
+from ulmfit_jax.inference.repeats import recent_tokens, with_token, without_repeats
 from ulmfit_jax.inference.sampling import Sampling, allowed
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import LanguageModelNetwork, initial_state
@@ -33,14 +36,11 @@ class Generator:
     """Continues texts with a language model."""
 
     def __init__(self, architecture: Architecture, parameters: Tree, tokenizer: Tokenizer):
-        """Bind a model; its two programs are compiled at the first use."""
-        definition = language_model_definition(architecture)
+        """Bind a model; its programs are compiled at the first use."""
+        self._definition = language_model_definition(architecture)
         self._architecture, self._parameters, self._tokenizer = architecture, parameters, tokenizer
-        self._read = jax.jit(jax.vmap(partial(_read, definition), (None, 0, 0, 0)))
-        self._sample = {
-            ranks: jax.jit(jax.vmap(partial(_sample, definition, ranks=ranks), (None, 0, 0, None)))
-            for ranks in (False, True)
-        }
+        self._read = jax.jit(jax.vmap(partial(_read, self._definition), (None, 0, 0, 0)))
+        self._programs: dict[tuple[Any, ...], Any] = {}
 
     def generate(
         self, prompts: Sequence[str], n_words: int, sampling: Sampling, stop: Sequence[str], seed: int
@@ -50,21 +50,73 @@ class Generator:
         Raises:
             ConfigError: there are no words to add.
         """
+        read = self._prompts(prompts, n_words)
+        generated: list[list[int]] = [[] for _ in read]
+        blocks = self._blocks(read, sampling, seed) if read else iter(())
+        while any(self._is_short(ids, n_words, stop) for ids in generated):
+            for ids, block in zip(generated, next(blocks), strict=True):
+                ids += block
+        return [self._text(tokens, ids, n_words, stop) for tokens, ids in zip(read, generated, strict=True)]
+
+    def search(
+        self, prompts: Sequence[str], n_words: int, beams: int, no_repeat: int, stop: Sequence[str]
+    ) -> list[str]:
+        """The continuations that beam search finds the most probable; see `LanguageModel.generate`.
+
+        Raises:
+            ConfigError: there are no words to add.
+        """
+        key = ("beams", beams, no_repeat)
+        if key not in self._programs:
+            self._programs[key] = BeamSearch(self._definition, _NEVER, beams, no_repeat)
+        search: BeamSearch = self._programs[key]
+        texts = []
+        for tokens in self._prompts(prompts, n_words):
+            state, scores = jax.tree.map(lambda array: array[0], self._after([tokens]))
+            found = search.start(state, scores, recent_tokens(tokens, no_repeat))
+            ids = np.zeros((beams, 0), np.int32)
+            while self._is_short(ids[0].tolist(), n_words, stop):
+                found, ids = search.go_on(self._parameters, found, ids)
+            texts.append(self._text(tokens, ids[0].tolist(), n_words, stop))
+        return texts
+
+    def stream(self, prompt: str, n_words: int, sampling: Sampling, stop: Sequence[str], seed: int) -> Iterator[str]:
+        """The text of `generate` piece by piece, as soon as no later token can change a piece; the prompt first."""
+        (tokens,) = self._prompts([prompt], n_words)
+        blocks, ids = self._blocks([tokens], sampling, seed), list[int]()
+        sent = self._tokenizer.decode(tokens)
+        yield sent
+        held_back = max(map(len, stop), default=1) - 1
+        while self._is_short(ids, n_words, stop):
+            ids += next(blocks)[0]
+            text = self._text(tokens, ids, n_words, stop)
+            if self._is_short(ids, n_words, stop):
+                settled = self._text(tokens, ids[: -_BLOCK // 2], n_words, stop)
+                text = os.path.commonprefix([text[: len(text) - held_back], settled])
+                text = text[: text.rfind(" ") + 1]
+            if len(text) > len(sent):
+                yield text[len(sent) :]
+                sent = text
+
+    def _prompts(self, prompts: Sequence[str], n_words: int) -> list[np.ndarray]:
         if n_words < 1:
             raise ConfigError(f"n_words is {n_words}, it has to be at least 1")
-        read = [self._tokenizer.encode(prompt) for prompt in prompts]
-        if not read:
-            return []
-        carry = self._after(read)
+        return [self._tokenizer.encode(prompt) for prompt in prompts]
+
+    def _blocks(self, read: Sequence[np.ndarray], sampling: Sampling, seed: int) -> Iterator[list[list[int]]]:
+        """Blocks of tokens that follow each prompt, without end."""
+        key = ("sample", sampling.ranks, sampling.no_repeat)
+        if key not in self._programs:
+            step = partial(_sample, self._definition, ranks=sampling.ranks, no_repeat=sampling.no_repeat)
+            self._programs[key] = jax.jit(jax.vmap(step, (None, 0, 0, None)))
+        recent = np.stack([recent_tokens(tokens, sampling.no_repeat) for tokens in read])
+        carry = (*self._after(read), recent)
         keys = jnp.stack([jax.random.key((seed + row) % 2**32) for row in range(len(read))])
-        limits = {name: np.asarray(value, _TYPES[name]) for name, value in vars(sampling).items()}
-        generated: list[list[int]] = [[] for _ in read]
-        while any(self._is_short(ids, n_words, stop) for ids in generated):
+        limits = {name: np.asarray(getattr(sampling, name), dtype) for name, dtype in _TYPES.items()}
+        while True:
             keys, block_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-            carry, blocks = self._sample[sampling.ranks](self._parameters, carry, block_keys, limits)
-            for ids, block in zip(generated, np.asarray(blocks), strict=True):
-                ids += block.tolist()
-        return [self._text(tokens, ids, n_words, stop) for tokens, ids in zip(read, generated, strict=True)]
+            carry, blocks = self._programs[key](self._parameters, carry, block_keys, limits)
+            yield np.asarray(blocks).tolist()
 
     def _after(self, read: Sequence[np.ndarray]) -> Carry:
         """The carry of each row after its prompt."""
@@ -123,16 +175,26 @@ def _read(definition: ModuleDefinition, parameters: Tree, carry: Carry, tokens: 
 
 
 def _sample(
-    definition: ModuleDefinition, parameters: Tree, carry: Carry, key: Array, limits: dict[str, Array], *, ranks: bool
-) -> tuple[Carry, Array]:
-    """Draw a block of tokens one after the other, `[block]` int32; `limits` are those of `Sampling`."""
+    definition: ModuleDefinition,
+    parameters: Tree,
+    carry: tuple[Any, Array, Array],
+    key: Array,
+    limits: dict[str, Array],
+    *,
+    ranks: bool,
+    no_repeat: int,
+) -> tuple[tuple[Any, Array, Array], Array]:
+    """Draw a block of tokens one after the other, `[block]` int32; `limits` are those of `Sampling`.
+
+    The carry is that of `_read` and the last tokens (`ulmfit_jax.inference.repeats`).
+    """
     network: LanguageModelNetwork = definition.bind(parameters)
 
-    def step(carry: Carry, step_key: Array) -> tuple[Carry, Array]:
-        state, scores = carry
-        scores = allowed(scores.at[jnp.array(_NEVER)].set(-jnp.inf), **limits, ranks=ranks)
-        token = jax.random.categorical(step_key, scores).astype(jnp.int32)
+    def step(carry: tuple[Any, Array, Array], step_key: Array) -> tuple[tuple[Any, Array, Array], Array]:
+        state, scores, recent = carry
+        scores = without_repeats(scores.at[jnp.array(_NEVER)].set(-jnp.inf), recent, no_repeat)
+        token = jax.random.categorical(step_key, allowed(scores, **limits, ranks=ranks)).astype(jnp.int32)
         next_scores, state = network.next_token_logits(token[None, None], state)
-        return (state, next_scores[0]), token
+        return (state, next_scores[0], with_token(recent, token)), token
 
     return lax.scan(step, carry, jax.random.split(key, _BLOCK))

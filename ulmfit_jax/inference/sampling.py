@@ -10,6 +10,9 @@ from jax import Array
 
 from ulmfit_jax.errors import ConfigError
 
+_LONGEST_RUN = 64
+"""Tokens of a run that may not come twice; a longer one never does by chance."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -21,6 +24,7 @@ class Sampling:
         top_p: the fewest tokens whose probabilities, at this temperature, sum to at least this much (nucleus sampling,
             Holtzman et al. 2020); 1 for no limit.
         min_p: tokens with a lower probability by the model are never drawn (fastai's `min_p`); 0 for no limit.
+        no_repeat: no run of so many tokens comes twice in 512 tokens, the prompt included; 0 for no limit.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -30,6 +34,7 @@ class Sampling:
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
+    no_repeat: int = 0
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -42,6 +47,10 @@ class Sampling:
             raise ConfigError(f"top_p is {self.top_p}, it has to be above 0 and at most 1 (1 is no limit)")
         if not 0 <= self.min_p < 1:
             raise ConfigError(f"min_p is {self.min_p}, it has to be at least 0 and below 1")
+        if self.no_repeat != 0 and not 2 <= self.no_repeat <= _LONGEST_RUN:
+            raise ConfigError(
+                f"no_repeat is {self.no_repeat}, it has to be 0 (no limit) or from 2 to {_LONGEST_RUN} tokens"
+            )
 
     @property
     def ranks(self) -> bool:
@@ -63,6 +72,7 @@ def allowed(
         falling = jnp.sort(probabilities, descending=True)
         before = jnp.cumsum(falling) - falling
         in_nucleus = jnp.where(before < top_p, falling, jnp.float32(jnp.inf)).min()
+        in_nucleus = jnp.where(top_p < 1, in_nucleus, jnp.float32(0))  # all sum to 1 before the rarest, by rounding
         last = jnp.where(top_k > 0, falling[jnp.clip(top_k - 1, 0, scores.shape[0] - 1)], jnp.float32(0))
         kept &= probabilities >= jnp.maximum(in_nucleus, last)
     return jnp.where(kept | (scores == scores.max()), heated, -jnp.inf)

@@ -32,7 +32,8 @@ def fastai_state(artifact: Artifact, encoder_only: bool = False) -> dict[str, ND
     """The model's arrays under fastai 2's names, in the order of fastai's own state dictionaries.
 
     They fit, with `strict=True`, `get_language_model`, `get_text_classifier` and, for an encoder, `AWD_LSTM`, of the
-    same sizes (`emb_sz`, `n_hid`, `n_layers`, `lin_ftrs`).
+    same sizes (`emb_sz`, `n_hid`, `n_layers`, `lin_ftrs`). fastai has no place for a calibrated classifier's
+    temperature; its last layer, which has no bias, is divided by it, so that the probabilities are the same.
 
     Args:
         artifact: a language model, a classifier or an encoder.
@@ -43,6 +44,7 @@ def fastai_state(artifact: Artifact, encoder_only: bool = False) -> dict[str, ND
     prefix = {"encoder": "", "language_model": "0.", "classifier": "0.module."}[kind]
     embedding = np.asarray(leaves["encoder/embedding"])
     state = {f"{prefix}{name}": embedding for name in (EMBEDDING, EMBEDDING_COPIES[0])}
+    last = f"head/dense_{len(artifact.head.hidden)}/kernel" if artifact.head else None
     places: dict[str, Place] = {}
     for layer in range(artifact.architecture.n_layers):
         places |= {f"{prefix}{name}": place for name, place in layer_names(layer).items()}
@@ -51,6 +53,8 @@ def fastai_state(artifact: Artifact, encoder_only: bool = False) -> dict[str, ND
             places |= head_names(index)
     for name, place in places.items():
         array = np.asarray(leaves[place.path])
+        if place.path == last:
+            array = (array / artifact.temperature).astype(array.dtype) if artifact.temperature != 1 else array
         state[name] = np.ascontiguousarray(array.T) if place.transposed else array
         if name.endswith("running_var"):
             state[name.replace("running_var", "num_batches_tracked")] = np.zeros((), np.int64)

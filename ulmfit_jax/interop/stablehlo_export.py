@@ -115,7 +115,8 @@ def _classifier(artifact: Artifact) -> tuple[Any, dict[str, Any]]:
 
     def probabilities(tokens: jax.Array, lengths: jax.Array) -> jax.Array:
         network = definition.bind(artifact.parameters, artifact.statistics)
-        return jax.nn.softmax(network.scores(tokens, lengths, max_length) / artifact.temperature)
+        scores = network.scores(tokens, lengths, max_length) / artifact.temperature
+        return jax.nn.sigmoid(scores) if artifact.multi_label else jax.nn.softmax(scores)
 
     chunks, batch = jax.export.symbolic_shape("chunks, batch", constraints=[f"chunks >= {min_chunks}"])
     program = jax.export.export(jax.jit(probabilities), platforms=PLATFORMS)(
@@ -125,6 +126,7 @@ def _classifier(artifact: Artifact) -> tuple[Any, dict[str, Any]]:
         "inputs": {"tokens": f"int32 [chunks, {bptt}, batch]", "lengths": "int32 [batch]"},
         "outputs": {"probabilities": f"float32 [batch, {len(artifact.labels)}]"},
         "labels": list(artifact.labels),
+        "multi_label": artifact.multi_label,
         "backwards": artifact.backwards,
         "bptt": bptt,
         "min_chunks": min_chunks,

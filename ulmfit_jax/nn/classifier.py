@@ -18,6 +18,7 @@ from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import AwdLstm, Noise
 from ulmfit_jax.nn.documents import MAX_LENGTH, activation_penalties, concat_pool, encode_documents
 from ulmfit_jax.nn.dropout import locked_mask
+from ulmfit_jax.nn.label_loss import binary_cross_entropy
 
 DEVICE_AXIS = "devices"
 """Name of the axis that training steps are mapped over; batch statistics are reduced over it."""
@@ -31,6 +32,8 @@ class Head:
         n_classes: outputs.
         hidden: sizes of the hidden layers; `(50,)` in the paper and fastai (`lin_ftrs`).
         dropouts: dropout after each hidden layer; 0.1 in fastai (`ps`), not scaled by `drop_mult`.
+        multi_label: a document has any number of the classes, each by itself (sigmoid and binary cross-entropy, as in
+            fastai for `MultiCategoryBlock`), instead of one of them (softmax).
 
     Raises:
         ConfigError: a size below 1, a rate outside its range, or not one rate for each hidden layer.
@@ -39,6 +42,7 @@ class Head:
     n_classes: int
     hidden: tuple[int, ...] = (50,)
     dropouts: tuple[float, ...] = (0.1,)
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         if self.n_classes < 1 or min(self.hidden, default=1) < 1:
@@ -53,12 +57,23 @@ class Head:
 
     def to_dict(self) -> dict[str, object]:
         """The sizes as a plain dictionary, as written to `config.json`."""
-        return asdict(self)
+        sizes = asdict(self)
+        return sizes if sizes.pop("multi_label") is False else {**sizes, "multi_label": True}
 
     @classmethod
     def from_dict(cls, sizes: dict[str, Any]) -> Head:
-        """The inverse of `to_dict`, from what JSON makes of it."""
-        return cls(int(sizes["n_classes"]), tuple(sizes["hidden"]), tuple(sizes["dropouts"]))
+        """The inverse of `to_dict`, from what JSON makes of it.
+
+        Raises:
+            ValueError, KeyError, TypeError, ConfigError: it is no such thing.
+        """
+        if not isinstance(multi_label := sizes.get("multi_label", False), bool):
+            raise ValueError("a multi_label that is no truth value")
+        return cls(int(sizes["n_classes"]), tuple(sizes["hidden"]), tuple(sizes["dropouts"]), multi_label)
+
+    def log_probabilities(self, scores: Array) -> Array:
+        """Log probabilities `[documents, classes]` of scores: together one, or of several labels each by itself."""
+        return jax.nn.log_sigmoid(scores) if self.multi_label else jax.nn.log_softmax(scores)
 
 
 class BatchNorm(nnx.Module):
@@ -181,14 +196,14 @@ class ClassifierNetwork(nnx.Module):
         Args:
             tokens: `[chunks, bptt, batch]` int32 (see `ulmfit_jax.nn.documents`).
             lengths: `[batch]` int32, 0 for a filler row, which counts in nothing.
-            labels: `[batch]` int32.
+            labels: `[batch]` int32, or of several labels `[batch, classes]` int32, 1 where one applies.
             noise: what dropout draws from.
             max_length: tokens at a document's end that are pooled.
             activation_penalty: AR, 2 in fastai; here on the undropped outputs, as there.
             temporal_penalty: TAR, 1 in fastai.
             label_smoothing: weight of the uniform distribution in the target; 0 in the paper, 0.1 in MultiFiT.
             class_weights: how much each class counts, above 0; the cross-entropy is then the weighted mean of torch's
-                `CrossEntropyLoss(weight=…)`. None: all alike.
+                `CrossEntropyLoss(weight=…)`, of several labels `BCEWithLogitsLoss(pos_weight=…)`. None: all alike.
             axis_name: mapped axis that the batch is spread over.
 
         Returns:
@@ -218,6 +233,8 @@ class ClassifierNetwork(nnx.Module):
         `rows` `[batch]` bool says which rows are true ones.
         """
         scores = self.head(vectors, rows, noise, axis_name)
+        if self.head.head.multi_label:
+            return binary_cross_entropy(scores, rows, labels, label_smoothing, class_weights, axis_name)
         log_probabilities = jax.nn.log_softmax(scores)
         if class_weights is not None:
             weights = jnp.asarray(class_weights, jnp.float32)

@@ -9,16 +9,24 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.report.axes import round_ticks
 from ulmfit_jax.report.charts import Series, histogram, line_chart
 from ulmfit_jax.report.elements import Content, bar, element, label, table
 from ulmfit_jax.report.facts import RunFacts
+from ulmfit_jax.report.found_rates import found_rates
 from ulmfit_jax.report.stages import StageRecord, TrainingRecord
+
+_MEASURED = {
+    "valid_loss": "held-out loss",
+    "error_rate": "held-out error",
+    "micro_f1": "held-out micro F1",
+    "perplexity": "held-out perplexity",
+}
+"""Columns of the table of epochs that are shown, by their titles."""
 
 _BINS = 20
 """Bars of the histogram of lengths, about."""
-
-_LOSS_OF = {"language_model": "loss (nats per token)", "classifier": "loss (nats per text)"}
 
 
 def training(facts: RunFacts) -> Element:
@@ -26,10 +34,14 @@ def training(facts: RunFacts) -> Element:
     parts: list[Content] = [element("h2", "How the training went")]
     for record in facts.trainings:
         borders = [(float(stage.first_step), float(stage.last_step)) for stage in record.stages]
-        charts = element("div", _losses(record, borders), _rates(record, borders), class_="charts")
+        unit = "nats per label of a text" if facts.artifact.multi_label else "nats per text"
+        charts = element("div", _losses(record, borders, unit), _rates(record, borders), class_="charts")
         parts += [element("h3", record.name), charts, _stages(record)]
     if not facts.trainings:
         parts.append(element("p", "The run folder holds no table of epochs."))
+    if (found := facts.report.get("learning_rates")) is not None:
+        peaks = [record.stages[0].peaks[-1] for record in facts.trainings if record.part == "classifier"]
+        parts += found_rates(found, peaks[0] if peaks else None)
     return element("section", parts, id="training")
 
 
@@ -99,13 +111,13 @@ def clock(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
-def _losses(record: TrainingRecord, borders: Sequence[tuple[float, float]]) -> Element | None:
+def _losses(record: TrainingRecord, borders: Sequence[tuple[float, float]], unit: str) -> Element | None:
     lines = {
         name: [stage.points(column) for stage in record.stages]
         for name, column in (("training (smoothed)", "train_loss"), ("held-out texts", "valid_loss"))
     }
     series = [Series(name, points, kind) for kind, (name, points) in zip("ab", lines.items(), strict=True)]
-    title = _LOSS_OF.get(record.part, _LOSS_OF["classifier"])
+    title = f"loss ({'nats per token' if record.part == 'language_model' else unit})"
     if not any(map(any, (one.lines for one in series))):
         return None  # no epoch had a finite loss
     return line_chart(f"{record.name}: loss after each epoch", series, "training step", title, borders)
@@ -123,9 +135,8 @@ def _rates(record: TrainingRecord, borders: Sequence[tuple[float, float]]) -> El
 
 
 def _stages(record: TrainingRecord) -> Element:
-    measured = [name for name in ("valid_loss", "error_rate", "perplexity") if name in record.stages[-1].rows[-1]]
-    titles = {"valid_loss": "held-out loss", "error_rate": "held-out error", "perplexity": "held-out perplexity"}
-    head = ["stage", "trains", "epochs", "steps", "peak rate", "training loss", *(titles[name] for name in measured)]
+    measured = [name for name in _MEASURED if name in record.stages[-1].rows[-1]]
+    head = ["stage", "trains", "epochs", "steps", "peak rate", "training loss", *(_MEASURED[name] for name in measured)]
     rows = [
         [
             f"{number} {one.stage.name}",
@@ -163,12 +174,15 @@ def _rate(peaks: Sequence[float]) -> str:
 def _figure(name: str, value: float | None) -> str:
     if value is None:
         return "–"
-    return {"error_rate": f"{value:.1%}", "perplexity": f"{value:,.1f}"}.get(name, f"{value:.4f}")
+    return {"error_rate": f"{value:.1%}", "micro_f1": f"{value:.1%}", "perplexity": f"{value:,.1f}"}.get(
+        name, f"{value:.4f}"
+    )
 
 
 def _classes(facts: RunFacts) -> Element:
-    counts = Counter(facts.data.labels)
-    tested = Counter(facts.answered.data.labels) if facts.answered and facts.answered.name == "test" else None
+    counts = _texts_of_each(facts.data)
+    test = facts.answered.data if facts.answered and facts.answered.name == "test" else None
+    tested = None if test is None else _texts_of_each(test)
     most = max(counts.values())
     rows = []
     for name in facts.artifact.labels:
@@ -179,7 +193,7 @@ def _classes(facts: RunFacts) -> Element:
         ]
         rows.append(row + ([f"{tested[name]:,}"] if tested is not None else []))
     total: list[Content] = ["together", element("td", f"{len(facts.data):,}", class_="barred"), ""]
-    rows.append(total + ([f"{sum(tested.values()):,}"] if tested is not None else []))
+    rows.append(total + ([f"{len(test):,}"] if test is not None else []))
     head = ["class", "labelled texts", "share", *(["test texts"] if tested is not None else [])]
     unlabelled = int(facts.report.get("documents", {}).get("unlabelled", 0))
     more = f"{facts.held_out:,} of the labelled texts measured each epoch and were not trained on."
@@ -187,6 +201,13 @@ def _classes(facts: RunFacts) -> Element:
         more += " The language model read the test texts too, without their labels."
     more += f" {unlabelled:,} more texts without labels." if unlabelled else " No texts without labels."
     return element("div", table("Texts of each class", head, rows, class_="small"), element("p", more))
+
+
+def _texts_of_each(data: TextDataset) -> Counter[str]:
+    """How many texts have each label."""
+    if data.label_sets is not None:
+        return Counter(name for names in data.label_sets for name in names)
+    return Counter(data.labels or ())
 
 
 def _lengths(facts: RunFacts) -> Element:

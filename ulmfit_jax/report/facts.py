@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import ulmfit_jax
+from ulmfit_jax.answers import evaluated
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.data.dataset import TextDataset
@@ -97,6 +98,11 @@ class Answered:
         if self.baseline is None:
             return None
         return class_scores(confusion_matrix(self.truth, self.baseline, len(self.classes)))
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Those of `Answers.evaluate`."""
+        return dict(evaluated(self.probabilities, self.truth))
 
     @property
     def baseline_figures(self) -> dict[str, Any]:

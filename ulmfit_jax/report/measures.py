@@ -96,6 +96,15 @@ def class_scores(confusion: np.ndarray) -> ClassScores:
     )
 
 
+def label_scores(given: np.ndarray, truth: np.ndarray) -> ClassScores:
+    """The same where a text may have several labels: `given` and `truth` are `[texts, classes]`, true where one is."""
+    given, truth = given > 0, truth > 0
+    hits, support, answered = (given & truth).sum(axis=0), truth.sum(axis=0), given.sum(axis=0)
+    return ClassScores(
+        _ratio(hits, answered), _ratio(hits, support), _ratio(2 * hits, support + answered), support, answered
+    )
+
+
 def calibration(confidence: np.ndarray, right: np.ndarray, n_bins: int = CONFIDENCE_BINS) -> Calibration:
     """How well the confidence in the answers says how often they are right.
 

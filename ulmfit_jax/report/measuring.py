@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.report.facts import Answered
+from ulmfit_jax.report.label_facts import AnsweredLabels
 from ulmfit_jax.text_classifier import TextClassifier
 
 BASELINE = "TF-IDF (1-2-grams) and logistic regression"
@@ -31,7 +33,8 @@ def measure(
     tested = time.monotonic()
     classes = model.class_names
     baseline = _baseline_answers(learnt, data, classes)
-    return Answered(
+    kind = AnsweredLabels if model.multi_label else Answered
+    return kind(
         name,
         data,
         classes,
@@ -44,9 +47,15 @@ def measure(
 
 
 def _baseline_answers(learnt: TextDataset, data: TextDataset, classes: Sequence[str]) -> np.ndarray | None:
-    """Its answers as indices of `classes`, `[texts]`; None where it finds no words to learn."""
-    from ulmfit_jax.baseline import tfidf_model
+    """Its answers as indices of `classes`, `[texts]`, or, where a text may have several labels, which are given,
+    `[texts, classes]` bool; None where it finds no words to learn."""
+    from ulmfit_jax.baseline import tfidf_labels, tfidf_model
 
+    if learnt.label_sets is not None:
+        try:
+            return tfidf_labels(learnt.texts, label_indices(learnt, classes), data.texts)
+        except ValueError:  # scikit-learn finds no word in the training texts
+            return None
     index = {name: number for number, name in enumerate(classes)}
     try:
         model = tfidf_model(learnt.texts, learnt.labels or ())

@@ -36,6 +36,8 @@ class Mistake:
         probability: of the true class.
         baseline_right: whether the baseline gets it right; None without one.
         explanation: which words speak for the answer; None where words cannot be explained.
+        kind: `class`; or, where a text may have several labels, `given` or `missed`: `answer` is then the label in
+            question, `truth` all that apply, and the words speak for the label.
     """
 
     number: int
@@ -46,6 +48,7 @@ class Mistake:
     probability: float
     baseline_right: bool | None
     explanation: Explanation | None
+    kind: str = "class"
 
 
 def most_confident(
@@ -87,10 +90,11 @@ def mistakes_section(answered: Answered, mistakes: Sequence[Mistake]) -> Element
         return element("section", parts, id="mistakes")
     explained = any(mistake.explanation is not None for mistake in mistakes)
     says = f"{len(mistakes)} of {wrong:,} wrong answers, the surest first. Some may be wrong labels, not wrong answers."
+    single = all(mistake.kind == "class" for mistake in mistakes)
     if explained:
         says += (
-            " Words on blue speak for the answer, words on orange (dotted) against it, by the slope of its log odds in "
-            "the word's embedding."
+            f" Words on blue speak for the {'answer' if single else 'label'}, words on orange (dotted) against it, by "
+            "the slope of its log odds in the word's embedding."
         )
     parts.append(element("p", says))
     parts.append(element("ol", [_shown(mistake, answered.data.source) for mistake in mistakes], class_="mistakes"))
@@ -101,14 +105,13 @@ def _shown(mistake: Mistake, source: str) -> Element:
     about = f"text {mistake.number:,} of {source}"
     if mistake.baseline_right is not None:
         about += f"; TF-IDF gets it {'right' if mistake.baseline_right else 'wrong too'}"
-    head = element(
-        "h3",
-        "answered ",
-        element("strong", label(mistake.answer)),
-        f" ({mistake.confidence:.1%} sure), is ",
-        element("strong", label(mistake.truth)),
-        f" ({mistake.probability:.1%})",
-    )
+    answer, truth = (element("strong", label(name)) for name in (mistake.answer, mistake.truth))
+    if mistake.kind == "class":
+        sure = f" ({mistake.confidence:.1%} sure), is "
+        head = element("h3", "answered ", answer, sure, truth, f" ({mistake.probability:.1%})")
+    else:
+        says = {"given": "gives ", "missed": "misses "}[mistake.kind]
+        head = element("h3", says, answer, f" ({mistake.probability:.1%}); right: ", truth)
     return element("li", head, _words(mistake), element("p", about, class_="note"))
 
 

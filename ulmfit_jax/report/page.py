@@ -8,6 +8,8 @@ from xml.etree.ElementTree import Element
 from ulmfit_jax.report.course import data, done, times, training
 from ulmfit_jax.report.elements import Content, as_html, element
 from ulmfit_jax.report.facts import RunFacts
+from ulmfit_jax.report.label_facts import AnsweredLabels
+from ulmfit_jax.report.label_results import label_comparison, label_headline
 from ulmfit_jax.report.mistakes import Mistake, mistakes_section
 from ulmfit_jax.report.remarks import remarks
 from ulmfit_jax.report.results import classes, comparison, confusion, headline, trust, where
@@ -39,10 +41,14 @@ def run_page(facts: RunFacts, mistakes: Sequence[Mistake] = ()) -> str:
     """
     answered = facts.answered
     sections = [training(facts), data(facts), times(facts), done(facts)]
-    if answered is not None:
+    if isinstance(answered, AnsweredLabels):
+        results = [label_comparison(answered), classes(answered), trust(answered, "labels of texts")]
+        sections = [*results, mistakes_section(answered, mistakes), *sections]
+    elif answered is not None:
         results = [comparison(answered), confusion(answered), classes(answered), trust(answered)]
         sections = [*results, mistakes_section(answered, mistakes), *sections]
-    title = f"{_listed(facts.artifact.labels)}: a text classifier"
+    together = "and" if facts.artifact.multi_label else "or"
+    title = f"{_listed(facts.artifact.labels, together)}: a text classifier"
     measured = f"Measured on {where(answered)}" if answered else "Not measured"
     provenance = facts.artifact.provenance
     lead = (
@@ -55,7 +61,7 @@ def run_page(facts: RunFacts, mistakes: Sequence[Mistake] = ()) -> str:
     ]
     head = element("header", element("h1", title), element("p", lead))
     contents = element("nav", element("ul", links), aria_label="Sections")
-    body: list[Content] = [head, contents, element("main", headline(facts), _remarks(facts), sections)]
+    body: list[Content] = [head, contents, element("main", _headline(facts), _remarks(facts), sections)]
     return document(title, body)
 
 
@@ -73,6 +79,11 @@ def document(title: str, body: Sequence[Content]) -> str:
     return "<!doctype html>\n" + as_html(element("html", head, element("body", body, footer), lang="en")) + "\n"
 
 
+def _headline(facts: RunFacts) -> Element:
+    answered = facts.answered
+    return label_headline(answered) if isinstance(answered, AnsweredLabels) else headline(facts)
+
+
 def _remarks(facts: RunFacts) -> Element | None:
     found = remarks(facts)
     if not found:
@@ -81,8 +92,8 @@ def _remarks(facts: RunFacts) -> Element | None:
     return element("section", element("h3", "Worth knowing"), points, class_="remarks")
 
 
-def _listed(names: Sequence[str], most: int = 4) -> str:
+def _listed(names: Sequence[str], together: str, most: int = 4) -> str:
     shown = [name if len(name) <= 30 else name[:29] + "…" for name in names[:most]]
     if len(names) > most:
         return ", ".join(shown) + f" and {len(names) - most} more"
-    return ", ".join(shown[:-1]) + " or " + shown[-1]
+    return f"{', '.join(shown[:-1])} {together} {shown[-1]}" if shown[1:] else shown[0]

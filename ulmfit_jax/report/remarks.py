@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ulmfit_jax.report.facts import Answered, RunFacts
+from ulmfit_jax.report.label_facts import AnsweredLabels
+from ulmfit_jax.report.label_results import label_remarks
 from ulmfit_jax.report.measures import share_interval
 
 FEW_TEXTS = 200
@@ -17,7 +19,11 @@ _LOW_RECALL, _LARGE_GAP, _OVERFIT, _LONG, _UNKNOWN = 0.5, 0.05, 1.1, 0.05, 0.03
 
 def remarks(facts: RunFacts) -> list[str]:
     """Sentences, the weightiest first; none where there is nothing to say."""
-    found = list(_about_answers(facts, facts.answered)) if facts.answered else []
+    answered = facts.answered
+    if isinstance(answered, AnsweredLabels):
+        found = [*label_remarks(answered), *_about_probabilities(answered)]
+    else:
+        found = list(_about_answers(facts, answered)) if answered else []
     return [*found, *_about_training(facts), *_about_data(facts)]
 
 
@@ -39,6 +45,11 @@ def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
     if seen := facts.report.get("test", {}).get("also_in_training") if answered.name == "test" else 0:
         yield f"{seen:,} of the test texts are also among the training texts: the accuracy flatters."
     yield from _about_classes(answered)
+    yield from _about_probabilities(answered)
+
+
+def _about_probabilities(answered: Answered) -> Iterator[str]:
+    accuracy = float(answered.right.mean())
     gap = float(answered.confidence.mean() - accuracy)
     if answered.calibration.error > _LARGE_GAP and abs(gap) > _LARGE_GAP:
         yield (

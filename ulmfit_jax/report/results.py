@@ -33,14 +33,14 @@ def headline(facts: RunFacts) -> Element:
         return element("p", "Nothing was measured: no text was held out, and there was no --test.", class_="card")
     low, high = share_interval(int(answered.right.sum()), len(answered))
     cards = [
-        _card(
+        card(
             "Accuracy",
-            _percent(float(answered.right.mean())),
+            percent(float(answered.right.mean())),
             f"{where(answered)}; 95 % interval {low:.1%} to {high:.1%}",
         ),
-        _baseline_card(answered),
-        _card("Macro F1", _percent(answered.scores.macro_f1), "mean over the classes, each counts the same"),
-        _card("Calibration error", _percent(answered.calibration.error), _trust(answered)),
+        _baselinecard(answered),
+        card("Macro F1", percent(answered.scores.macro_f1), "mean over the classes, each counts the same"),
+        card("Calibration error", percent(answered.calibration.error), surety(answered)),
     ]
     return element("div", cards, class_="cards")
 
@@ -60,12 +60,19 @@ def comparison(answered: Answered) -> Element:
     ]
     if answered.baseline is None:
         parts.append(element("p", f"{answered.baseline_name}."))
-    if (same := answered.agreement) is not None:
-        counts = [["This model right", f"{same.both:,}", f"{same.only_first:,}"]]
-        counts.append(["This model wrong", f"{same.only_second:,}", f"{same.neither:,}"])
-        parts.append(table("Texts by who is right", ["", "TF-IDF right", "TF-IDF wrong"], counts, class_="small"))
-        parts.append(element("p", _chance(same.p_value), class_="note"))
-    return element("section", parts, id="baseline")
+    return element("section", parts, agreement_of_baseline(answered), id="baseline")
+
+
+def agreement_of_baseline(answered: Answered) -> list[Content]:
+    """How often the model and the baseline are right about the same texts."""
+    if (same := answered.agreement) is None:
+        return []
+    counts: list[list[Content]] = [["This model right", f"{same.both:,}", f"{same.only_first:,}"]]
+    counts.append(["This model wrong", f"{same.only_second:,}", f"{same.neither:,}"])
+    return [
+        table("Texts by who is right", ["", "TF-IDF right", "TF-IDF wrong"], counts, class_="small"),
+        element("p", _chance(same.p_value), class_="note"),
+    ]
 
 
 def confusion(answered: Answered) -> Element:
@@ -96,8 +103,8 @@ def classes(answered: Answered) -> Element:
     return element("section", parts, element("p", note, class_="note"), id="classes")
 
 
-def trust(answered: Answered) -> Element:
-    """The calibration curve, and how sure the right and the wrong answers are."""
+def trust(answered: Answered, counted: str = "texts") -> Element:
+    """The calibration curve, and how sure the right and the wrong answers are; `counted` is what has an answer."""
     curve = answered.calibration
     first = int(np.flatnonzero(curve.counts)[0])
     sure = histogram(
@@ -105,11 +112,11 @@ def trust(answered: Answered) -> Element:
         curve.edges[first:].tolist(),
         [("right", curve.right[first:].tolist()), ("wrong", (curve.counts - curve.right)[first:].tolist())],
         "confidence of the answer",
-        "texts",
+        counted,
         percent=True,
     )
     rows = [
-        [f"{low:.0%} to {high:.0%}", f"{count:,}", _percent(mean), _percent(accuracy)]
+        [f"{low:.0%} to {high:.0%}", f"{count:,}", percent(mean), percent(accuracy)]
         for low, high, count, mean, accuracy in zip(
             curve.edges[:-1], curve.edges[1:], curve.counts, curve.confidence, curve.accuracy, strict=True
         )
@@ -118,7 +125,7 @@ def trust(answered: Answered) -> Element:
     numbers = element(
         "details",
         element("summary", "The numbers"),
-        table("Confidence and accuracy", ["confidence", "texts", "mean confidence", "accuracy"], rows, class_="small"),
+        table("Confidence and accuracy", ["confidence", counted, "mean confidence", "accuracy"], rows, class_="small"),
     )
     says = (
         f"Expected calibration error {curve.error:.1%}: so far is the confidence from the share of right answers, on "
@@ -131,7 +138,8 @@ def trust(answered: Answered) -> Element:
     )
 
 
-def _card(name: str, figure: str, note: str) -> Element:
+def card(name: str, figure: str, note: str) -> Element:
+    """One figure with what it is and a remark."""
     return element(
         "div",
         element("h3", name),
@@ -141,9 +149,9 @@ def _card(name: str, figure: str, note: str) -> Element:
     )
 
 
-def _baseline_card(answered: Answered) -> Element:
+def _baselinecard(answered: Answered) -> Element:
     if answered.baseline is None:
-        return _card("TF-IDF baseline", "–", answered.baseline_name)
+        return card("TF-IDF baseline", "–", answered.baseline_name)
     accuracy = float((answered.baseline == answered.truth).mean())
     gain = 100 * (float(answered.right.mean()) - accuracy)
     better = (
@@ -151,7 +159,7 @@ def _baseline_card(answered: Answered) -> Element:
         if round(gain, 1)
         else "no difference"
     )
-    return _card("TF-IDF baseline", _percent(accuracy), f"{better}; {_briefly(answered)}")
+    return card("TF-IDF baseline", percent(accuracy), f"{better}; {_briefly(answered)}")
 
 
 def _briefly(answered: Answered) -> str:
@@ -165,7 +173,8 @@ def _chance(p_value: float) -> str:
     return f"Two equally good classifiers would differ as much or more with a probability of {written} (sign test)."
 
 
-def _trust(answered: Answered) -> str:
+def surety(answered: Answered) -> str:
+    """Confidence beside accuracy in words."""
     gap = float(answered.confidence.mean() - answered.right.mean())
     if abs(gap) < 0.02:
         return "it is about as sure as it is right"
@@ -176,7 +185,7 @@ def _trust(answered: Answered) -> str:
 def _compared(name: str, kind: str, predicted: np.ndarray, answered: Answered) -> list[Content]:
     accuracy = float((predicted == answered.truth).mean())
     macro_f1 = class_scores(confusion_matrix(answered.truth, predicted, len(answered.classes))).macro_f1
-    return [name, bar(accuracy, f"{accuracy:.1%}", kind), f"{1 - accuracy:.1%}", _percent(macro_f1)]
+    return [name, bar(accuracy, f"{accuracy:.1%}", kind), f"{1 - accuracy:.1%}", percent(macro_f1)]
 
 
 def _matrix(answered: Answered) -> Element:
@@ -225,5 +234,6 @@ def _barred(share: float, kind: str = "a") -> Content:
     return "–" if math.isnan(share) else bar(share, f"{share:.1%}", kind)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share for people, a dash where it is not defined."""
     return "–" if math.isnan(share) else f"{share:.1%}"

@@ -12,6 +12,8 @@ from ulmfit_jax.classifier_plan import split_rows
 from ulmfit_jax.data.corpus import cached_corpus
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.report.facts import Answered, RunFacts, device_name, software_versions
+from ulmfit_jax.report.label_facts import AnsweredLabels
+from ulmfit_jax.report.label_results import surest_label_mistakes
 from ulmfit_jax.report.measuring import measure
 from ulmfit_jax.report.mistakes import most_confident
 from ulmfit_jax.report.page import run_page
@@ -76,5 +78,8 @@ def write_run_report(
         date=datetime.datetime.now().astimezone().strftime("%-d %B %Y, %H:%M"),
     )
     explain = model.explain if jax.process_count() == 1 else None
-    mistakes = most_confident(answered, explain) if answered else []
+    if isinstance(answered, AnsweredLabels):
+        mistakes = surest_label_mistakes(answered, explain)
+    else:
+        mistakes = most_confident(answered, explain) if answered else []
     write_atomically(file, run_page(facts, mistakes))

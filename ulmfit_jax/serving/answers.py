@@ -12,6 +12,7 @@ import ulmfit_jax
 from ulmfit_jax.ensemble import Ensemble
 from ulmfit_jax.inference.coloured import FAINTEST, shares
 from ulmfit_jax.inference.explain import METHODS
+from ulmfit_jax.inference.label_answers import given_labels
 from ulmfit_jax.serving.limits import Limits
 from ulmfit_jax.serving.questions import ExplanationQuestion
 from ulmfit_jax.text_classifier import TextClassifier
@@ -33,13 +34,17 @@ class ServedModel:
             self.explanation(ExplanationQuestion("a", None, METHODS[0]))
 
     def predictions(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """For each text `label`, its `probability`, and `probabilities` by label."""
+        """For each text `label`, its `probability`, and `probabilities` by label; where a text may have several labels,
+        `label` is the most probable one and `labels` are those given."""
         return [self._answer(row) for row in self._model.predict_proba(texts)]
 
     def _answer(self, row: np.ndarray) -> dict[str, Any]:
         best = int(row.argmax())
         by_label = dict(zip(self.labels, row.tolist(), strict=True))
-        return {"label": self.labels[best], "probability": float(row[best]), "probabilities": by_label}
+        answer = {"label": self.labels[best], "probability": float(row[best]), "probabilities": by_label}
+        if self._model.multi_label:
+            answer["labels"] = [name for name, given in zip(self.labels, given_labels(row), strict=True) if given]
+        return answer
 
     def explanation(self, question: ExplanationQuestion) -> dict[str, Any]:
         """`label`, its `probability`, `method`, and `words`, each with its `importance` and its `shade`.
@@ -66,6 +71,7 @@ class ServedModel:
             "name": self.name,
             "kind": "classifier" if members == 1 and self.explains else "ensemble",
             "labels": self.labels,
+            "multi_label": self._model.multi_label,
             "explains": self.explains,
             "methods": list(METHODS) if self.explains else [],
             "members": members,

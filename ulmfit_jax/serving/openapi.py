@@ -101,12 +101,14 @@ def _list(items: Schema) -> Schema:
 
 def _schemas() -> dict[str, Schema]:
     labelled = {"label": _STRING, "probability": _PROBABILITY}
+    by_label = {"type": "object", "additionalProperties": _PROBABILITY}
+    answer = labelled | {"probabilities": by_label, "labels": _list(_STRING)}
     explained = {"text": _STRING, "label": {"type": ["string", "null"]}, "method": {"enum": list(METHODS)}}
     return {
         "Prediction": _object({"text": _STRING, "texts": _list(_STRING)}, ())
         | {"oneOf": [{"required": ["text"]}, {"required": ["texts"]}]},
         "Answers": _object({"answers": _list(_named("Answer"))}),
-        "Answer": _object(labelled | {"probabilities": {"type": "object", "additionalProperties": _PROBABILITY}}),
+        "Answer": _object(answer, ("label", "probability", "probabilities")),
         "Explained": _object(explained, ("text",)),
         "Explanation": _object(labelled | {"method": {"enum": list(METHODS)}, "words": _list(_named("Word"))}),
         "Word": _object({"word": _STRING, "importance": _NUMBER, "shade": _SHADE}),
@@ -116,6 +118,7 @@ def _schemas() -> dict[str, Schema]:
                 "name": _STRING,
                 "kind": {"enum": ["classifier", "ensemble"]},
                 "labels": _list(_STRING),
+                "multi_label": {"type": "boolean"},
                 "explains": {"type": "boolean"},
                 "methods": _list({"enum": list(METHODS)}),
                 "members": {"type": "integer"},

@@ -20,6 +20,7 @@ from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
 from ulmfit_jax.training.document_scores import document_values, scoring_step, split_documents
 from ulmfit_jax.training.frozen_features import FrozenFeatures
+from ulmfit_jax.training.label_measures import label_measures
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, TrainState, row_numbers, update
 
@@ -32,7 +33,7 @@ def classifier_definition(architecture: Architecture, head: Head, dtype: DTypeLi
 class ClassifierTask:
     """Training and evaluation of a document classifier."""
 
-    columns: tuple[str, ...] = ("valid_loss", "error_rate")
+    columns: tuple[str, ...]
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class ClassifierTask:
         """
         devices.check_batch(train.batch_size)
         self.architecture, self.head = architecture, head
+        self.columns = ("valid_loss", "error_rate", *(["micro_f1"] if head.multi_label else []))
         self.definition = classifier_definition(architecture, head, dtype)
         self.groups: Sequence[LayerGroup] = layer_groups(architecture.n_layers, "classifier")
         self._train, self._valid, self._devices = train, valid, devices
@@ -182,11 +184,13 @@ class ClassifierTask:
         return devices.map(train_step, (REPLICATED, axes, 0, REPLICATED), (REPLICATED, REPLICATED), donate=(0,))
 
     def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
-        """Mean cross-entropy and error rate over the validation documents."""
+        """Mean cross-entropy and error rate over the validation documents; of several labels, see `label_measures`."""
         if self._valid is None:
             return {}
         log_probabilities = self._valid_log_probabilities(self._valid, parameters, statistics)
         labels = np.asarray(self._valid.labels)
+        if self.head.multi_label:
+            return label_measures(log_probabilities, labels)
         losses = -log_probabilities[np.arange(len(labels)), labels]
         wrong = log_probabilities.argmax(axis=1) != labels
         return {"valid_loss": float(losses.mean()), "error_rate": float(wrong.mean())}

@@ -29,7 +29,7 @@ def scoring_step(definition: ModuleDefinition, devices: Devices, max_length: int
 
     def scores(parameters: Tree, statistics: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
         network = definition.bind(parameters, statistics)
-        own = jax.nn.log_softmax(network.scores(tokens, lengths, max_length))
+        own = network.head.head.log_probabilities(network.scores(tokens, lengths, max_length))
         return lax.all_gather(own, DEVICE_AXIS)
 
     return devices.map(scores, (REPLICATED, REPLICATED, 2, 0), REPLICATED)

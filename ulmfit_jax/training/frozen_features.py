@@ -36,7 +36,8 @@ class FrozenFeatures:
         self._kept: dict[int, np.ndarray] = {}
 
         def log_probabilities(parameters: Tree, statistics: Tree, vectors: jax.Array) -> jax.Array:
-            return jax.nn.log_softmax(definition.bind(parameters, statistics).head(vectors))
+            head = definition.bind(parameters, statistics).head
+            return head.head.log_probabilities(head(vectors))
 
         self._head: Callable[..., jax.Array] = jax.jit(log_probabilities)
 

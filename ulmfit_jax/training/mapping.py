@@ -25,6 +25,22 @@ REPLICATED = None
 """Axis of an argument or result that is the same on all devices."""
 
 
+def available_devices() -> list[jax.Device]:
+    """The devices of this process.
+
+    Raises:
+        ConfigError: JAX was told to use a platform that it cannot offer.
+    """
+    try:
+        return jax.local_devices()
+    except (RuntimeError, AssertionError) as error:  # JAX asserts for a platform it was not built for
+        wanted = os.environ.get("JAX_PLATFORMS", "")
+        raise ConfigError(
+            f"JAX finds no device of the platform {wanted or 'it was told to use'}: "
+            "change or unset JAX_PLATFORMS, or install JAX for that platform"
+        ) from error
+
+
 class Devices:
     """The devices that a run uses."""
 
@@ -35,17 +51,11 @@ class Devices:
             ConfigError: there are fewer, the platform that JAX was told to use cannot be had, or the processes cannot
                 share the work.
         """
-        try:
-            available = jax.local_devices()
-        except (RuntimeError, AssertionError) as error:  # JAX asserts for a platform it was not built for
-            wanted = os.environ.get("JAX_PLATFORMS", "")
-            raise ConfigError(
-                f"JAX finds no device of the platform {wanted or 'it was told to use'}: "
-                "change or unset JAX_PLATFORMS, or install JAX for that platform"
-            ) from error
+        available = available_devices()
         if count is not None and not 1 <= count <= len(available):
             raise ConfigError(
-                f"devices: {count} asked for, but this machine offers {len(available)} {available[0].platform}"
+                f"devices: {count} asked for, but this machine offers {len(available)} {available[0].platform}: "
+                f"give a number from 1 to {len(available)}, or leave it out to use all"
             )
         self.devices: Sequence[jax.Device] = available[:count]
         self._own = slice(0, len(self.devices))

@@ -18,10 +18,16 @@ from jax.experimental import multihost_utils
 
 from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
+from ulmfit_jax.training.mapping import available_devices
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this is the process that writes.
+
+    Raises:
+        ConfigError: JAX was told to use a platform that it cannot offer.
+    """
+    available_devices()
     return jax.process_index() == 0
 
 

@@ -41,4 +41,6 @@ def probabilities(texts: list[str]) -> np.ndarray:
 
 if len(sys.argv) > 2:
     for row in probabilities(sys.argv[2:]):
-        print(model["labels"][row.argmax()], json.dumps(dict(zip(model["labels"], row.tolist(), strict=True))))
+        given = [name for name, p in zip(model["labels"], row, strict=True) if p > 0.5]
+        label = ", ".join(given) if model.get("multi_label") else model["labels"][row.argmax()]
+        print(label, json.dumps(dict(zip(model["labels"], row.tolist(), strict=True))))

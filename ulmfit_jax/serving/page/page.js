@@ -29,12 +29,15 @@ export const askJson = (path, value, signal) =>
 
 export const percent = (probability) => `${(100 * probability).toFixed(1)} %`;
 
+// What an answer says: a label, or the labels where a text may have several.
+export const said = (answer) => (answer.labels ? answer.labels.join(", ") || "none of the labels" : answer.label);
+
 export const model = await ask("/api/model");
 
 function showModel() {
   document.title = `${model.name} – ulmfit`;
   byId("model").textContent = model.name;
-  byId("about").textContent = `Tells apart: ${model.labels.join(", ")}.`;
+  byId("about").textContent = `${model.multi_label ? "Finds" : "Tells apart"}: ${model.labels.join(", ")}.`;
   for (const label of model.labels) {
     const option = element("option", label);
     option.value = label;
@@ -44,11 +47,12 @@ function showModel() {
 }
 
 function showProbabilities(answer) {
-  byId("label").textContent = answer.label;
+  byId("label").textContent = said(answer);
+  const given = answer.labels ?? [answer.label];
   const sorted = Object.entries(answer.probabilities).sort((one, other) => other[1] - one[1]);
   byId("bars").replaceChildren(
     ...sorted.map(([label, probability]) => {
-      const row = element("tr", "", label === answer.label ? "best" : "");
+      const row = element("tr", "", given.includes(label) ? "best" : "");
       const name = element("th", label);
       name.scope = "row";
       const bar = element("div", "", "bar");

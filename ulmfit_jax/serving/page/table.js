@@ -1,6 +1,6 @@
 // A file of texts: the server reads it, is asked in portions, and the answers become a table and a CSV file.
 
-import { ask, askJson, byId, element, model, percent } from "/page.js";
+import { ask, askJson, byId, element, model, percent, said } from "/page.js";
 
 const SHOWN = 200; // rows of the table in the page; the download has all
 let asking = null;
@@ -38,7 +38,7 @@ function csv(texts, answers) {
   const header = ["text", "label", ...model.labels.map((label) => `probability of ${label}`)];
   const rows = texts.flatMap((text, number) => {
     const answer = answers[number];
-    return answer ? [[text, answer.label, ...model.labels.map((label) => answer.probabilities[label])]] : [];
+    return answer ? [[text, said(answer), ...model.labels.map((label) => answer.probabilities[label])]] : [];
   });
   return "\ufeff" + [header, ...rows].map((row) => row.map(quoted).join(",") + "\r\n").join("");
 }
@@ -48,7 +48,7 @@ function row(number, text, answer) {
   const start = text.length > 200 ? `${text.slice(0, 200)}…` : text;
   made.append(
     element("td", number + 1, "number"),
-    element("td", answer.label),
+    element("td", said(answer)),
     element("td", percent(answer.probability), "number"),
     element("td", start),
   );

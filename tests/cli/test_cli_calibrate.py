@@ -1,0 +1,73 @@
+"""`ulmfit calibrate` changes a model folder's probabilities and no label; `--class-weight` reaches the model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Outcome, Trained, reviews, write_csv
+
+from ulmfit_jax.ensemble import load_classifier
+from ulmfit_jax.inference.temperature import expected_calibration_error
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def folder(trained: Trained, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained.out, tmp_path / "run"))
+
+
+def test_the_figures_are_those_of_the_folder_that_it_leaves(folder: Path, trained: Trained, ulmfit: Run) -> None:
+    texts, labels = zip(*reviews(20, 2), strict=True)
+    before = load_classifier(folder, devices=1)
+    probabilities, answers = before.predict_proba(texts), before.predict(texts)
+    figures = ulmfit("calibrate", folder, trained.test, "--json", "--devices", "1").json
+    after = load_classifier(folder, devices=1)
+    assert after.temperature == pytest.approx(figures["temperature"]) != 1
+    assert after.predict(texts).tolist() == answers.tolist()
+    assert not np.allclose(after.predict_proba(texts), probabilities, atol=1e-4)
+    truth = np.array([after.class_names.index(label) for label in labels])
+    assert figures["ece_before"] == pytest.approx(expected_calibration_error(probabilities, truth), abs=1e-6)
+    assert figures["ece"] == pytest.approx(expected_calibration_error(after.predict_proba(texts), truth), abs=1e-6)
+    assert figures["loss"] <= figures["loss_before"]
+    assert (figures["n"], figures["data"]) == (20, str(trained.test))
+    evaluated = ulmfit("evaluate", folder, trained.test, "--json", "--devices", "1").json
+    assert evaluated["loss"] == pytest.approx(figures["loss"], rel=1e-4)
+    assert f"temperature {figures['temperature']:.3f}" in ulmfit("calibrate", folder, trained.test).out
+
+
+def test_a_mistake_leaves_the_folder_as_it_was(folder: Path, ulmfit: Run, tmp_path: Path) -> None:
+    config = (folder / "model" / "config.json").read_bytes()
+    strange = write_csv(tmp_path / "strange.csv", [("The film was lovely.", "superb")])
+    outcome = ulmfit("calibrate", folder, strange)
+    assert (outcome.code, "superb" in outcome.err) == (2, True)
+    assert (folder / "model" / "config.json").read_bytes() == config
+
+
+def test_class_weights_are_those_of_the_command(ulmfit: Run, language_model: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "train.csv", [*reviews(40, 6), *[row for row in reviews(40, 7) if row[1] == "bad"]])
+    command = ["train", data, "--pretrained", language_model, "--lm-epochs", "0", "--epochs", "1,0,0,0"]
+    command += ["--devices", "1", "--validation-fraction", "0"]
+    given = {"none": [], "balanced": ["--class-weight", "balanced"], "good": ["--class-weight", "good=50"]}
+    recorded, answered = {}, {}
+    for name, options in given.items():
+        assert ulmfit(*command, *options, "--out", tmp_path / name).code == 0
+        config = json.loads((tmp_path / name / "model" / "config.json").read_text("utf-8"))
+        recorded[name] = config["provenance"]["training"].get("class_weights")
+        answered[name] = load_classifier(tmp_path / name, devices=1).predict_proba([text for text, _ in reviews(20, 2)])
+    assert recorded["none"] is None
+    assert recorded["balanced"] == {"bad": pytest.approx(60 / 80), "good": pytest.approx(60 / 40)}
+    assert recorded["good"] == {"bad": 1.0, "good": 50.0}
+    assert answered["good"][:, 1].mean() > answered["none"][:, 1].mean() + 0.02
+
+
+@pytest.mark.parametrize("wrong", [["balanced", "good=2"], ["good"], ["good=0"], ["good=x"], ["good=2", "good=3"]])
+def test_wrong_weights_are_refused(wrong: list[str], ulmfit: Run, tmp_path: Path) -> None:
+    options = [part for entry in wrong for part in ("--class-weight", entry)]
+    outcome = ulmfit("train", tmp_path / "absent.csv", "--out", tmp_path / "run", *options)
+    assert (outcome.code, "give 'balanced' alone, or LABEL=W" in outcome.err) == (2, True)

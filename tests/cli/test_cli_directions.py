@@ -1,0 +1,80 @@
+"""`ulmfit train --both-directions`: two classifiers and one model of both, by one command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Outcome, reviews, tree, write_csv
+
+from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def backward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("backward") / "model"
+    texts = [text for text, _ in reviews(60, 3)]
+    LanguageModel(preset="tiny", backwards=True, epochs=1, devices=1).fit(texts).save(folder)
+    return folder
+
+
+def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path) -> None:
+    train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
+    out = tmp_path / "both"
+    command = ["train", train, "--test", test, "--out", out, "--pretrained", language_model, "--devices", "1"]
+    command += ["--pretrained-backward", backward, "--lm-epochs", "0", "--epochs", "1,0,0,0"]
+    outcome = ulmfit(*command)
+    assert outcome.code == 0, outcome.err
+    rows = [line.split() for line in outcome.out.splitlines()]
+    assert [row[0] for row in rows[:5]] == ["error", "forward", "backward", "together", "baseline"]
+
+    members = [TextClassifier.load(out / name, devices=1) for name in ("forward", "backward")]
+    assert [member.artifact.backwards for member in members] == [False, True]
+    texts = [text for text, _ in reviews(20, 2)]
+    both = Ensemble.load(out, devices=1)  # each text's probabilities are those of the same text in both
+    mean = sum(member.predict_proba(texts) for member in members) / 2
+    np.testing.assert_allclose(both.predict_proba(texts), mean, atol=1e-6)
+
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    assert report["test"]["accuracy"] == both.score(texts, [label for _, label in reviews(20, 2)])
+    assert report["validation"]["n"] == 6
+    assert rows[3][2] == f"{report['test']['error']:.2%}"
+    page = (out / "report.html").read_text("utf-8")
+    assert 'href="forward/report.html"' in page
+    assert (out / "backward" / "report.html").is_file()
+
+    before = tree(out)
+    again = ulmfit(*command)
+    assert again.out == outcome.out
+    assert tree(out) == before
+
+
+def test_what_is_missing_or_reads_the_wrong_way_is_said(
+    language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ulmfit_jax.pretrained.shipped_models", dict)
+    start = ["train", write_csv(tmp_path / "t.csv", reviews(20, 1)), "--out", tmp_path / "both"]
+    for options, sentence in (
+        (["--both-directions"], "make one with ulmfit pretrain --backwards"),
+        (["--pretrained-backward", language_model, "--pretrained", language_model], "reads forwards: give"),
+        (["--pretrained-backward", backward, "--pretrained", backward], "reads backwards: give"),
+        (["--pretrained-backward", backward, "--pretrained", "none"], "starts from two language models"),
+        (["--both-directions", "--seeds", "2"], "--seeds and --both-directions do not go together"),
+        (["--pretrained-backward", tmp_path / "no"], "there is no model"),
+    ):
+        outcome = ulmfit(*start, *options)
+        assert (outcome.code, sentence in outcome.err) == (2, True), outcome.err
+    assert not (tmp_path / "both").exists()
+
+
+def test_the_plan_shows_both(language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path) -> None:
+    train = write_csv(tmp_path / "train.csv", reviews(40, 1))
+    command = ["train", train, "--out", tmp_path / "both", "--pretrained", language_model, "--lm-epochs", "0"]
+    outcome = ulmfit(*command, "--pretrained-backward", backward, "--epochs", "1,0,0,0", "--dry-run")
+    assert outcome.out.count("all stages") == 2
+    assert not (tmp_path / "both").exists()

@@ -1,0 +1,67 @@
+"""A classifier's training part after part: the language model and the classifier, then each round of self-training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.classifier_fit import fine_tuned_language_model, fit_classifier
+from ulmfit_jax.classifier_options import ClassifierOptions
+from ulmfit_jax.classifier_plan import check_plan, training_part
+from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.labels import check_labels
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.products import chosen_precision
+from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled
+from ulmfit_jax.training.mapping import Devices
+
+
+class TrainedPart(NamedTuple):
+    """A classifier, its rows of the table of epochs, and the seconds of each part by name."""
+
+    artifact: Artifact
+    history: list[dict[str, Any]]
+    seconds: dict[str, float]
+
+
+def trained_parts(
+    options: ClassifierOptions, data: TextDataset, more: Sequence[str], folder: Path | None, workers: int
+) -> Iterator[TrainedPart]:
+    """Train, giving each classifier as soon as it is there; see `TextClassifier.fit`.
+
+    Args:
+        options: see `TextClassifier`.
+        data: labelled texts.
+        more: texts without labels, for the language model and for self-training.
+        folder: the run folder, or None.
+        workers: processes that tokenise.
+    """
+    classes = check_labels(data)
+    check_plan(options, data)
+    if options.rounds and not more:
+        raise ConfigError("self_training needs texts without labels: give them as unlabeled")
+    rounds = drawn_rounds(more, options.rounds, options.seed)
+    started = time.monotonic()
+    start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
+    middle = time.monotonic()
+    artifact, history = fit_classifier(start, data, classes, options, folder, workers)
+    seconds = {"language_model": middle - started, "classifier": time.monotonic() - middle}
+    yield TrainedPart(artifact, [*lm_history, *history], seconds)
+    for number, texts in enumerate(rounds, 1):
+        started = time.monotonic()
+        name, labels_file = ("self_training", "pseudo_labels.json")
+        if number > 1:
+            name, labels_file = (f"self_training_{number}", f"pseudo_labels_{number}.json")
+        pseudo = pseudo_labelled(
+            artifact,
+            training_part(data, options),
+            texts,
+            Devices(options.devices),
+            chosen_precision(options.precision),
+            folder and folder / labels_file,
+        )
+        artifact, history = fit_classifier(artifact, data, classes, options, folder, workers, (name, pseudo))
+        yield TrainedPart(artifact, history, {name: time.monotonic() - started})
