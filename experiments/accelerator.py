@@ -86,6 +86,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--documents", type=int, help="use so many documents of each text: to try it")
     parser.add_argument("--unroll", type=int, help="steps of the recurrence in one body of its loop")
+    parser.add_argument("--save-seconds", type=float, default=60, help="time between saved states")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -221,7 +222,7 @@ def read(options: argparse.Namespace, *names: str) -> Corpus:
 
 
 def context(options: argparse.Namespace, name: str, train: Corpus, settings: Any, stages: Any) -> RunContext:
-    """One device; a command that is broken off goes on from the state that was saved last, at most a minute old."""
+    """One device; a command that is broken off goes on from the state that was saved last."""
     config = {
         "settings": vars(settings),
         "stages": [stage.to_dict() for stage in stages],
@@ -229,7 +230,7 @@ def context(options: argparse.Namespace, name: str, train: Corpus, settings: Any
         "seed": options.seed,
     }
     folder = RunFolder(options.work / f"run-{name}", config)
-    return RunContext(Devices(1), folder, LoopOptions(save_seconds=60), ConsoleProgress())
+    return RunContext(Devices(1), folder, LoopOptions(save_seconds=options.save_seconds), ConsoleProgress())
 
 
 def keep(place: Path, sizes: Architecture, trees: dict[str, Tree]) -> None:
