@@ -33,6 +33,6 @@ def reviews(data_dir: Path, count: int) -> tuple[list[str], np.ndarray]:
 def batches(data_dir: Path, count: int) -> tuple[DocumentBatches, int]:
     """These reviews in the pieces of the shipped tokeniser, in batches, and the size of its vocabulary."""
     texts, labels = reviews(data_dir, count)
-    tokenizer = LanguageModel("wikipedia-small").tokenizer
+    tokenizer = LanguageModel("wikipedia-small-forward").tokenizer
     corpus = corpus_in_memory(texts, tokenizer, workers=2)
     return DocumentBatches(corpus, labels, BATCH_SIZE, BPTT), len(tokenizer.vocabulary)

@@ -4,7 +4,7 @@
     python benchmarks/memory.py ... --megabytes 1 2 --steps 5                            # to see that it runs
 
 Each piece of work runs in a process of its own over the first so many megabytes of the texts, with the tokeniser of the
-shipped `wikipedia-small`. The table has two peaks: memory that belongs to the process (Linux's RssAnon, sampled 50
+shipped model. The table has two peaks: memory that belongs to the process (Linux's RssAnon, sampled 50
 times a second), which must not grow with the corpus, and all that is resident. There the pages of the mapped token file
 count too, which the system drops as soon as it wants the memory for something else. Figures: docs/reliability.md.
 """
@@ -90,7 +90,7 @@ def tokenise(options: argparse.Namespace, folder: Path, size: int) -> Any:
     """Stream the texts into a folder of tokens."""
     shutil.rmtree(folder, ignore_errors=True)
     texts = first(iter_texts(options.texts), size)
-    return build_corpus(texts, load_tokenizer(model_folder("wikipedia-small")), folder).n_tokens
+    return build_corpus(texts, load_tokenizer(model_folder("wikipedia-small-forward")), folder).n_tokens
 
 
 def read(options: argparse.Namespace, folder: Path, size: int) -> int:
@@ -101,7 +101,7 @@ def read(options: argparse.Namespace, folder: Path, size: int) -> int:
 
 def train(options: argparse.Namespace, folder: Path, size: int) -> int:
     """Some steps of a small network, spread over the whole corpus as every batch is."""
-    sizes = preset("tiny", len(load_tokenizer(model_folder("wikipedia-small")).vocabulary))
+    sizes = preset("tiny", len(load_tokenizer(model_folder("wikipedia-small-forward")).vocabulary))
     context = RunContext(Devices(1), progress=Counted(options.steps))
     settings = LanguageModelSettings(BATCH_SIZE, BPTT)
     try:

@@ -29,7 +29,7 @@ from ulmfit_jax.training.task import StepControls, TrainState
 def tokenisation(data_dir: Path, count: int) -> Work:
     """Documents to ids on two processes, by the shipped tokeniser."""
     texts, _ = reviews(data_dir, count)
-    tokenizer = LanguageModel("wikipedia-small").tokenizer
+    tokenizer = LanguageModel("wikipedia-small-forward").tokenizer
 
     def work() -> float:
         return len(corpus_in_memory(texts, tokenizer, workers=2))
@@ -56,7 +56,7 @@ def prediction(data_dir: Path, count: int) -> Work:
     documents, vocabulary = batches(data_dir, count)
     sizes, head = full_size(vocabulary), Head(2)
     parameters, statistics = map(to_numpy, classifier_definition(sizes, head).initialise(0))
-    tokenizer = LanguageModel("wikipedia-small").tokenizer
+    tokenizer = LanguageModel("wikipedia-small-forward").tokenizer
     model = Artifact("classifier", sizes, tokenizer, parameters, statistics, ("neg", "pos"), head)
     predictor = Predictor(model, Devices(1))
 

@@ -7,7 +7,7 @@
     python experiments/accelerator.py classify --tokens PACKED --work W --direction backward
     python experiments/accelerator.py ensemble --tokens PACKED --work W           # the test set is read here, once
     python experiments/accelerator.py distil --tokens PACKED --work W             # one forward model taught by both
-    python experiments/accelerator.py models --work W --out MODELS                # model folders, on any machine
+    python experiments/accelerator.py models --work W --out MODELS --data-dir DATA    # model folders, on any machine
 
 Each command ends with files in W (`wikipedia.npz`, `imdb.npz`, `classifier-forward.npz`, …, and `results.json`) from
 which the next one goes on; a command whose file is there does nothing. All but the first and the last need neither
@@ -30,18 +30,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from packed_tokens import BPTT, PARTS, labels, pack, packed, reviews_not_tested, whole_batches
+from accelerator_models import LABELS, keep, loaded, models
+from packed_tokens import PARTS, labels, pack, packed, reviews_not_tested, whole_batches
 from running import run_or_explain
-from ulmfit_jax.artifact import Artifact, save_artifact
 from ulmfit_jax.data.corpus import Corpus
-from ulmfit_jax.errors import ConfigError, DataError
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn import recurrence_rows
 from ulmfit_jax.nn.architecture import PRESETS, Architecture, preset
 from ulmfit_jax.nn.classifier import Head
-from ulmfit_jax.nn.documents import MAX_LENGTH
-from ulmfit_jax.nn.parameters import Tree, flatten, unflatten
+from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.progress import ConsoleProgress
-from ulmfit_jax.text import load_tokenizer
 from ulmfit_jax.training.classifier import classifier_definition
 from ulmfit_jax.training.document_scores import document_values, scoring_step
 from ulmfit_jax.training.loop_options import LoopOptions
@@ -58,7 +56,6 @@ from ulmfit_jax.training.runs import (
 )
 
 DIRECTIONS = ("forward", "backward")
-LABELS = ("neg", "pos")
 BUCKETS = (20, 64)
 """Chunks of a batch of documents: compiling costs more on an accelerator than skipping empty chunks."""
 
@@ -67,8 +64,10 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=sorted(COMMANDS))
-    parser.add_argument("--data-dir", type=Path, help="pack: where the texts are")
-    parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/wikipedia-small"), help="pack, models")
+    parser.add_argument("--data-dir", type=Path, help="pack, models: where the texts are")
+    parser.add_argument(
+        "--tokenizer", type=Path, default=Path("checkpoints/wikipedia-small-forward"), help="pack, models"
+    )
     parser.add_argument("--tokens", type=Path, help="folder of packed tokens")
     parser.add_argument("--work", type=Path, help="folder of what the commands leave")
     parser.add_argument("--out", type=Path, help="pack, models: folder to write")
@@ -233,24 +232,6 @@ def context(options: argparse.Namespace, name: str, train: Corpus, settings: Any
     return RunContext(Devices(1), folder, LoopOptions(save_seconds=options.save_seconds), ConsoleProgress())
 
 
-def keep(place: Path, sizes: Architecture, trees: dict[str, Tree]) -> None:
-    """Write trees as 16-bit floats."""
-    arrays = {path: np.asarray(leaf, np.float16) for path, leaf in flatten(trees).items()}
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_suffix(".part").open("wb") as file:
-        np.savez(file, sizes=np.array(json.dumps(sizes.to_dict())), **arrays)
-    place.with_suffix(".part").rename(place)
-
-
-def loaded(place: Path) -> tuple[Architecture, dict[str, Tree]]:
-    """What `keep` wrote, in float32."""
-    if not place.is_file():
-        raise DataError(f"{place} is missing: give the commands in order")
-    with np.load(place) as arrays:
-        leaves = {name: np.asarray(arrays[name], np.float32) for name in arrays.files if name != "sizes"}
-        return Architecture(**json.loads(str(arrays["sizes"]))), unflatten(leaves)
-
-
 def note(options: argparse.Namespace, name: str, **result: Any) -> None:
     """Add a result to results.json and print it."""
     place = options.work / "results.json"
@@ -260,31 +241,6 @@ def note(options: argparse.Namespace, name: str, **result: Any) -> None:
     results[name] = result | about
     place.write_text(json.dumps(results, indent=1, default=str) + "\n", "utf-8")
     print(json.dumps({name: {k: v for k, v in results[name].items() if k not in ("settings", "stages")}}), flush=True)
-
-
-def models(options: argparse.Namespace) -> None:
-    """Model folders of what is in the work folder, with 16-bit weights."""
-    tokenizer = load_tokenizer(options.tokenizer)
-    results = json.loads((options.work / "results.json").read_text("utf-8"))
-    for place in sorted(options.work.glob("*.npz")):
-        name = place.stem
-        if name == "test":
-            continue
-        sizes, trees = loaded(place)
-        about = {key: value for key, value in results.get(name, {}).items() if key != "stages"}
-        if "parameters" in trees:
-            settings = {"bptt": BPTT, "max_length": MAX_LENGTH}
-            arrays = trees["parameters"], trees["statistics"]
-            options_of = {"backwards": name.endswith("backward"), "settings": settings, "provenance": about}
-            model = Artifact("classifier", sizes, tokenizer, *arrays, LABELS, Head(len(LABELS)), **options_of)
-            save_artifact(model, options.out / f"imdb-{name}", half_precision=True)
-            continue
-        for direction, parameters in trees.items():
-            settings = {"bptt": BPTT, "reset_state": True}
-            options_of = {"backwards": direction == "backward", "settings": settings, "provenance": about}
-            model = Artifact("language_model", sizes, tokenizer, parameters, **options_of)
-            save_artifact(model, options.out / f"{name}-{direction}", half_precision=True)
-    print(f"saved in {options.out}")
 
 
 COMMANDS = {

@@ -3,8 +3,8 @@
     make oracle
     python experiments/against_fastai.py --data-dir DATA --out RESULTS        # 600 + 600 IMDb reviews, 3 seeds
 
-Both start from the same weights (wikipedia-small, and the same head), read the same token arrays in the same batches in
-the same order, and go through the same stages; what differs is the dropout that each draws for itself. For each seed
+Both start from the same weights (the shipped model, and the same head), read the same token arrays in the same batches
+in the same order, and go through the same stages; what differs is the dropout that each draws for itself. For each seed
 (order of the data, head, dropout) the rows of both tables of epochs are kept in RESULTS/*.json, so that an interrupted
 run goes on; at the end a table of means with the spread over the seeds, and a plot with bands.
 """
@@ -58,7 +58,7 @@ class Comparison:
 
     def __init__(self, options: argparse.Namespace):
         self.options = options
-        self.start = load_artifact(model_folder("wikipedia-small"), "language_model")
+        self.start = load_artifact(model_folder("wikipedia-small-forward"), "language_model")
         (self.train, self.train_labels), (self.test, self.test_labels) = map(self.sample, ("train", "test"))
         self.lm_stages = language_model_stages(options.lm_epochs)
         self.stages = gradual_unfreezing_stages()

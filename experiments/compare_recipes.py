@@ -2,7 +2,7 @@
 
     python experiments/compare_recipes.py classifier DATA --model DIR --documents 300 --repeats 3 \\
         --variant "drop_mult=0.5" --variant "drop_mult=1.0, label_smoothing=0.1"
-    python experiments/compare_recipes.py language-model DATA --model wikipedia-small --documents 4000 \\
+    python experiments/compare_recipes.py language-model DATA --model wikipedia-small-forward --documents 4000 \\
         --variant "learning_rate=1e-3" --variant "learning_rate=4e-3"
 
 A variant names arguments of `TextClassifier` or `LanguageModel`. Each repeat draws other documents, the same ones for
@@ -35,7 +35,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("task", choices=("classifier", "language-model"))
     parser.add_argument("data", help="as in `ulmfit train`; give training data, never a test set")
     parser.add_argument("--data-dir", help="folder of prepared TFDS data sets")
-    parser.add_argument("--model", default="wikipedia-small", help="language model that every variant starts from")
+    parser.add_argument(
+        "--model", default="wikipedia-small-forward", help="language model that every variant starts from"
+    )
     parser.add_argument("--documents", type=int, required=True, help="to train on")
     parser.add_argument("--valid-documents", type=int, default=1000, help="to measure on")
     parser.add_argument("--repeats", type=int, default=1)

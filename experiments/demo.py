@@ -25,7 +25,7 @@ PROMPTS = ("The coffee", "I would not", "My new umbrella")
 def main() -> None:
     """Load, show, train, test, predict, generate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pretrained", default="wikipedia-small", help="shipped model, model folder or 'none'")
+    parser.add_argument("--pretrained", default="wikipedia-small-forward", help="shipped model, model folder or 'none'")
     parser.add_argument("--preset", help="sizes to start from scratch with, when --pretrained is none")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

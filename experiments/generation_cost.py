@@ -36,7 +36,7 @@ def seconds(model: LanguageModel, words: int, options: dict[str, Any], repeats: 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="wikipedia-small", help="a shipped language model or a folder")
+    parser.add_argument("--model", default="wikipedia-small-forward", help="a shipped language model or a folder")
     parser.add_argument("--words", type=int, nargs="+", default=[50, 100, 200, 400, 800])
     options = parser.parse_args()
     model = LanguageModel.load(options.model)

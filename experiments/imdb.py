@@ -93,7 +93,7 @@ class Experiment:
         self.report: dict[str, Any] = {"options": {k: str(v) for k, v in vars(options).items()}, "results": {}}
         if (options.out / "report.json").is_file():
             self.report["results"] = json.loads((options.out / "report.json").read_text("utf-8"))["results"]
-        shipped = "wikipedia-small" if options.preset == "small" else "none"
+        shipped = "wikipedia-small-forward" if options.preset == "small" else "none"
         name = options.pretrained or shipped
         self.pretrained = None if name == "none" else name
         self.preset = options.preset if self.pretrained is None else None

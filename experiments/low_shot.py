@@ -86,7 +86,7 @@ class LowShot:
         if method == "TF-IDF":
             return 1 - tfidf_accuracy(train.texts, labels, self.test.texts, tested)
         model = TextClassifier(
-            "wikipedia-small" if method == "supervised" else self.options.language_model,
+            "wikipedia-small-forward" if method == "supervised" else self.options.language_model,
             lm_epochs=0,
             validation_fraction=0,
             self_training=self.options.self_training if method == "self-trained" else 0,

@@ -2,7 +2,7 @@
 
 Command of the shipped model (resumable: give it again after an interruption):
 
-    python experiments/pretrain_wikipedia.py --data-dir DATA --work-dir WORK --out checkpoints/wikipedia-small
+    python experiments/pretrain_wikipedia.py --data-dir DATA --work-dir WORK --out wikipedia-small
 
 DATA holds `wikipedia-en/part-*-of-8.txt.xz` (documents separated by blank lines) and `wikitext-103/wiki.valid.tokens`.
 Hardware, time and figures: experiments/README.md.
@@ -18,6 +18,7 @@ import argparse
 import itertools
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -158,7 +159,8 @@ def main() -> None:
     )
     parameters = start.parameters if start is not None else None
     result = train_language_model(architecture, parameters, train, valid, stages, settings, options.seed, context)
-    report = measure(options, Artifact("language_model", architecture, tokenizer, result.parameters))
+    trained = Artifact("language_model", architecture, tokenizer, result.parameters, backwards=options.backwards)
+    report = measure(options.data_dir, trained)
     hours = sum(row["seconds"] for row in result.history) / 3600
     provenance = {
         "text": f"parts {options.first_part + 1} to {options.first_part + options.parts} of {N_PARTS} of English "
@@ -181,27 +183,19 @@ def main() -> None:
         "measures": {"perplexity per token, held-out Wikipedia": round(result.history[-1]["perplexity"], 2), **report},
         "intended_use": "a start for fine-tuning on your own texts; it holds facts and prejudices of its source",
     }
-    artifact = Artifact(
-        "language_model",
-        architecture,
-        tokenizer,
-        result.parameters,
-        backwards=options.backwards,
-        settings={"bptt": options.bptt, "reset_state": True},
-        provenance=provenance,
-    )
+    artifact = replace(trained, settings={"bptt": options.bptt, "reset_state": True}, provenance=provenance)
     save_artifact(artifact, options.out, half_precision=True)
     print(f"{report}\nsaved {options.out}")
 
 
-def measure(options: argparse.Namespace, artifact: Artifact) -> dict[str, float]:
+def measure(data_dir: Path, artifact: Artifact) -> dict[str, float]:
     """Perplexity per word and bits per character on the WikiText-103 validation text, with the parameters as stored."""
-    documents, words, characters = wikitext(options.data_dir / "wikitext-103" / "wiki.valid.tokens")
+    documents, words, characters = wikitext(data_dir / "wikitext-103" / "wiki.valid.tokens")
     corpus = Corpus.from_arrays([artifact.tokenizer.encode(text) for text in documents])
     devices = Devices(1)
     stored = devices.replicate(to_device(half_precision(artifact.parameters)))
-    step = evaluation_step(language_model_definition(artifact.architecture), devices, document_ends(options.backwards))
-    stream = LanguageModelStream(corpus, 4, 512, backwards=options.backwards)
+    step = evaluation_step(language_model_definition(artifact.architecture), devices, document_ends(artifact.backwards))
+    stream = LanguageModelStream(corpus, 4, 512, backwards=artifact.backwards)
     carry, total = zero_carry(artifact.architecture, 4, devices), 0.0
     for inputs, targets in stream.epoch(0):
         scored = np.where(targets == UNK_ID, -1, targets).astype(np.int32)

@@ -28,7 +28,7 @@ from ulmfit_jax.nn.products import PRECISIONS
 
 FOLDERS = {"trec": "trec6", "german": "cls-de-books"}
 START: dict[str, dict[str, Any]] = {
-    "trec": {"pretrained": "wikipedia-small"},
+    "trec": {"pretrained": "wikipedia-small-forward"},
     "german": {"pretrained": None, "preset": "small"},
 }
 

@@ -17,27 +17,27 @@ NUCLEOTIDES = ["ACGTTGCAACGGTTACCGATTACGATCGATTTAGGCCATTACG"] * 12
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return LanguageModel("wikipedia-small").tokenizer
+    return LanguageModel("wikipedia-small-forward").tokenizer
 
 
 def test_english_is_known(tokenizer: Tokenizer) -> None:
-    assert foreign_text_note("wikipedia-small", tokenizer, ENGLISH) is None
+    assert foreign_text_note("wikipedia-small-forward", tokenizer, ENGLISH) is None
 
 
 @pytest.mark.parametrize("texts", [GERMAN, NUCLEOTIDES])
 def test_what_falls_into_many_pieces_is_not(texts: list[str], tokenizer: Tokenizer) -> None:
-    note = foreign_text_note("wikipedia-small", tokenizer, texts)
+    note = foreign_text_note("wikipedia-small-forward", tokenizer, texts)
     assert note is not None
-    assert "pieces a word: wikipedia-small, which reads English" in note
+    assert "pieces a word: wikipedia-small-forward, which reads English" in note
 
 
 def test_little_text_or_a_model_of_ones_own_says_nothing(tokenizer: Tokenizer) -> None:
-    assert foreign_text_note("wikipedia-small", tokenizer, GERMAN[:1]) is None
+    assert foreign_text_note("wikipedia-small-forward", tokenizer, GERMAN[:1]) is None
     assert foreign_text_note("my-model", tokenizer, GERMAN) is None
     assert foreign_text_note(None, tokenizer, GERMAN) is None
 
 
 def test_training_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    LanguageModel("wikipedia-small", epochs=1, frozen_epochs=0, batch_size=4, bptt=8).fit(GERMAN)
+    LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8).fit(GERMAN)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line for line in warned if "hardly knows such texts" in line]

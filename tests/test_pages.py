@@ -66,7 +66,7 @@ these texts would take ten minutes. `make demo` and the tutorial start from the 
 def test_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     """With few texts, and a tiny model in the place of the shipped one."""
     more = read_dataset(REVIEWS / "unlabeled.txt", require_labels=False).texts
-    LanguageModel(preset="tiny", epochs=1, devices=1).fit(more).save(tmp_path / "models" / "wikipedia-small")
+    LanguageModel(preset="tiny", epochs=1, devices=1).fit(more).save(tmp_path / "models" / "wikipedia-small-forward")
     (tmp_path / "sitecustomize.py").write_text(STAND_IN.format(folder=str(tmp_path / "models")), "utf-8")
     for name, source, lines in (
         ("reviews.csv", "train.csv", 25),

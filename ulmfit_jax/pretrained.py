@@ -10,7 +10,7 @@ _PLACES = (Path(__file__).parents[1] / "checkpoints", Path(__file__).parent / "c
 """Where shipped models lie: beside the package in a checkout, inside it in an installed wheel."""
 
 
-SHIPPED = "wikipedia-small"
+SHIPPED = "wikipedia-small-forward"
 """The language model that training starts from if nothing is said."""
 
 SHIPPED_PAIR = ("wikipedia-small-forward", "wikipedia-small-backward")

@@ -27,7 +27,7 @@ def test_this_machine_is_ready(tmp_path: Path, ulmfit: Run) -> None:
     assert found["jax"]["found"] == jax.__version__
     assert found["devices"]["found"].startswith("4 cpu")
     assert str(tmp_path) in found["run folders"]["found"]
-    assert found["wikipedia-small"]["found"].startswith("loads: language model")
+    assert found["wikipedia-small-forward"]["found"].startswith("loads: language model")
     assert "GFLOP/s in float32" in found["matrix product"]["found"]
     assert "tokens/s" in found["training step"]["found"]
     assert not any(check["broken"] for check in found.values())
@@ -139,7 +139,7 @@ def test_memory_of_a_control_group(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_models_that_do_not_load_or_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "manifest.json").write_text('{"files": {"config.json": {"size": 1, "sha256": ""}}}', "utf-8")
-    monkeypatch.setattr("ulmfit_jax.pretrained.shipped_models", lambda: {"wikipedia-small": tmp_path})
+    monkeypatch.setattr("ulmfit_jax.pretrained.shipped_models", lambda: {"wikipedia-small-forward": tmp_path})
     (check,) = checks.models()
     assert check.broken
     assert "config.json is missing" in check.advice

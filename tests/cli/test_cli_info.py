@@ -37,7 +37,7 @@ def test_a_classifier(trained: Trained, ulmfit: Run) -> None:
 
 
 def test_a_shipped_language_model_by_name(ulmfit: Run) -> None:
-    text = ulmfit("info", "wikipedia-small").out
+    text = ulmfit("info", "wikipedia-small-forward").out
     assert "kind            language model\n" in text
     assert "vocabulary      8,192 entries, sentencepiece\n" in text
     assert "reads           forwards\n" in text

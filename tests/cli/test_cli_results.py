@@ -75,5 +75,5 @@ def test_show_without_a_model_learns_pieces_from_the_data(
     (tmp_path / "notes.txt").write_text("a word\nanother word\n")
     outcome = ulmfit("show", tmp_path / "notes.txt")
     assert outcome.code == 0
-    assert "wikipedia-small is not in this installation" in outcome.err
+    assert "wikipedia-small-forward is not in this installation" in outcome.err
     assert "2 texts, without labels" in outcome.out

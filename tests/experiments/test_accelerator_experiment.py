@@ -87,14 +87,15 @@ def test_all_commands_one_after_the_other(
     assert "is there" in capsys.readouterr().out
 
     models = tmp_path / "models"
-    run(experiment, monkeypatch, "models", "--work", str(tmp_path / "work"), "--out", str(models), "--tokenizer",
-        str(REPOSITORY / "checkpoints" / "wikipedia-small"))  # fmt: skip
+    run(experiment, monkeypatch, "models", "--work", str(tmp_path / "work"), "--out", str(models),
+        "--preset", "tiny", "--tokenizer",
+        str(REPOSITORY / "checkpoints" / "wikipedia-small-forward"))  # fmt: skip
     assert {folder.name for folder in models.iterdir()} == {
-        "wikipedia-forward", "wikipedia-backward", "imdb-forward", "imdb-backward",
-        "imdb-classifier-forward", "imdb-classifier-backward", "imdb-distilled-forward",
+        "wikipedia-tiny-forward", "wikipedia-tiny-backward", "imdb-tiny-forward", "imdb-tiny-backward",
+        "imdb-tiny-classifier-forward", "imdb-tiny-classifier-backward", "imdb-tiny-distilled-forward",
     }  # fmt: skip
-    assert LanguageModel.load(models / "imdb-backward").artifact.backwards
-    assert set(TextClassifier.load(models / "imdb-distilled-forward").predict(["good", "bad"])) <= {"neg", "pos"}
+    assert LanguageModel.load(models / "imdb-tiny-backward").artifact.backwards
+    assert set(TextClassifier.load(models / "imdb-tiny-distilled-forward").predict(["good", "bad"])) <= {"neg", "pos"}
 
 
 def test_what_is_not_packed_is_named(experiment: ModuleType, tokens: Path, tmp_path: Path, monkeypatch) -> None:

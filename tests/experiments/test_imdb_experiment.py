@@ -80,7 +80,7 @@ def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--backwards"], "wikipedia-small reads forwards"),
+        (["--backwards"], "wikipedia-small-forward reads forwards"),
         (["--pretrained", "nowhere"], "there is no model 'nowhere'"),
     ],
 )

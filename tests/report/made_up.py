@@ -135,7 +135,11 @@ def run_facts(folder: Path, answered: Answered | None, classes: Sequence[str], d
     data = documents(documents_, classes, 5)
     tokenizer = WordTokenizer.train(["the kettle works"] * 3)
     sizes = Architecture(len(tokenizer.vocabulary), 8, 12, 3)
-    provenance: dict[str, Any] = {"trained_from": "wikipedia-small", "recipe": "gradual_unfreezing", "stages": ["head"]}
+    provenance: dict[str, Any] = {
+        "trained_from": "wikipedia-small-forward",
+        "recipe": "gradual_unfreezing",
+        "stages": ["head"],
+    }
     artifact = Artifact(
         "classifier",
         sizes,

@@ -40,7 +40,9 @@ def test_everything_is_there_in_the_order_of_the_questions(tmp_path: Path) -> No
     wanted = ["baseline", "confusion", "classes", "trust", "mistakes", "training", "data", "time", "done"]
     assert sections == wanted
     assert [link.attributes["href"] for link in page.all("nav")[0].all("a")] == [f"#{name}" for name in wanted]
-    assert "Measured on 300 test texts. Trained on 108 labelled texts, from wikipedia-small, seed 3" in page.said
+    assert (
+        "Measured on 300 test texts. Trained on 108 labelled texts, from wikipedia-small-forward, seed 3" in page.said
+    )
     assert "ulmfit train reviews.csv --test held-out.csv --out run" in section(page, "done").said
     assert "2 of the test texts are also among the training texts" in page.said
     assert "Words on blue speak for the answer" in section(page, "mistakes").said

@@ -19,10 +19,10 @@ Pieces are drawn by their probabilities, or, with --beams, the most probable tex
 
 EXAMPLES = """\
 examples:
-  ulmfit generate wikipedia-small --prompt "The city of" --words 60
+  ulmfit generate wikipedia-small-forward --prompt "The city of" --words 60
   ulmfit generate run/language_model --prompt "I liked this movie because" --samples 3 --temperature 0.75
   ulmfit generate run/language_model --prompt "The plot" --prompt "The actors" --beams 5 --no-repeat 4
-  ulmfit generate wikipedia-small --prompt "The river" --words 300 --stream
+  ulmfit generate wikipedia-small-forward --prompt "The river" --words 300 --stream
 """
 
 

@@ -19,7 +19,7 @@ that were noted when the model was saved; a damaged model ends with exit code 2.
 
 EXAMPLES = """\
 examples:
-  ulmfit info wikipedia-small
+  ulmfit info wikipedia-small-forward
   ulmfit info run
   ulmfit info run --json | python -m json.tool
 """

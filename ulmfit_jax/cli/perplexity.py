@@ -20,7 +20,7 @@ FILE is what `ulmfit predict` takes; without FILE, lines are read from standard 
 
 EXAMPLES = """\
 examples:
-  ulmfit perplexity wikipedia-small letters.txt
+  ulmfit perplexity wikipedia-small-forward letters.txt
   ulmfit perplexity run/language_model letters.txt
   echo "The kettle is quiet." | ulmfit perplexity run/language_model --json
 """

@@ -19,6 +19,7 @@ from ulmfit_jax.nn.awd_lstm import AwdLstm, Noise
 from ulmfit_jax.nn.documents import MAX_LENGTH, activation_penalties, concat_pool, encode_documents
 from ulmfit_jax.nn.dropout import locked_mask
 from ulmfit_jax.nn.label_loss import binary_cross_entropy
+from ulmfit_jax.nn.products import rounded_einsum
 
 DEVICE_AXIS = "devices"
 """Name of the axis that training steps are mapped over; batch statistics are reduced over it."""
@@ -125,7 +126,7 @@ class Dense(nnx.Module):
 
     def __call__(self, features: Array) -> Array:
         """`[batch, in]` to `[batch, out]`."""
-        return features @ self.kernel[...]
+        return rounded_einsum("bi,io->bo", features, self.kernel[...], jnp.float32)
 
 
 class PoolingHead(nnx.Module):

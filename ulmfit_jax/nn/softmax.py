@@ -213,7 +213,7 @@ def _gradients(
         d_scores = (probabilities - one_hot) * weights[:, None]
         d_rows = d_rows + rounded_einsum("en,nv->ev", transposed, d_scores, dtype)
         # A product with ones: XLA adds up columns ten times slower.
-        d_biases = d_biases + jnp.ones_like(weights) @ d_scores
+        d_biases = d_biases + rounded_einsum("n,nv->v", jnp.ones_like(weights), d_scores, jnp.float32)
         return d_hidden + rounded_einsum("nv,ve->ne", d_scores, table.embedding, dtype), (d_rows, d_biases)
 
     d_hidden, (d_table, d_bias) = lax.scan(step, jnp.zeros_like(hidden), (scores, tiles, d_table, d_bias))

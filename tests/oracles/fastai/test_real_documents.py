@@ -39,7 +39,7 @@ def reviews(data_dir: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def model() -> Artifact:
-    return LanguageModel.load("wikipedia-small").artifact
+    return LanguageModel.load("wikipedia-small-forward").artifact
 
 
 def encoder_sizes(model: Artifact) -> dict[str, int]:
