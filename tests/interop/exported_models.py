@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -35,9 +36,10 @@ def _drawn(tree: Tree, low: float, high: float) -> Tree:
     return jax.tree.map(lambda leaf: draw.uniform(low, high, leaf.shape).astype(np.float32), tree)
 
 
-def classifier(backwards: bool = False) -> Artifact:
+def classifier(backwards: bool = False, multi_label: bool = False) -> Artifact:
     """Chunks of 8 tokens, of which the last 4 are pooled."""
-    parameters, statistics = map(to_numpy, classifier_definition(sizes(), HEAD).initialise(1))
+    head = replace(HEAD, multi_label=multi_label)
+    parameters, statistics = map(to_numpy, classifier_definition(sizes(), head).initialise(1))
     return Artifact(
         "classifier",
         sizes(),
@@ -45,7 +47,7 @@ def classifier(backwards: bool = False) -> Artifact:
         _drawn(parameters, -1.0, 1.0),
         _drawn(statistics, 0.5, 2.0),
         LABELS,
-        HEAD,
+        head,
         backwards,
         {"bptt": 8, "max_length": 32},
     )

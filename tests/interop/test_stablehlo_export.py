@@ -81,6 +81,19 @@ def test_the_reader_gives_the_models_probabilities(
     np.testing.assert_allclose(reader["probabilities"](TEXTS[:1]), expected[:1], atol=1e-6, rtol=0)
 
 
+def test_of_several_labels_each_has_its_own_probability(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = exported_models.classifier(multi_label=True)
+    files = export_stablehlo(artifact, tmp_path / "labels.stablehlo")
+    expected = exported_models.face(artifact).predict_proba(TEXTS)
+    assert np.abs(expected.sum(axis=1) - 1).max() > 0.01
+    reader = read(monkeypatch, files[-1], str(files[1]), TEXTS[0])
+    np.testing.assert_allclose(reader["probabilities"](TEXTS), expected, atol=1e-6, rtol=0)
+    given = [name for name, p in zip(artifact.labels, expected[0], strict=True) if p > 0.5]
+    assert capsys.readouterr().out.startswith(", ".join(given) + " {")
+
+
 def test_the_reader_is_a_script_that_needs_nothing_of_this_package(exported: tuple[Artifact, list[Path]]) -> None:
     artifact, files = exported
     block = "import runpy, sys; sys.modules['ulmfit_jax'] = sys.modules['flax'] = None; "
