@@ -35,7 +35,6 @@ from packed_tokens import PARTS, labels, pack, packed, reviews_not_tested, whole
 from running import run_or_explain
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
-from ulmfit_jax.nn import recurrence_rows
 from ulmfit_jax.nn.architecture import PRESETS, Architecture, preset
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import Tree
@@ -84,7 +83,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--least-sure", type=float, default=0.8, help="distil: lowest probability of a label")
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--documents", type=int, help="use so many documents of each text: to try it")
-    parser.add_argument("--unroll", type=int, help="steps of the recurrence in one body of its loop")
     parser.add_argument("--save-seconds", type=float, default=60, help="time between saved states")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -267,8 +265,6 @@ def main() -> None:
     for name in needed:
         if getattr(options, name) is None:
             raise ConfigError(f"{options.command} needs --{name.replace('_', '-')}")
-    if options.unroll:
-        recurrence_rows.UNROLL = options.unroll
     left = LEAVES.get(options.command, f"classifier-{options.direction}.npz")
     if options.command not in ("pack", "models") and (options.work / left).exists():
         print(f"{options.work / left} is there")
