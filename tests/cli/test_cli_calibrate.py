@@ -41,6 +41,16 @@ def test_the_figures_are_those_of_the_folder_that_it_leaves(folder: Path, traine
     assert f"temperature {figures['temperature']:.3f}" in ulmfit("calibrate", folder, trained.test).out
 
 
+def test_a_temperature_far_from_1_is_remarked_upon(
+    folder: Path, ulmfit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {"temperature": 0.03, "ece_before": 0.3, "ece": 0.1, "loss_before": 0.6, "loss": 0.2, "n": 20}
+    monkeypatch.setattr("ulmfit_jax.text_classifier.TextClassifier.calibrate", lambda *_: figures)
+    outcome = ulmfit("calibrate", folder, write_csv(tmp_path / "held-out.csv", reviews(20, 5)))
+    assert outcome.code == 0, outcome.err
+    assert "a temperature so far from 1 is rare" in outcome.err
+
+
 def test_a_mistake_leaves_the_folder_as_it_was(folder: Path, ulmfit: Run, tmp_path: Path) -> None:
     config = (folder / "model" / "config.json").read_bytes()
     strange = write_csv(tmp_path / "strange.csv", [("The film was lovely.", "superb")])

@@ -31,7 +31,9 @@ def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulm
     outcome = ulmfit(*command)
     assert outcome.code == 0, outcome.err
     rows = [line.split() for line in outcome.out.splitlines()]
-    assert [row[0] for row in rows[:5]] == ["error", "forward", "backward", "together", "baseline"]
+    assert [row[0] for row in rows[:6]] == ["error", "texts", "forward", "backward", "together", "baseline"]
+    assert rows[1] == ["texts", "6", "20"]
+    assert outcome.out.splitlines()[-1] == f"report: {out / 'report.html'}"
 
     members = [TextClassifier.load(out / name, devices=1) for name in ("forward", "backward")]
     assert [member.artifact.backwards for member in members] == [False, True]
@@ -43,7 +45,7 @@ def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulm
     report = json.loads((out / "report.json").read_text("utf-8"))
     assert report["test"]["accuracy"] == both.score(texts, [label for _, label in reviews(20, 2)])
     assert report["validation"]["n"] == 6
-    assert rows[3][2] == f"{report['test']['error']:.2%}"
+    assert rows[4][2] == f"{report['test']['error']:.2%}"
     page = (out / "report.html").read_text("utf-8")
     assert 'href="forward/report.html"' in page
     assert (out / "backward" / "report.html").is_file()

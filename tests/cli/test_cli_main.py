@@ -90,6 +90,15 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
 
 
+def test_an_interrupted_dry_run_promises_nothing(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
+    def interrupt(options: argparse.Namespace) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(COMMANDS["train"], "run", interrupt)
+    outcome = ulmfit("train", "data.csv", "--out", "here", "--dry-run")
+    assert (outcome.code, outcome.err) == (130, "ulmfit: interrupted: a dry run keeps nothing\n")
+
+
 def test_sigterm_outside_of_steps_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
     """While texts are tokenised, say; training steps have their own handling."""
 

@@ -173,6 +173,7 @@ ERRORS = [
     ("a.csv.gz", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19"),
     ("a.csv", "text,label\n".encode("utf-16"), {}, "looks like UTF-16"),
     ("a.csv", "a,b\n1,2\n", {}, "no column with a usual name for the text; .* there are a, b"),
+    ("a.csv", "text;label\n1;2\n", {}, "there are text;label. It seems to be one column with ';' between its parts"),
     ("a.csv", "text,b\n1,2\n", {}, "no column with a usual name for the label; .* there are text, b"),
     ("a.csv", "text,label\n1,2\n", {"text_column": "Text"}, "no column 'Text'; .* there are text, label"),
     ("a.csv", "text,label\n1,2\n", {"label_column": "y"}, "no column 'y'; .* there are text, label"),

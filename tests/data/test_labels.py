@@ -31,6 +31,11 @@ def test_indices_follow_the_classes_given():
     assert indices.dtype == np.int32
 
 
+def test_no_texts_at_all_are_named_so():
+    with pytest.raises(DataError, match=r"reviews\.csv has no texts"):
+        check_labels(labelled())
+
+
 def test_errors():
     with pytest.raises(DataError, match=r"reviews.csv has only the class 'pos' \(2 examples\)"):
         check_labels(labelled("pos", "pos"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
@@ -45,6 +45,11 @@ def run(options: argparse.Namespace) -> None:
             f"temperature {figures['temperature']:.3f}   calibration error {figures['ece_before']:.2%} -> "
             f"{figures['ece']:.2%}   loss {figures['loss_before']:.4f} -> {figures['loss']:.4f}   "
             f"{figures['n']:,} texts"
+        )
+    if not 0.2 < figures["temperature"] < 5:
+        note(
+            "a temperature so far from 1 is rare: on texts that the model was trained on, or on few texts, it says "
+            "nothing; calibrate again on others"
         )
 
 

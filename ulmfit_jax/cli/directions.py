@@ -126,9 +126,11 @@ def directions_as_text(report: dict[str, Any]) -> str:
     """The report as a table for a person."""
     measured = [name for name in ("validation", "test") if name in report]
     lines = [f"{'error':<20}" + "".join(f"{name:>12}" for name in measured)]
+    lines.append(f"{'texts':<20}" + "".join(f"{report[name]['n']:>12,}" for name in measured))
     for name, run in (*zip(DIRECTIONS, report["runs"], strict=True), ("together", report)):
         lines.append(f"{name:<20}" + "".join(f"{run[column]['error']:>12.2%}" for column in measured))
     baseline = report.get("baseline", {})
     if "test" in report and baseline.get("error") is not None:
         lines.append(f"{'baseline':<20}{baseline['error']:>{12 * len(measured)}.2%}   {baseline['name']}")
-    return "\n".join([*lines, f"model of both: {report['model']}"])
+    lines.append(f"model of both: {report['model']}")
+    return "\n".join([*lines, f"report: {report['page']}"] if "page" in report else lines)

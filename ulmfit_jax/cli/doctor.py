@@ -75,4 +75,4 @@ def _checks(place: Path) -> Iterator[Check]:
 def _line(check: Check) -> str:
     state = "PROBLEM" if check.broken else "could" if check.advice else "ok"
     shown = f"\x1b[{_COLOURS[state]}m{state:<8}\x1b[0m" if colours_are_shown() else f"{state:<8}"
-    return f"{shown}{check.name:<21}{check.found}" + (f": {check.advice}" if check.advice else "")
+    return f"{shown}{check.name:<25}{check.found}" + (f": {check.advice}" if check.advice else "")

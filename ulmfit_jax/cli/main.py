@@ -219,6 +219,8 @@ def _with_option_names(sentence: str, options: argparse.Namespace) -> str:
 def _interruption(options: argparse.Namespace) -> str:
     if "out" not in options:
         return "interrupted"
+    if getattr(options, "dry_run", False):
+        return "interrupted: a dry run keeps nothing"
     return f"interrupted: the same command goes on from the last state saved in {options.out}"
 
 

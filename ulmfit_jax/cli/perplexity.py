@@ -44,4 +44,4 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         show_json({"perplexity": perplexity, "n": len(texts), "model": options.model, "data": options.data})
     else:
-        show(f"perplexity {perplexity:,.2f} per token   {len(texts):,} texts")
+        show(f"perplexity {perplexity:,.2f} per token   {len(texts):,} {'text' if len(texts) == 1 else 'texts'}")

@@ -33,6 +33,8 @@ def check_labels(dataset: TextDataset, classes: Sequence[str] | None = None) -> 
         return _check_label_sets(dataset, classes)
     if dataset.labels is None:
         raise DataError(f"{dataset.source} has no labels; give a label for every text.")
+    if not len(dataset):
+        raise DataError(f"{dataset.source} has no texts; give examples of at least two classes.")
     if classes is None:
         counts = Counter(dataset.labels)
         if len(counts) < 2:

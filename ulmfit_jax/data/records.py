@@ -140,7 +140,11 @@ def _usual(existing: Sequence[str], usual: Sequence[str]) -> str | None:
 
 def _advice(existing: Sequence[str], kind: str) -> str:
     names = ", ".join(_shorten(name) for name in existing[:20]) + (", …" if len(existing) > 20 else "")
-    return f"name the {kind}'s column with {kind}_column: there are {names}."
+    advice = f"name the {kind}'s column with {kind}_column: there are {names}."
+    separator = next((one for one in (";", "\t", "|") if len(existing) == 1 and one in existing[0]), None)
+    if separator is None:
+        return advice
+    return f"{advice} It seems to be one column with {separator!r} between its parts: save it with commas, or as .tsv."
 
 
 def is_missing(value: Any) -> bool:
