@@ -18,10 +18,11 @@ import pytest
 from sklearn.utils import InputTags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from ulmfit_jax import TextClassifier, answers, text_classifier
+from ulmfit_jax import TextClassifier, classifier_parts, text_classifier
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.class_weights import class_weights
 from ulmfit_jax.classifier_options import ClassifierOptions
+from ulmfit_jax.data import lists
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.lists import text_list
 from ulmfit_jax.nn.architecture import preset
@@ -90,10 +91,10 @@ class NearestMean:
 
 @pytest.fixture(autouse=True)
 def _numbers_for_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (text_classifier, answers):
+    for module in (text_classifier, lists):
         monkeypatch.setattr(module, "text_list", rows_as_texts)
-    monkeypatch.setattr(text_classifier, "fine_tuned_language_model", lambda *given: (types.SimpleNamespace(), []))
-    monkeypatch.setattr(text_classifier, "fit_classifier", means_of_classes)
+    monkeypatch.setattr(classifier_parts, "fine_tuned_language_model", lambda *given: (types.SimpleNamespace(), []))
+    monkeypatch.setattr(classifier_parts, "fit_classifier", means_of_classes)
     monkeypatch.setattr(text_classifier, "corpus_in_memory", lambda texts, tokenizer: texts)
     monkeypatch.setattr(text_classifier, "Predictor", NearestMean)
 

@@ -67,6 +67,8 @@ def label_values(labels: Sequence[Any]) -> list[Any]:
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise DataError(f"labels is {labels!r:.40}: give a list with one label for each text")
     if isinstance(labels, np.ndarray) and labels.ndim > 1:
+        if labels.size == len(labels):  # a column
+            return list(labels.reshape(len(labels)))
         raise DataError(
             f"labels is a table of {' x '.join(map(str, labels.shape))}: give a label for each text, or, where a text "
             "may have several, a list of names for each (scikit-learn's MultiLabelBinarizer.inverse_transform makes "
