@@ -39,6 +39,7 @@ from ulmfit_jax.nn.architecture import PRESETS, Architecture, preset
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.training.both_directions import DIRECTIONS
 from ulmfit_jax.training.classifier import classifier_definition
 from ulmfit_jax.training.document_scores import document_values, scoring_step
 from ulmfit_jax.training.loop_options import LoopOptions
@@ -54,7 +55,6 @@ from ulmfit_jax.training.runs import (
     train_classifier,
 )
 
-DIRECTIONS = ("forward", "backward")
 BUCKETS = (20, 64)
 """Chunks of a batch of documents: compiling costs more on an accelerator than skipping empty chunks."""
 

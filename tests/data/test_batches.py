@@ -149,3 +149,12 @@ def test_errors():
             DocumentBatches(corpus, None, 2).training_epoch(epoch, start)
     with pytest.raises(ConfigError):
         chunk_buckets(0)
+
+
+def test_chosen_buckets_are_kept_and_reach_the_longest_document():
+    corpus = Corpus.from_arrays([np.full(length, 9, np.uint16) for length in (3, 10, 21)])
+    for chosen, found in (((2, 8), (2, 8)), ((2,), (2, 6)), ((6,), (6,))):
+        assert DocumentBatches(corpus, None, 1, 4, buckets=chosen).buckets == found
+    for wrong in ((), (0, 2), (4, 2), (2, 2)):
+        with pytest.raises(ConfigError, match="buckets are"):
+            DocumentBatches(corpus, None, 1, 4, buckets=wrong)
