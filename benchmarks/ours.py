@@ -44,10 +44,10 @@ def language_model(vocabulary: int, steps: int, batch_size: int = BATCH_SIZE, bp
     return _epoch(task, Stage("all", 1, 1e-3, weight_decay=0.1), devices, batch_size * bptt * steps)
 
 
-def classifier(data_dir: Path, count: int, freeze_to: int) -> Work:
-    """An epoch of training over these reviews."""
+def classifier(data_dir: Path, count: int, freeze_to: int, cache_frozen: bool = False) -> Work:
+    """An epoch of training over these reviews; with `cache_frozen`, from the second on it finds their vectors."""
     devices, (train, vocabulary) = Devices(1), batches(data_dir, count)
-    task = ClassifierTask(full_size(vocabulary), Head(2), train, None, devices)
+    task = ClassifierTask(full_size(vocabulary), Head(2), train, None, devices, cache_frozen=cache_frozen)
     return _epoch(task, Stage("some", 1, 1e-3, freeze_to), devices, train.batches_per_epoch * BATCH_SIZE)
 
 

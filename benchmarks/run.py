@@ -27,7 +27,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from data import full_size
+from data import BATCH_SIZE, BPTT, full_size
 from timing import Timings, Work, alternate, rate
 
 STAGES: dict[str, tuple[str, Callable[[Any, argparse.Namespace], Work]]] = {
@@ -35,13 +35,39 @@ STAGES: dict[str, tuple[str, Callable[[Any, argparse.Namespace], Work]]] = {
     "language model, 60,008 words": ("tokens", lambda side, o: side.language_model(60_008, o.steps)),
     "language model, 8,192 pieces": ("tokens", lambda side, o: side.language_model(8_192, 4 * o.steps)),
     "classifier, head only": ("documents", lambda side, o: side.classifier(o.data_dir, o.documents, -1)),
+    "classifier, later epochs of the head with `cache_frozen`": (
+        "documents",
+        lambda side, o: side.classifier(o.data_dir, o.documents, -1, True),
+    ),
     "classifier, unfrozen": ("documents", lambda side, o: side.classifier(o.data_dir, o.documents, 0)),
     "prediction": ("documents", lambda side, o: side.prediction(o.data_dir, o.documents)),
+    "the whole method": ("documents", lambda side, o: whole_method(side, o)),
 }
 """Unit, and the work of a side, by name."""
 
 VOCABULARIES = {"language model, 60,008 words": 60_008, "language model, 8,192 pieces": 8_192}
 SIDES = ("ours", "theirs")
+TOKENS_OF_A_REVIEW = 350
+"""Mean number of pieces in a review of IMDb."""
+
+
+def whole_method(side: Any, options: argparse.Namespace) -> Work:
+    """The reference notebook in small: an epoch of the language model over a quarter of the reviews, one of the head,
+    one of all layers, and answers on as many."""
+    documents = options.documents // 4
+    parts = [
+        side.language_model(8_192, round(documents * TOKENS_OF_A_REVIEW / (BATCH_SIZE * BPTT))),
+        side.classifier(options.data_dir, documents, -1),
+        side.classifier(options.data_dir, documents, 0),
+        side.prediction(options.data_dir, documents),
+    ]
+
+    def work() -> float:
+        for part in parts:
+            part()
+        return documents
+
+    return work
 
 
 def arguments() -> argparse.Namespace:

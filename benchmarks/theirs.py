@@ -63,8 +63,8 @@ def language_model(vocabulary: int, steps: int) -> Work:
     return _epoch(learner, 0, 0.1, BATCH_SIZE * BPTT * steps)
 
 
-def classifier(data_dir: Path, count: int, freeze_to: int) -> Work:
-    """An epoch of `text_classifier_learner`'s model over these reviews."""
+def classifier(data_dir: Path, count: int, freeze_to: int, cache_frozen: bool = False) -> Work:
+    """An epoch of `text_classifier_learner`'s model over these reviews, always through the encoder."""
     train, vocabulary = batches(data_dir, count)
     loader = Batches(train.batches_per_epoch, lambda: map(_document_batch, train.training_epoch(0)))
     learner = _learner(loader, _classifier(vocabulary), fastai.awd_lstm_clas_split)

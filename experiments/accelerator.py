@@ -41,7 +41,7 @@ from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.both_directions import DIRECTIONS
 from ulmfit_jax.training.classifier import classifier_definition
-from ulmfit_jax.training.document_scores import document_values, scoring_step
+from ulmfit_jax.training.document_scores import Reading, scoring_pass
 from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import gradual_unfreezing_stages, language_model_stages, pretrain_stages
@@ -50,7 +50,6 @@ from ulmfit_jax.training.runs import (
     ClassifierSettings,
     LanguageModelSettings,
     RunContext,
-    document_batches,
     train_both_directions,
     train_classifier,
 )
@@ -207,10 +206,11 @@ def probabilities(
     name = f"{kind}-{direction}"
     sizes, trees = loaded(folder / f"{name}.npz")
     settings, devices, head = classifier_settings(options, name), Devices(1), Head(len(LABELS))
-    step = scoring_step(classifier_definition(sizes, head, settings.precision), devices, settings.max_length)
-    batches = document_batches((documents, np.full(len(documents), -1)), settings, 0)
+    definition = classifier_definition(sizes, head, settings.precision)
+    reading = Reading(settings.bptt, settings.max_length, settings.backwards)
+    scores = scoring_pass(definition, sizes, head, devices, reading)
     arrays = devices.replicate(trees["parameters"]), devices.replicate(trees["statistics"])
-    return np.exp(document_values(step, *arrays, batches, len(LABELS), devices))
+    return np.exp(scores(*arrays, documents))
 
 
 def read(options: argparse.Namespace, *names: str) -> Corpus:

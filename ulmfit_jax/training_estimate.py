@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -13,9 +12,9 @@ import numpy as np
 
 from ulmfit_jax.classifier_plan import ClassifierPlan
 from ulmfit_jax.data.batches import DocumentBatches
+from ulmfit_jax.data.lanes import DocumentLanes
 from ulmfit_jax.language_model_plan import LanguageModelPlan
 from ulmfit_jax.nn.parameters import Tree
-from ulmfit_jax.training.document_scores import scoring_step, split_documents
 from ulmfit_jax.training.language_model import (
     LanguageModelTask,
     document_ends,
@@ -108,13 +107,11 @@ class ClassifierTimes:
         """Seconds of one pass over documents without training, and of compiling what had not been compiled before."""
         if documents is None:
             return 0.0, 0.0
-        chunks = documents.chunks_of_evaluation()
-        missing = {b: n for b, n in _typical(documents, chunks).items() if b not in self._scores}
-        for bucket, number in missing.items():
-            batch = next(itertools.islice(documents.evaluation(), number, None))
-            self._scores[bucket] = self._time_scoring(*split_documents(batch, self._devices))
-        compiling = sum(self._scores[bucket].compiling for bucket in missing)
-        return sum(self._scores[documents.bucket(count)].each for count in chunks), compiling
+        lanes, compiling = self._task.scoring.lanes(documents.corpus), 0.0
+        if lanes.lanes not in self._scores:
+            self._scores[lanes.lanes] = self._time_scoring(lanes)
+            compiling = self._scores[lanes.lanes].compiling
+        return lanes.blocks * self._scores[lanes.lanes].each, compiling
 
     def scoring_rate(self) -> float:
         """Seconds for a token of a document, without training."""
@@ -134,9 +131,15 @@ class ClassifierTimes:
     def _steps_of_epoch(self) -> int:
         return self._train.batches_per_epoch
 
-    def _time_scoring(self, tokens: np.ndarray, lengths: np.ndarray) -> Timing:
-        step = scoring_step(self._task.definition, self._devices, self._plan.settings.max_length)
-        return timed(lambda: step(self._parameters, self._statistics, tokens, lengths))
+    def _time_scoring(self, lanes: DocumentLanes) -> Timing:
+        scoring, block = self._task.scoring, next(iter(lanes))
+
+        def run() -> Any:
+            # The program takes the carry's buffers: each run gets new ones.
+            carry = scoring.initial_carry(lanes)
+            return scoring.encode(self._parameters, self._statistics, scoring.split(block), carry)[0]
+
+        return timed(run)
 
 
 def _typical(documents: DocumentBatches, chunks: Sequence[int]) -> dict[int, int]:

@@ -9,9 +9,10 @@ import pytest
 from small_models import KINDS, TOKENIZER, model
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
+from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.nn.parameters import Tree, flatten
 from ulmfit_jax.training.classifier import classifier_definition
-from ulmfit_jax.training.document_scores import scoring_step
+from ulmfit_jax.training.document_scores import Reading, scoring_pass
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -65,15 +66,14 @@ def test_a_restored_classifier_answers_alike_on_any_number_of_devices(tmp_path: 
     original = model("classifier")
     save_artifact(original, tmp_path / "model")
     restored = load_artifact(tmp_path / "model")
-    tokens = np.random.default_rng(0).integers(2, 15, (2, 4, 4)).astype(np.int32)
-    lengths = np.array([8, 7, 5, 4], np.int32)
+    random = np.random.default_rng(0)
+    documents = Corpus.from_arrays([random.integers(2, 15, length) for length in (8, 7, 5, 4)])
 
     def answers(artifact: Artifact, machines: Devices) -> np.ndarray:
         assert artifact.head is not None
-        step = scoring_step(classifier_definition(artifact.architecture, artifact.head), machines, 1440)
-        placed = machines.replicate(artifact.parameters), machines.replicate(artifact.statistics)
-        batch = machines.split_rows(tokens, 2), machines.split_rows(lengths, 0)
-        return Devices.join_rows(np.asarray(step(*placed, *batch)), 0)
+        definition = classifier_definition(artifact.architecture, artifact.head)
+        scores = scoring_pass(definition, artifact.architecture, artifact.head, machines, Reading(4))
+        return scores(machines.replicate(artifact.parameters), machines.replicate(artifact.statistics), documents)
 
     np.testing.assert_allclose(answers(restored, Devices(devices)), answers(original, Devices(1)), atol=1e-5)
 

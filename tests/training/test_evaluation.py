@@ -10,19 +10,23 @@ import pytest
 from tiny_runs import BPTT, documents
 
 from oracles.cross_entropy import tied_cross_entropy
-from oracles.documents import encode, probabilities
+from oracles.documents import document_vector, encode, probabilities
 from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.data.stream import LanguageModelStream
 from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.awd_lstm import AwdLstm
 from ulmfit_jax.nn.classifier import Head
+from ulmfit_jax.nn.parameters import ModuleDefinition
 from ulmfit_jax.nn.softmax import TokenScores
+from ulmfit_jax.text.rules import BOS_ID
 from ulmfit_jax.training.classifier import ClassifierTask
-from ulmfit_jax.training.document_scores import document_values, scoring_step
+from ulmfit_jax.training.document_scores import Reading, vector_pass
 from ulmfit_jax.training.language_model import LanguageModelTask, stream_scores
 from ulmfit_jax.training.mapping import Devices
 
 SIZES = Architecture(vocabulary_size=24, embedding_size=3, hidden_size=4, n_layers=1)
+ENCODER = ModuleDefinition(lambda rngs: AwdLstm(SIZES, rngs=rngs))
 
 
 @pytest.mark.parametrize("devices", [1, 4])
@@ -61,19 +65,20 @@ def test_documents_are_measured_from_the_zero_state(backwards: bool) -> None:
     assert carried.evaluate(parameters, {})["valid_loss"] != pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("devices", [1, 4])
-def test_a_classifier_answers_in_the_order_of_the_corpus(devices: int) -> None:
-    """11 documents of other lengths in batches of 4: sorted, split over devices and filled up on the way."""
-    corpus, labels = documents(11, 3 * BPTT, seed=4)
-    batches = DocumentBatches(corpus, labels, 4, BPTT)
+def test_a_classifier_answers_in_the_order_of_the_corpus(devices: int, backwards: bool) -> None:
+    """Documents of many lengths, some of which begin and end within a block: spread over lanes and devices."""
+    corpus, labels = documents(40, 3 * BPTT, seed=4)
+    batches = DocumentBatches(corpus, labels, 4, BPTT, backwards)
     task = ClassifierTask(SIZES, Head(2, (6,)), batches, batches, Devices(devices), max_length=2 * BPTT)
     parameters, statistics = task.definition.initialise(0)
-    expected = np.array([probabilities(parameters, statistics, text, BPTT, 2 * BPTT) for text in corpus])
-    step = scoring_step(task.definition, Devices(devices), 2 * BPTT)
-    found = document_values(step, parameters, statistics, batches, 2, Devices(devices))
+    texts = [text[::-1] if backwards else text for text in corpus]
+    expected = np.array([probabilities(parameters, statistics, text, BPTT, 2 * BPTT) for text in texts])
+    found = task.scoring(parameters, statistics, corpus)
     np.testing.assert_allclose(np.exp(found), expected, atol=1e-5)
     measured = task.evaluate(parameters, statistics)
-    assert measured["valid_loss"] == pytest.approx(-np.log(expected[np.arange(11), labels]).mean(), rel=1e-4)
+    assert measured["valid_loss"] == pytest.approx(-np.log(expected[np.arange(40), labels]).mean(), rel=1e-4)
     assert measured["error_rate"] == pytest.approx((expected.argmax(axis=1) != labels).mean())
 
 
@@ -95,16 +100,41 @@ class InFlight:
     def __float__(self) -> float:
         return float(np.asarray(self))
 
+    def block_until_ready(self) -> None:
+        np.asarray(self)
+
+
+def test_more_documents_end_in_a_block_than_there_are_lanes() -> None:
+    """Documents of one token, and empty ones, which are read as one."""
+    corpus = Corpus.from_arrays([np.array([9 + number % 9][: number % 3], np.int32) for number in range(300)])
+    reading = vector_pass(SIZES, np.float32, Devices(1), Reading(BPTT))
+    assert reading.lanes(corpus).blocks < 300 / reading.lanes(corpus).lanes
+    encoder = ENCODER.initialise(0)[0]
+    vectors = reading({"encoder": encoder}, {}, corpus)
+    texts = [text if len(text) else [BOS_ID] for text in corpus]
+    np.testing.assert_allclose(vectors, [document_vector(encoder, text, BPTT) for text in texts], atol=1e-5)
+
+
+@pytest.mark.parametrize("nothing", [None, Corpus.from_arrays([])])
+def test_of_no_documents_there_are_no_vectors(nothing: Corpus | None) -> None:
+    found = vector_pass(SIZES, np.float32, Devices(1), Reading(BPTT))(
+        {"encoder": ENCODER.initialise(0)[0]}, {}, nothing
+    )
+    assert found.shape == (0, 9)
+
 
 def test_few_steps_are_under_way_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices that share a CPU's threads wait for each other for ever with more than 32 steps under way."""
-    corpus, labels = documents(100, 2 * BPTT)
+    corpus, long = documents(100, 2 * BPTT)[0], documents(4, 40 * BPTT)[0]
 
     def stream_step(parameters: Any, inputs: Any, targets: Any, carry: Any) -> Any:
         return TokenScores(InFlight(2.0), np.int32(1), np.int32(4)), carry
 
-    def document_step(parameters: Any, statistics: Any, tokens: Any, lengths: Any) -> Any:
-        return InFlight(np.zeros((*lengths.shape, 2), np.float32))
+    def encode(parameters: Any, statistics: Any, block: Any, carry: Any) -> Any:
+        return InFlight(0.0), carry
+
+    def read(parameters: Any, statistics: Any, vectors: Any, places: Any) -> Any:
+        return np.zeros((*places.shape, 9), np.float32)
 
     for devices in (Devices(1), Devices(4)):
         monkeypatch.setattr(InFlight, "unread", 0)
@@ -113,5 +143,9 @@ def test_few_steps_are_under_way_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
         totals = stream_scores(stream_step, {}, stream, SIZES, devices)
         assert totals == (2.0 * stream.batches_per_epoch, stream.batches_per_epoch, 4 * stream.batches_per_epoch)
         assert stream.batches_per_epoch > 32
-        document_values(document_step, {}, {}, DocumentBatches(corpus, labels, 4, BPTT), 2, devices)
+        reading = vector_pass(SIZES, np.float32, devices, Reading(BPTT))
+        monkeypatch.setattr(reading, "encode", encode)
+        monkeypatch.setattr(reading, "read", read)
+        assert reading.lanes(long).blocks > 32
+        reading({}, {}, long)
         assert (InFlight.unread, InFlight.most <= 3) == (0, True)

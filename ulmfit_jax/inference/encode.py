@@ -10,9 +10,8 @@ import numpy as np
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.data.corpus import Corpus, corpus_in_memory
 from ulmfit_jax.data.lists import text_list
-from ulmfit_jax.inference.predict import evaluation_batches
-from ulmfit_jax.nn.documents import MAX_LENGTH
-from ulmfit_jax.training.document_scores import document_values, encoder_definition, vector_step
+from ulmfit_jax.inference.predict import reading
+from ulmfit_jax.training.document_scores import vector_pass
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -27,13 +26,9 @@ class DocumentEncoder:
 
     def __init__(self, artifact: Artifact, devices: Devices):
         """Bind the encoder of a language model, a classifier, or an encoder alone."""
-        self._artifact, self._devices = artifact, devices
-        definition = encoder_definition(artifact.architecture, jnp.float32)
-        self._step = vector_step(definition, devices, int(artifact.settings.get("max_length", MAX_LENGTH)))
+        self._vectors = vector_pass(artifact.architecture, jnp.float32, devices, reading(artifact))
         self._parameters = {"encoder": devices.replicate(artifact.parameters["encoder"])}
 
     def vectors(self, documents: Corpus) -> np.ndarray:
         """Last output, maximum and mean over a document's tokens, `[documents, 3 * embedding]` float32."""
-        width = 3 * self._artifact.architecture.embedding_size
-        batches = evaluation_batches(self._artifact, documents, self._devices)
-        return document_values(self._step, self._parameters, {}, batches, width, self._devices)
+        return self._vectors(self._parameters, {}, documents)

@@ -18,7 +18,7 @@ from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
-from ulmfit_jax.training.document_scores import document_values, scoring_step, split_documents
+from ulmfit_jax.training.document_scores import Reading, scoring_pass, split_documents
 from ulmfit_jax.training.frozen_features import FrozenFeatures
 from ulmfit_jax.training.label_measures import label_measures
 from ulmfit_jax.training.mapping import REPLICATED, Devices
@@ -87,10 +87,11 @@ class ClassifierTask:
             "class_weights": class_weights,
         }
         self.batches_per_epoch = train.batches_per_epoch
-        self._scores = scoring_step(self.definition, devices, max_length)
+        reading = Reading(train.bptt, max_length, train.backwards)
+        self.scoring = scoring_pass(self.definition, architecture, head, devices, reading)
         self._frozen: FrozenFeatures | None = None
         if cache_frozen:
-            self._frozen = FrozenFeatures(architecture, self.definition, devices, max_length, dtype)
+            self._frozen = FrozenFeatures(architecture, self.definition, devices, reading, dtype)
         self._head_alone = False
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
@@ -198,4 +199,4 @@ class ClassifierTask:
     def _valid_log_probabilities(self, valid: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
         if self._frozen is not None and self._head_alone:
             return self._frozen.log_probabilities(valid, parameters, statistics)
-        return document_values(self._scores, parameters, statistics, valid, self.head.n_classes, self._devices)
+        return self.scoring(parameters, statistics, valid.corpus)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax import lax
 from jax.typing import DTypeLike
 
-from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
+from ulmfit_jax.data.batches import DocumentBatch
+from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.data.lanes import DocumentLanes, LaneBlock, cheapest_lanes, read_lengths
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import AwdLstm
-from ulmfit_jax.nn.classifier import DEVICE_AXIS
-from ulmfit_jax.nn.documents import concat_pool, encode_documents
+from ulmfit_jax.nn.classifier import DEVICE_AXIS, Head
+from ulmfit_jax.nn.documents import MAX_LENGTH
+from ulmfit_jax.nn.lanes import LaneCarry, encode_lanes, initial_carry, picked
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.training.mapping import REPLICATED, Devices
+
+CPU_LANES, ACCELERATOR_LANES = 64, 256
+"""The most that one device reads at a time."""
+
+Block = tuple[Any, Any, Any]
+"""Tokens, pooled and ends of a `LaneBlock`."""
+
+CPU_IDLE, ACCELERATOR_IDLE = 8, 1024
+"""Lanes whose products take as long as the rest of a step, about: see `cheapest_lanes`."""
 
 
 def split_documents(batch: DocumentBatch, devices: Devices) -> tuple[np.ndarray, np.ndarray]:
@@ -23,56 +36,138 @@ def split_documents(batch: DocumentBatch, devices: Devices) -> tuple[np.ndarray,
     return devices.split_rows(batch.tokens, 2), devices.split_rows(batch.lengths, 0)
 
 
-def scoring_step(definition: ModuleDefinition, devices: Devices, max_length: int) -> Any:
-    """`(parameters, statistics, tokens, lengths) -> log probabilities [devices, rows, classes]`, mapped over the
-    devices; every process gets the rows of all."""
+class Reading(NamedTuple):
+    """How a classifier reads documents; see `DocumentLanes`."""
 
-    def scores(parameters: Tree, statistics: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
-        network = definition.bind(parameters, statistics)
-        own = network.head.head.log_probabilities(network.scores(tokens, lengths, max_length))
-        return lax.all_gather(own, DEVICE_AXIS)
-
-    return devices.map(scores, (REPLICATED, REPLICATED, 2, 0), REPLICATED)
+    bptt: int = 72
+    max_length: int = MAX_LENGTH
+    backwards: bool = False
 
 
-def encoder_definition(architecture: Architecture, dtype: DTypeLike) -> ModuleDefinition:
-    """The encoder alone, with products of `dtype`."""
-    return ModuleDefinition(lambda rngs: AwdLstm(architecture, dtype=dtype, rngs=rngs))
+class DocumentPass:
+    """`(parameters, statistics, corpus) -> [documents, width]` float32 in the order of the corpus.
 
-
-def vector_step(encoder: ModuleDefinition, devices: Devices, max_length: int) -> Any:
-    """The same with pooled document vectors `[devices, rows, 3 * embedding]`, what the head gets.
-
-    Of the parameters it takes the branch `encoder`, and no statistics.
+    What it gives for a document depends on nothing that is read beside it. Programs are compiled for each number of
+    lanes, a power of two times the devices, of which small corpora need few.
     """
 
-    def vectors(parameters: Tree, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
-        own = concat_pool(encode_documents(encoder.bind(parameters), tokens, lengths, None, max_length))
-        return lax.all_gather(own, DEVICE_AXIS)
+    def __init__(
+        self,
+        encoder_of: Callable[[Tree, Tree], AwdLstm],
+        value_of: Callable[[Tree, Tree, jax.Array], jax.Array],
+        architecture: Architecture,
+        width: int,
+        devices: Devices,
+        reading: Reading,
+    ):
+        """Bind to a network.
 
-    mapped = devices.map(vectors, (REPLICATED, 2, 0), REPLICATED)
-    return lambda parameters, statistics, tokens, lengths: mapped(parameters["encoder"], tokens, lengths)
+        Args:
+            encoder_of: from parameters and statistics to the encoder.
+            value_of: from them and documents' vectors `[rows, 3 * embedding]` to `[rows, width]`.
+            architecture: sizes of the encoder.
+            width: numbers that a document is given.
+            devices: devices to map over; every process gets the values of all.
+            reading: how documents are read.
+        """
+        self._architecture, self._width, self._devices, self._reading = architecture, width, devices, reading
+
+        def encode(parameters: Tree, statistics: Tree, block: Block, carry: LaneCarry) -> Any:
+            return encode_lanes(encoder_of(parameters, statistics), *block, carry)
+
+        def read(parameters: Tree, statistics: Tree, vectors: jax.Array, places: jax.Array) -> jax.Array:
+            return lax.all_gather(value_of(parameters, statistics, picked(vectors, places)), DEVICE_AXIS)
+
+        self.encode = devices.map(encode, (REPLICATED, REPLICATED, 1, 0), (0, 0), donate=(3,))
+        self.read = devices.map(read, (REPLICATED, REPLICATED, 0, 0), REPLICATED)
+
+    def lanes(self, corpus: Corpus) -> DocumentLanes:
+        """The documents as they are read; there has to be one."""
+        cpu = jax.default_backend() == "cpu"
+        most, idle = (CPU_LANES, CPU_IDLE) if cpu else (ACCELERATOR_LANES, ACCELERATOR_IDLE)
+        devices = len(self._devices)
+        choices = [devices << power for power in range(most.bit_length())]
+        return DocumentLanes(corpus, cheapest_lanes(read_lengths(corpus), choices, devices * idle), *self._reading)
+
+    def __call__(self, parameters: Tree, statistics: Tree, corpus: Corpus | None) -> np.ndarray:
+        """The values of all documents; None is no document."""
+        if corpus is None or not len(corpus):
+            return np.zeros((0, self._width), np.float32)
+        result = np.full((len(corpus), self._width), np.nan, np.float32)
+        lanes = self.lanes(corpus)
+        carry = self.initial_carry(lanes)
+        pending: list[tuple[Any, list[tuple[np.ndarray, Any]]]] = []
+        for block in lanes:
+            vectors, carry = self.encode(parameters, statistics, self.split(block), carry)
+            values = [
+                (documents, self.read(parameters, statistics, vectors, self._devices.split_rows(places, 0)))
+                for documents, places in self._finished(block)
+            ]
+            pending.append((vectors, values))
+            if len(pending) > 2:
+                _collect(result, *pending.pop(0))
+        for item in pending:
+            _collect(result, *item)
+        return result
+
+    def initial_carry(self, lanes: DocumentLanes) -> Any:
+        """What the first block begins from, spread over the devices."""
+        carry = initial_carry(self._architecture, lanes.lanes)
+        return self._devices.scatter(jax.tree.map(lambda array: self._devices.split_rows(np.asarray(array), 0), carry))
+
+    def split(self, block: LaneBlock) -> Block:
+        """Tokens, pooled and ends with the device axis in, `[steps, devices, lanes]`."""
+        rows = self._devices.split_rows
+        return rows(block.tokens, 1), rows(block.pooled, 1), rows(block.ends, 1)
+
+    def _finished(self, block: LaneBlock) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Documents that end in a block, as many at a time as there are lanes: their numbers in the corpus, -1 for
+        none, and places on their device, both `[lanes]`."""
+        each = block.tokens.shape[1] // len(self._devices)
+        by_device: list[list[tuple[int, int]]] = [[] for _ in range(len(self._devices))]
+        for document, step, lane in block.finished.tolist():
+            by_device[lane // each].append((document, step * each + lane % each))
+        rounds = -(-max(map(len, by_device)) // each)
+        table = np.full((len(self._devices), rounds * each, 2), (-1, 0), np.int64)
+        for device, found in enumerate(by_device):
+            table[device, : len(found)] = np.array(found, np.int64).reshape(-1, 2)
+        parts = (table[:, number * each : (number + 1) * each].reshape(-1, 2) for number in range(rounds))
+        return [(part[:, 0], part[:, 1].astype(np.int32)) for part in parts]
 
 
-def document_values(
-    step: Any, parameters: Tree, statistics: Tree, documents: DocumentBatches | None, width: int, devices: Devices
-) -> np.ndarray:
-    """What such a step gives for each document, `[documents, width]` float32 in the order of the corpus; None is no
-    document."""
-    if documents is None:
-        return np.zeros((0, width), np.float32)
-    result = np.full((len(documents.corpus), width), np.nan, np.float32)
-    pending: list[tuple[np.ndarray, Any]] = []
-    for batch in documents.evaluation():
-        pending.append((batch.documents, step(parameters, statistics, *split_documents(batch, devices))))
-        if len(pending) > 2:
-            _collect(result, *pending.pop(0))
-    for item in pending:
-        _collect(result, *item)
-    return result
+def scoring_pass(
+    definition: ModuleDefinition, architecture: Architecture, head: Head, devices: Devices, reading: Reading
+) -> DocumentPass:
+    """Log probabilities `[documents, classes]` by the classifier `definition`."""
+
+    def value_of(parameters: Tree, statistics: Tree, vectors: jax.Array) -> jax.Array:
+        return head.log_probabilities(definition.bind(parameters, statistics).head(vectors))
+
+    def encoder_of(parameters: Tree, statistics: Tree) -> AwdLstm:
+        return definition.bind(parameters, statistics).encoder
+
+    return DocumentPass(encoder_of, value_of, architecture, head.n_classes, devices, reading)
 
 
-def _collect(result: np.ndarray, documents: np.ndarray, values: Any) -> None:
-    rows = Devices.join_rows(np.asarray(values), 0)
-    true_rows = documents >= 0
-    result[documents[true_rows]] = rows[true_rows]
+def vector_pass(architecture: Architecture, dtype: DTypeLike, devices: Devices, reading: Reading) -> DocumentPass:
+    """Vectors `[documents, 3 * embedding]`, what the head gets: last output, maximum and mean.
+
+    Of the parameters it takes the branch `encoder`, with products of `dtype`, and no statistics.
+    """
+    encoder = ModuleDefinition(lambda rngs: AwdLstm(architecture, dtype=dtype, rngs=rngs))
+    return DocumentPass(
+        lambda parameters, statistics: encoder.bind(parameters["encoder"]),
+        lambda parameters, statistics, vectors: vectors,
+        architecture,
+        3 * architecture.embedding_size,
+        devices,
+        reading,
+    )
+
+
+def _collect(result: np.ndarray, vectors: Any, values: list[tuple[np.ndarray, Any]]) -> None:
+    """Wait for a block, so that few are under way at a time, and write down what it has given."""
+    jax.block_until_ready(vectors)
+    for documents, found in values:
+        true_rows = documents >= 0
+        result[documents[true_rows]] = Devices.join_rows(np.asarray(found), 0)[true_rows]

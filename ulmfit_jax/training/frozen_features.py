@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
-from ulmfit_jax.training.document_scores import document_values, encoder_definition, vector_step
+from ulmfit_jax.training.document_scores import Reading, vector_pass
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -27,12 +27,11 @@ class FrozenFeatures:
         architecture: Architecture,
         definition: ModuleDefinition,
         devices: Devices,
-        max_length: int,
+        reading: Reading,
         dtype: DTypeLike,
     ):
         """Vectors of an encoder of these sizes, with products of `dtype`; `definition` is that of the classifier."""
-        self._devices, self._width = devices, 3 * architecture.embedding_size
-        self._step = vector_step(encoder_definition(architecture, dtype), devices, max_length)
+        self._vectors = vector_pass(architecture, dtype, devices, reading)
         self._kept: dict[int, np.ndarray] = {}
 
         def log_probabilities(parameters: Tree, statistics: Tree, vectors: jax.Array) -> jax.Array:
@@ -48,9 +47,7 @@ class FrozenFeatures:
     def of(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
         """Vectors `[documents, 3 * embedding]` float32 in the order of the corpus."""
         if id(documents) not in self._kept:
-            self._kept[id(documents)] = document_values(
-                self._step, parameters, statistics, documents, self._width, self._devices
-            )
+            self._kept[id(documents)] = self._vectors(parameters, statistics, documents.corpus)
         return self._kept[id(documents)]
 
     def log_probabilities(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
