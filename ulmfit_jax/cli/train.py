@@ -10,7 +10,7 @@ from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text
 from ulmfit_jax.cli.found_rates import found_rates
-from ulmfit_jax.cli.plan import announce_plan, show_plan
+from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
 from ulmfit_jax.cli.results import as_text, measures
@@ -208,18 +208,19 @@ def _model(options: argparse.Namespace) -> TextClassifier:
 
 def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]) -> None:
     """What the same command without `--dry-run` would do."""
-    from ulmfit_jax.dry_run import dry_run
+    from ulmfit_jax.dry_run import MEASURING_SECONDS, dry_run
 
     tested = () if test is None else test.texts
-    if options.both_directions:
-        announce_plan(options.out, COMMAND)
-        for run in direction_runs(options):
+    command = COMMAND if options.both_directions else "train" if options.seeds == 1 else "train --seeds"
+    begin_plan(options.out, command)
+    runs = list(direction_runs(options)) if options.both_directions else [options]
+    limit = MEASURING_SECONDS / len(runs)
+    for run in runs:
+        if options.both_directions:
             note(f"reading {Path(run.out).name}")
-            show_plan({**dry_run(_model(run), data, unlabeled, tested, run.workers), "runs": 1}, run.json)
-        return
-    announce_plan(options.out, "train" if options.seeds == 1 else "train --seeds")
-    plan = dry_run(_model(options), data, unlabeled, tested, options.workers)
-    show_plan({**plan, "seconds": round(plan["seconds"] * options.seeds, 3), "runs": options.seeds}, options.json)
+        announce = announcing(run.json, limit)
+        plan = dry_run(_model(run), data, unlabeled, tested, run.workers, announce=announce, seconds=limit)
+        show_plan({**plan, "seconds": round(plan["seconds"] * run.seeds, 3), "runs": run.seeds}, run.json)
 
 
 def _tested(
