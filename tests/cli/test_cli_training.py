@@ -58,20 +58,27 @@ def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "name"),
+    ("change", "said"),
     [
-        (["--epochs", "2,0,0,0"], "stages.0.epochs"),
-        (["--seed", "1"], "seed"),
-        (["--lm-epochs", "2"], "settings.activation_penalty"),
+        (["--epochs", "2,0,0,0"], "whose stages have the epochs head 1, but head 2 are asked for now"),
+        (["--seed", "1"], "with seed = 0, but 1 is asked for now"),
+        (["--batch-size", "8"], "with --batch-size = 16, but 8 is asked for now"),
+        (["--lm-epochs", "2"], "whose stages have the epochs pretrain 1, but pretrain 2 are asked for now"),
+        (["--learning-rate", "0.5"], "with the learning rate of stage head 0.02, but 0.5 is asked for now"),
+        (
+            ["--validation-fraction", "0.2"],
+            "with 54 and 6 texts to train and to measure on, but 48 and 12 are asked for now (--validation-fraction)",
+        ),
     ],
 )
-def test_another_configuration_in_the_same_folder_is_refused(
-    change: list[str], name: str, trained: Trained, ulmfit: Run
+def test_another_configuration_in_the_same_folder_is_refused_before_anything_goes_on(
+    change: list[str], said: str, trained: Trained, ulmfit: Run
 ) -> None:
     before = tree(trained.out)
     outcome = ulmfit(*trained.arguments, *change)
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"holds a run with {name} = " in outcome.err.splitlines()[-1]
+    assert f"holds a run {said}: choose another folder" in outcome.err
+    assert "going on" not in outcome.err
     assert tree(trained.out) == before
 
 
@@ -81,6 +88,15 @@ def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmf
     arguments = [str(corrected) if argument == str(trained.train) else argument for argument in trained.arguments]
     outcome = ulmfit(*arguments)
     assert outcome.code == 2
+def test_texts_that_were_added_are_counted(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+    more = write_csv(tmp_path / "train.csv", [*reviews(60, 1), *reviews(4, 9)])
+    arguments = [str(more) if argument == str(trained.train) else argument for argument in trained.arguments]
+    outcome = ulmfit(*arguments)
+    assert outcome.code == 2
+    assert "holds a run on other texts or labels (60 labelled texts then, 64 now): " in outcome.err
+    assert "going on" not in outcome.err
+
+
     assert "holds a run on other texts or labels: " in outcome.err.splitlines()[-1]
 
 
@@ -88,6 +104,7 @@ def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp
     shutil.copytree(trained.out, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "model")
     states = (tmp_path / "run" / "classifier" / "state").iterdir()
+    assert "going on" not in outcome.err
     before, newest = sorted(states, key=lambda path: int(path.name))
     for path in (newest / "arrays").rglob("d/*"):
         path.write_bytes(path.read_bytes()[:50])

@@ -44,6 +44,7 @@ from ulmfit_jax.cli.configuration import add_negations, parse_arguments
 from ulmfit_jax.cli.console import quiet_libraries
 from ulmfit_jax.cli.termination import termination_interrupts
 from ulmfit_jax.errors import UlmfitError
+from ulmfit_jax.cli.training_run import holds_states
 from ulmfit_jax.huge_pages import restart_with_huge_pages
 
 COMMANDS = {
@@ -221,7 +222,9 @@ def _interruption(options: argparse.Namespace) -> str:
         return "interrupted"
     if getattr(options, "dry_run", False):
         return "interrupted: a dry run keeps nothing"
-    return f"interrupted: the same command goes on from the last state saved in {options.out}"
+    if holds_states(options.out):
+        return f"interrupted: the same command goes on from the last state saved in {options.out}"
+    return "interrupted before a state was saved: the same command begins again"
 
 
 def _system_error(error: OSError) -> str:
