@@ -46,6 +46,14 @@ def test_real_steps_on_a_copy(make: object) -> None:
     jax.tree.map(np.testing.assert_array_equal, (parameters, statistics), before)
 
 
+def test_the_parameters_serve_again_on_several_devices() -> None:
+    task = classifier_task(2)
+    parameters, statistics = task.definition.initialise(0)
+    before = jax.tree.map(np.array, (parameters, statistics))
+    timed_steps(task, CLIPPED, parameters, statistics, Devices(2), [next(iter(task.train_batches(0, 0)))])
+    jax.tree.map(np.testing.assert_array_equal, (parameters, statistics), before)
+
+
 @pytest.mark.parametrize(("seconds", "measured"), [(0.0, {"often", "other"}), (14.0, {"often", "other", "heavy"})])
 def test_programs_are_measured_while_there_is_time_and_judged_by_their_work_after_it(
     seconds: float, measured: set[str], monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.training.mapping import Devices
@@ -57,6 +58,8 @@ def timed_steps(
         devices: devices to run on.
         batches: as `task.train_batches` gives them.
     """
+    # A step takes the buffers of its state: they may not be those of the caller's arrays.
+    parameters, statistics = jax.tree.map(np.array, jax.device_get((parameters, statistics)))
     optimizer = StageOptimizer(stage, parameters, task.groups)
     step = task.step(optimizer.transform, optimizer.trainable, devices)
     state = TrainState(
