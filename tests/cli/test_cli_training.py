@@ -39,14 +39,14 @@ def test_training_from_a_language_model(trained: Trained, language_model: Path, 
     assert outcome.err.startswith("3 of the unlabelled texts are test texts and are left out\n")
     result = outcome.json
     assert "validation" not in result
-    assert result["documents"] == {"labelled": 41, "unlabelled": 10}
+    assert result["documents"] == {"labelled": 41, "validation": 0, "unlabelled": 10}
     assert result["test"]["also_in_training"] == 1
     assert list(result["seconds"]) == ["head", "test", "baseline"]
 
     before = tree(tmp_path / "run")
     text = ulmfit(*command, "--unlabeled", unlabeled, "--test", trained.test).out
     assert f"accuracy {result['test']['accuracy']:7.2%}" in text
-    assert "1 of the test texts are also among the training texts" in text
+    assert "1 of the test texts is also among the training texts" in text
     assert tree(tmp_path / "run") == before
 
 

@@ -137,7 +137,7 @@ def test_the_buckets():
 
 def test_errors():
     corpus = numbered([3, 5])
-    with pytest.raises(DataError, match="2 documents and 1 labels"):
+    with pytest.raises(DataError, match="2 documents and 1 label;"):
         DocumentBatches(corpus, [0], 2)
     with pytest.raises(DataError, match="no documents"):
         DocumentBatches(Corpus.from_arrays([]), None, 2)

@@ -152,7 +152,7 @@ def test_select():
     dataset = TextDataset(["x", "y", "z"], ["a", "b", "c"], "s")
     assert dataset.select(np.array([2, 0])) == TextDataset(["z", "x"], ["c", "a"], "s")
     assert TextDataset(["x", "y"], None, "s").select([1]) == TextDataset(["y"], None, "s")
-    with pytest.raises(DataError, match="3 texts and 1 labels"):
+    with pytest.raises(DataError, match="3 texts and 1 label;"):
         TextDataset(["x", "y", "z"], ["a"], "s")
 
 

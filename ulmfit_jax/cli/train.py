@@ -148,7 +148,9 @@ def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[st
     if options.transductive:
         return [*kept, *test.texts]
     if len(kept) < len(texts):
-        note(f"{len(texts) - len(kept):,} of the unlabelled texts are test texts and are left out")
+        count = len(texts) - len(kept)
+        are = "is a test text and is" if count == 1 else "are test texts and are"
+        note(f"{count:,} of the unlabelled texts {are} left out")
     return kept
 
 
@@ -185,7 +187,11 @@ def _train(
     return {
         "model": str(training.model),
         "classes": list(model.class_names),
-        "documents": {"labelled": len(data), "unlabelled": len(unlabeled)},
+        "documents": {
+            "labelled": len(data),
+            "validation": model.artifact.provenance["training"]["validation_documents"],
+            "unlabelled": len(unlabeled),
+        },
         "transductive": options.transductive,
         "seed": options.seed,
         **measures(model.history_),
