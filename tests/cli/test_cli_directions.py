@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulm
     assert re.search(r"accuracy on 20 test texts: [\d.]+%, 95 % interval [\d.]+% to [\d.]+%", page)
     assert "20 texts say little" in page
     assert (out / "backward" / "report.html").is_file()
+
+    refused = ulmfit("generate", out)  # neither direction has fine-tuned its language model
+    assert (refused.code, "but a language model is needed here: give the folder of one" in refused.err) == (2, True)
+    shutil.copytree(language_model, out / "forward" / "language_model")
+    assert f"is needed here: give {out / 'forward' / 'language_model'}" in ulmfit("generate", out).err
+    shutil.rmtree(out / "forward" / "language_model")
 
     before = tree(out)
     again = ulmfit(*command)

@@ -152,6 +152,8 @@ def test_no_argument_at_all_is_answered_with_the_help(ulmfit: Run) -> None:
             ["train", "x.csv", "--out", "o", "--epoch", "1"],
             "--epoch: did you mean --epochs?; see ulmfit train",
         ),
+        (["train", "x.csv", "--ot", "o"], "there is no option --ot: did you mean --out?; see ulmfit train"),
+        (["--versoin"], "there is no option --versoin: did you mean --version?; see ulmfit --help"),
         (["show", "x.csv", "--xyzzy=1"], "there is no option --xyzzy; see ulmfit show --help"),
         (["train", "x.csv"], "the following arguments are required: --out"),
         (["train", "x.csv", "--out", "o", "--epochs", "1,2"], "'1,2' is neither four numbers"),

@@ -25,7 +25,7 @@ EXAMPLES = """\
 examples:
   ulmfit evaluate run test.csv
   ulmfit evaluate run tfds:imdb_reviews:test --data-dir tfds --json
-  ulmfit evaluate run letters.csv --label-column topics --label-separator ';'
+  ulmfit evaluate run letters.csv --label-column topics --label-separator ';'     if not as in training
 """
 
 

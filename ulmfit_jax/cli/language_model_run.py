@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import reading_options
 from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.kept_columns import reading_provenance
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.results import as_text, measures
 from ulmfit_jax.cli.training_run import TrainingRun
@@ -59,7 +60,7 @@ def _train(
     from ulmfit_jax.training.processes import wait_for_all
 
     model.fit(texts, run_dir=training.folder / "language_model", workers=options.workers)
-    model.save(training.model)
+    model.save(training.model, provenance=reading_provenance(options))
     wait_for_all("the saved model")
     return {
         "model": str(training.model),

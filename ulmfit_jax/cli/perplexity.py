@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="DIR|NAME", help="folder of a language model, or the name of a shipped one")
     parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
     add_json(parser)
-    add_reading_options(parser, labels=False)
+    add_reading_options(parser, labels=False, of_model=True)
 
 
 def run(options: argparse.Namespace) -> None:

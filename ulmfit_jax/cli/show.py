@@ -6,8 +6,9 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_reading_options, labelled_reading_options, whole_number
+from ulmfit_jax.cli.arguments import add_reading_options, as_the_model, labelled_reading_options, whole_number
 from ulmfit_jax.cli.console import note, show
+from ulmfit_jax.cli.labelled_texts import remark_on_separator
 from ulmfit_jax.counted import counted
 from ulmfit_jax.pretrained import SHIPPED
 
@@ -53,10 +54,12 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.data import read_dataset, show_documents
     from ulmfit_jax.foreign_text import foreign_text_note
 
-    data = read_dataset(options.data, require_labels=False, **labelled_reading_options(options))
+    reading = options if options.model is None else as_the_model(options)
+    data = read_dataset(options.data, require_labels=False, **labelled_reading_options(reading))
     tokenizer = _tokenizer(options.model, data)
     if said := foreign_text_note(SHIPPED if options.model is None else options.model, tokenizer, data.texts):
         note(said)
+    remark_on_separator(data)
     show(f"{options.data}: {counted(len(data), 'text')}, {_classes(data)}\n")
     show(show_documents(data, None, tokenizer, options.rows))
     show("\nthe language model reads text and predicts text_:\n")

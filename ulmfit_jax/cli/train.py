@@ -10,10 +10,12 @@ from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text
 from ulmfit_jax.cli.found_rates import found_rates
+from ulmfit_jax.cli.kept_columns import reading_provenance
+from ulmfit_jax.cli.labelled_texts import remark_on_separator
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
-from ulmfit_jax.cli.results import as_text, measures
+from ulmfit_jax.cli.results import TRAINED_ON, as_text, measures
 from ulmfit_jax.cli.seeds import over_seeds, seed_runs, seeds_as_text
 from ulmfit_jax.cli.train_arguments import (
     DESCRIPTION,
@@ -57,6 +59,7 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.data import check_labels
 
     data = _read(options, options.data)
+    remark_on_separator(data)
     classes = check_labels(data)
     test = _read(options, options.test) if options.test is not None else None
     if test is not None:
@@ -182,7 +185,7 @@ def _train(
 
     model = _model(options)
     model.fit(data.texts, data.targets or (), unlabeled, run_dir=training.folder, workers=options.workers)
-    model.save(training.model)
+    model.save(training.model, provenance={**reading_provenance(options), TRAINED_ON: _fingerprint(data)})
     wait_for_all("the saved model")
     return {
         "model": str(training.model),
