@@ -224,9 +224,11 @@ class TextClassifier(Answers, Estimator):
         predictor: Predictor = self._compiled["predictor"]
         return predictor.log_probabilities(corpus_in_memory(text_list(texts), artifact.tokenizer))
 
-    def _calibrated(self, figures: dict[str, float]) -> None:
-        settings = {**self.artifact.settings, "temperature": figures["temperature"]}
-        provenance = {**self.artifact.provenance, "calibration": figures}
+    def _calibrated(self, figures: dict[str, float] | None) -> None:
+        settings = {name: value for name, value in self.artifact.settings.items() if name != "temperature"}
+        provenance = {name: value for name, value in self.artifact.provenance.items() if name != "calibration"}
+        if figures is not None:
+            settings["temperature"], provenance["calibration"] = figures["temperature"], figures
         self._artifact = replace(self.artifact, settings=settings, provenance=provenance)
         self._compiled.pop("explainer", None)  # it tells probabilities too
 
