@@ -162,7 +162,7 @@ def test_weights_of_labels_move_their_answers(trained: TextClassifier) -> None:
         ([[], []], DataError, "no text with a label"),
         ([["a"], ["a"]], DataError, "only the label 'a', on every text"),
         (np.eye(2), DataError, "labels is a table of 2 x 2: give .* MultiLabelBinarizer"),
-        ([["a"]], DataError, "2 texts and 1 labels"),
+        ([["a"]], DataError, "2 texts and 1 label;"),
     ],
 )
 def test_wrong_labels_are_refused_in_a_sentence(labels: Any, error: type[Exception], sentence: str) -> None:

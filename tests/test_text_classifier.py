@@ -190,7 +190,7 @@ def test_pandas_columns_and_numbers_as_labels():
     ("texts", "labels", "sentence"),
     [
         (["a b", "c d"], ["x", "x"], "only the class 'x'"),
-        (["a b", "c d"], ["x"], "2 texts and 1 labels"),
+        (["a b", "c d"], ["x"], "2 texts and 1 label;"),
         ("a text", ["x"], "give a list of texts"),
         (["a b", 3], ["x", "y"], "text 1 is a int"),
         (["a b", "c d"], ["x", "y"], "none can be held out to measure on"),

@@ -55,8 +55,8 @@ class Answers(ABC):
         """Log probabilities `[documents, classes]` before calibration, rows in the order of the texts."""
 
     @abstractmethod
-    def _calibrated(self, figures: dict[str, float]) -> None:
-        """Keep the temperature in `figures`, which are those of `calibrate`."""
+    def _calibrated(self, figures: dict[str, float] | None) -> None:
+        """Keep the temperature in `figures`, which are those of `calibrate`; None: a temperature of 1."""
 
     @property
     @abstractmethod
@@ -140,6 +140,10 @@ class Answers(ABC):
         }
         self._calibrated(figures)
         return figures
+
+    def uncalibrate(self) -> None:
+        """Take back what `calibrate` has done: the temperature is 1 again."""
+        self._calibrated(None)
 
     def score(self, texts: Texts, labels: Sequence[Any]) -> float:
         """Accuracy on labelled texts."""

@@ -8,21 +8,27 @@ from typing import Any
 
 from ulmfit_jax.artifact import Artifact, load_artifact
 from ulmfit_jax.classifier_options import ClassifierOptions
-from ulmfit_jax.classifier_plan import classifier_plan
+from ulmfit_jax.classifier_plan import classifier_plan, planned_configuration, recorded_settings
+from ulmfit_jax.counted import counted
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.language_model import LanguageModel
+from ulmfit_jax.nn.architecture import preset
 from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first, is_first
+from ulmfit_jax.training.run_configuration import check_part, has_state
 from ulmfit_jax.training.run_folder import RunFolder
-from ulmfit_jax.training.runs import ClassifierSettings, RunContext, train_classifier
+from ulmfit_jax.training.runs import RunContext, train_classifier
 
 _COUNTS = ("documents", "pseudo_labelled_documents", "validation_documents", "seed")
 """Figures of a run that its card shows."""
+
+_CLASSIFIER = "classifier"
+"""The folder of the classifier's states in the run folder."""
 
 
 def starting_language_model(options: ClassifierOptions) -> LanguageModel:
@@ -55,6 +61,23 @@ def starting_language_model(options: ClassifierOptions) -> LanguageModel:
             "leave lm_epochs out, or give the whole language model"
         )
     return model
+
+
+def check_classifier_folder(
+    folder: Path, data: TextDataset, classes: Sequence[str], options: ClassifierOptions
+) -> None:
+    """Refuse a run folder whose classifier was trained with other options, before its language model goes on.
+
+    Raises:
+        ConfigError: it names the first difference.
+    """
+    place = folder / _CLASSIFIER
+    if not has_state(place):
+        return
+    start = _pretrained(options)
+    sizes = preset(options.preset or "small") if start is None else start.architecture
+    backwards = start is not None and start.backwards
+    check_part(place, planned_configuration(sizes.n_layers, backwards, data, classes, options))
 
 
 def fine_tuned_language_model(
@@ -102,7 +125,7 @@ def fit_classifier(
     Returns:
         The trained classifier and its rows of the table of epochs.
     """
-    name, pseudo = more or ("classifier", None)
+    name, pseudo = more or (_CLASSIFIER, None)
     plan = classifier_plan(start, data, classes, options, folder, workers, pseudo)
     config = {
         "task": "classifier",
@@ -115,7 +138,7 @@ def fit_classifier(
         "pseudo_labelled_documents": 0 if pseudo is None else len(pseudo),
         "validation_documents": 0 if plan.valid is None else len(plan.valid[1]),
         "texts": plan.fingerprint,
-        "settings": _recorded(plan.settings, classes),
+        "settings": recorded_settings(plan.settings, classes),
         "stages": [stage.to_dict() for stage in plan.stages],
         "keep_best": options.keep_best,
         "patience": options.patience,
@@ -154,14 +177,6 @@ def fit_classifier(
     return artifact, result.history
 
 
-def _recorded(settings: ClassifierSettings, classes: Sequence[str]) -> dict[str, Any]:
-    """The settings for the run's configuration and the card: class weights by label, and only where there are some."""
-    recorded = dict(vars(settings))
-    del recorded["buckets"]  # how batches are rounded up changes no result
-    weights = recorded.pop("class_weights")
-    return recorded if weights is None else {**recorded, "class_weights": dict(zip(classes, weights, strict=True))}
-
-
 def _pretrained(options: ClassifierOptions) -> Artifact | None:
     """What `pretrained` names; None from scratch."""
     if options.pretrained is None:
@@ -187,7 +202,10 @@ def _provenance(
         "trained_from": options.start_name,
         "recipe": options.recipe,
         "training": training,
-        "stages": [*before["stages"], *(f"{stage['name']}, {stage['epochs']} epochs" for stage in config["stages"])],
+        "stages": [
+            *before["stages"],
+            *(f"{stage['name']}, {counted(stage['epochs'], 'epoch')}" for stage in config["stages"]),
+        ],
         "language_model": before["language_model"],
         "last_epoch": last,
     }

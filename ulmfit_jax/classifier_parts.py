@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.classifier_fit import fine_tuned_language_model, fit_classifier
+from ulmfit_jax.classifier_fit import check_classifier_folder, fine_tuned_language_model, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_plan import check_plan, training_part
 from ulmfit_jax.data.dataset import TextDataset
@@ -44,6 +44,8 @@ def trained_parts(
     if options.rounds and not more:
         raise ConfigError("self_training needs texts without labels: give them as unlabeled")
     rounds = drawn_rounds(more, options.rounds, options.seed)
+    if folder is not None:
+        check_classifier_folder(folder, data, classes, options)
     started = time.monotonic()
     start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
     middle = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def classifier_plan(
     with first_process_first("the labelled tokens"):
         corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
     labels = label_indices(data, classes)
-    batch_size = options.batch_size or classifier_batch_size(len(rows))
+    batch_size = _batch_size(options, len(rows))
     if pseudo is None:
         stages = _stages(options, len(rows), batch_size, start.architecture.n_layers + 2)
     else:
@@ -97,14 +98,14 @@ def classifier_plan(
         (corpus.select(rows), labels[rows]),
         (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
         tuple(stages),
-        _settings(start, options, batch_size, weights),
+        _settings(start.backwards, options, batch_size, weights),
         options.seed,
         texts_fingerprint([*data.texts, *data.label_lines]),
     )
 
 
 def _settings(
-    start: Artifact, options: ClassifierOptions, batch_size: int, weights: tuple[float, ...] | None
+    backwards: bool, options: ClassifierOptions, batch_size: int, weights: tuple[float, ...] | None
 ) -> ClassifierSettings:
     return ClassifierSettings(
         batch_size=batch_size,
@@ -115,7 +116,7 @@ def _settings(
         label_smoothing=options.label_smoothing,
         class_weights=weights,
         cache_frozen=options.cache_frozen,
-        backwards=start.backwards,
+        backwards=backwards,
     )
 
 
@@ -129,9 +130,46 @@ def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
         raise ConfigError("self_training gives a text one label, but here a text may have several: leave it out")
     class_weights(options.class_weight, check_labels(data), data.targets or ())
     rows, _ = _options_split(data, options)
-    batch_size = options.batch_size or classifier_batch_size(len(rows))
+    batch_size = _batch_size(options, len(rows))
     Devices(options.devices).check_batch(batch_size)
     _stages(options, len(rows), batch_size, n_groups=5)
+
+
+def planned_configuration(
+    n_layers: int, backwards: bool, data: TextDataset, classes: Sequence[str], options: ClassifierOptions
+) -> dict[str, Any]:
+    """What of a run's configuration is known before its language model is trained; see `run_configuration`.
+
+    Args:
+        n_layers: LSTM layers of the language model.
+        backwards: whether it reads from the end.
+        data: labelled texts.
+        classes: names of the classes.
+        options: see `TextClassifier`.
+    """
+    rows, held_out = _options_split(data, options)
+    batch_size = _batch_size(options, len(rows))
+    weights = class_weights(options.class_weight, classes, data.targets or ())
+    stages = _stages(options, len(rows), batch_size, n_layers + 2)
+    return {
+        "labels": list(classes),
+        "documents": len(rows),
+        "validation_documents": len(held_out),
+        "texts": texts_fingerprint([*data.texts, *data.label_lines]),
+        "settings": recorded_settings(_settings(backwards, options, batch_size, weights), classes),
+        "stages": [stage.to_dict() for stage in stages],
+        "keep_best": options.keep_best,
+        "patience": options.patience,
+        "seed": options.seed,
+    }
+
+
+def recorded_settings(settings: ClassifierSettings, classes: Sequence[str]) -> dict[str, Any]:
+    """The settings for the run's configuration and the card: class weights by label, and only where there are some."""
+    recorded = dict(vars(settings))
+    del recorded["buckets"]  # how batches are rounded up changes no result
+    weights = recorded.pop("class_weights")
+    return recorded if weights is None else {**recorded, "class_weights": dict(zip(classes, weights, strict=True))}
 
 
 def training_part(data: TextDataset, options: ClassifierOptions) -> TextDataset:
@@ -145,6 +183,10 @@ def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarra
         return np.arange(len(data)), np.zeros(0, np.int64)
     labels = data.labels if data.label_sets is None else rarest_labels(data.label_sets)
     return train_validation_split(data.texts, labels, fraction=fraction, seed=seed)
+
+
+def _batch_size(options: ClassifierOptions, documents: int) -> int:
+    return options.batch_size or classifier_batch_size(documents)
 
 
 def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:

@@ -83,8 +83,8 @@ class Ensemble(Answers):
         """
         return self._temperature
 
-    def _calibrated(self, figures: dict[str, float]) -> None:
-        self._temperature = figures["temperature"]
+    def _calibrated(self, figures: dict[str, float] | None) -> None:
+        self._temperature = 1.0 if figures is None else figures["temperature"]
 
     def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
         """Write one folder with a model folder for each member; `half_precision` stores 16-bit floats.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +195,21 @@ class LanguageModel(Writer):
         """
         return encoded(self.artifact, texts, Devices(self.options.devices))
 
-    def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
-        """Write a model folder (see `ulmfit_jax.artifact`); `half_precision` stores 16-bit floats."""
-        save_artifact(self.artifact, Path(folder), half_precision)
+    def save(
+        self, folder: str | Path, *, half_precision: bool = False, provenance: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a model folder (see `ulmfit_jax.artifact`).
+
+        Args:
+            folder: its place; a model folder there is replaced, but nothing that holds another file.
+            half_precision: store 16-bit floats.
+            provenance: more of where the model comes from, for its card: plain values by name. None: nothing.
+
+        Raises:
+            ArtifactError: the place holds something that is not a model folder, or cannot be written.
+        """
+        described = {**self.artifact.provenance, **(provenance or {})}
+        save_artifact(replace(self.artifact, provenance=described), Path(folder), half_precision)
 
     def save_encoder(self, folder: str | Path) -> None:
         """Write the encoder alone, without the decoder's bias: all that a classifier needs."""

@@ -46,3 +46,14 @@ def model_folder(name: str | Path) -> Path:
             f"{folder} is a run that has not finished: give the training command again to go on with it"
         )
     raise ArtifactError(f"{folder} is not a model folder (it has no manifest.json); shipped models: {known}")
+
+
+def language_models_of(model: Path) -> list[Path]:
+    """Folders of the language models that a run has left beside its classifier, or those of its runs.
+
+    Args:
+        model: the model folder of the run, `RUN/model`.
+    """
+    run = model.parent
+    places = [run / "language_model", *sorted(run.glob("*/language_model"))]
+    return [place for place in places if model.name == "model" and (place / "model" / "manifest.json").is_file()]

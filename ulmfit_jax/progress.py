@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.training.stages import Stage
 
 _TITLES = {
@@ -38,7 +39,7 @@ class ConsoleProgress:
         self._last = time.monotonic()
         self._columns = ("train_loss", *columns)
         self._print(
-            f"\n{stage.name}: {_plural(stage.epochs, 'epoch')}, {total_steps:,} steps, "
+            f"\n{stage.name}: {counted(stage.epochs, 'epoch')}, {counted(total_steps, 'step')}, "
             f"rate {_rate(stage.learning_rate)}"
         )
         titles = [_TITLES.get(column, column) for column in self._columns]
@@ -101,7 +102,3 @@ def _rate(rate: Any) -> str:
     if isinstance(rate, tuple):
         return " to ".join(f"{part:.2g}" for part in rate if part is not None)
     return f"{rate:.2g}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

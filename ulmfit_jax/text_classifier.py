@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -224,9 +224,11 @@ class TextClassifier(Answers, Estimator):
         predictor: Predictor = self._compiled["predictor"]
         return predictor.log_probabilities(corpus_in_memory(text_list(texts), artifact.tokenizer))
 
-    def _calibrated(self, figures: dict[str, float]) -> None:
-        settings = {**self.artifact.settings, "temperature": figures["temperature"]}
-        provenance = {**self.artifact.provenance, "calibration": figures}
+    def _calibrated(self, figures: dict[str, float] | None) -> None:
+        settings = {name: value for name, value in self.artifact.settings.items() if name != "temperature"}
+        provenance = {name: value for name, value in self.artifact.provenance.items() if name != "calibration"}
+        if figures is not None:
+            settings["temperature"], provenance["calibration"] = figures["temperature"], figures
         self._artifact = replace(self.artifact, settings=settings, provenance=provenance)
         self._compiled.pop("explainer", None)  # it tells probabilities too
 
@@ -256,9 +258,21 @@ class TextClassifier(Answers, Estimator):
         """
         return encoded(self.artifact, texts, Devices(self.devices))
 
-    def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
-        """Write a model folder (see `ulmfit_jax.artifact`); `half_precision` stores 16-bit floats."""
-        save_artifact(self.artifact, Path(folder), half_precision)
+    def save(
+        self, folder: str | Path, *, half_precision: bool = False, provenance: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a model folder (see `ulmfit_jax.artifact`).
+
+        Args:
+            folder: its place; a model folder there is replaced, but nothing that holds another file.
+            half_precision: store 16-bit floats.
+            provenance: more of where the model comes from, for its card: plain values by name. None: nothing.
+
+        Raises:
+            ArtifactError: the place holds something that is not a model folder, or cannot be written.
+        """
+        described = {**self.artifact.provenance, **(provenance or {})}
+        save_artifact(replace(self.artifact, provenance=described), Path(folder), half_precision)
 
     @classmethod
     def load(cls, folder: str | Path, *, devices: int | None = None) -> TextClassifier:

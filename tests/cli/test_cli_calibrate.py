@@ -51,6 +51,30 @@ def test_a_temperature_far_from_1_is_remarked_upon(
     assert "a temperature so far from 1 is rare" in outcome.err
 
 
+def test_texts_that_were_trained_on_are_remarked_upon_and_the_temperature_is_taken_back(
+    folder: Path, trained: Trained, ulmfit: Run
+) -> None:
+    texts = [text for text, _ in reviews(20, 2)]
+    before = load_classifier(folder, devices=1).predict_proba(texts)
+    remark = "holds the very texts that the model was trained on"
+    outcome = ulmfit("calibrate", folder, trained.train, "--devices", "1", "--json")
+    assert (outcome.code, f"{trained.train} {remark}" in outcome.err) == (0, True)
+    temperature = outcome.json["temperature"]
+    assert remark not in ulmfit("calibrate", folder, trained.test, "--devices", "1").err
+    ulmfit("calibrate", folder, trained.train, "--devices", "1")
+    assert ulmfit("calibrate", folder, "--reset").out == f"temperature 1.000, before {temperature:.3f}\n"
+    after = load_classifier(folder, devices=1)
+    assert after.temperature == 1
+    assert "calibration" not in after.artifact.provenance
+    np.testing.assert_array_equal(after.predict_proba(texts), before)
+
+
+def test_either_texts_or_reset(folder: Path, trained: Trained, ulmfit: Run) -> None:
+    for arguments in (["calibrate", folder], ["calibrate", folder, trained.test, "--reset"]):
+        outcome = ulmfit(*arguments)
+        assert (outcome.code, "give DATA to calibrate on, or --reset" in outcome.err) == (2, True)
+
+
 def test_a_mistake_leaves_the_folder_as_it_was(folder: Path, ulmfit: Run, tmp_path: Path) -> None:
     config = (folder / "model" / "config.json").read_bytes()
     strange = write_csv(tmp_path / "strange.csv", [("The film was lovely.", "superb")])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,7 @@ def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulm
     rows = [line.split() for line in outcome.out.splitlines()]
     assert [row[0] for row in rows[:6]] == ["error", "texts", "forward", "backward", "together", "baseline"]
     assert rows[1] == ["texts", "6", "20"]
+    assert "trained on 54 labelled texts of 2 classes, 6 held out to measure on, 0 without a label" in outcome.out
     assert outcome.out.splitlines()[-1] == f"report: {out / 'report.html'}"
 
     members = [TextClassifier.load(out / name, devices=1) for name in ("forward", "backward")]
@@ -48,7 +51,17 @@ def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulm
     assert rows[4][2] == f"{report['test']['error']:.2%}"
     page = (out / "report.html").read_text("utf-8")
     assert 'href="forward/report.html"' in page
+    assert "Both learnt from the same 54 labelled texts, and hold out the same 6." in page
+    assert "test error, 20 texts" in page
+    assert re.search(r"accuracy on 20 test texts: [\d.]+%, 95 % interval [\d.]+% to [\d.]+%", page)
+    assert "20 texts say little" in page
     assert (out / "backward" / "report.html").is_file()
+
+    refused = ulmfit("generate", out)  # neither direction has fine-tuned its language model
+    assert (refused.code, "but a language model is needed here: give the folder of one" in refused.err) == (2, True)
+    shutil.copytree(language_model, out / "forward" / "language_model")
+    assert f"is needed here: give {out / 'forward' / 'language_model'}" in ulmfit("generate", out).err
+    shutil.rmtree(out / "forward" / "language_model")
 
     before = tree(out)
     again = ulmfit(*command)

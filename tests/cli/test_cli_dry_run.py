@@ -33,6 +33,7 @@ def test_the_plan_is_that_of_the_run(trained: Trained, tmp_path: Path, ulmfit: R
     assert plan["parameters"] == ulmfit("info", trained.out, "--json").json["parameters"]
     assert all(row["seconds"] >= row["compiling"] >= 0 for row in plan["stages"])
     assert plan["stages"][0]["seconds"] > plan["stages"][0]["compiling"]
+    assert 2 <= plan["measured"] <= plan["programs"]
     assert plan["seconds"] == pytest.approx(sum(row["seconds"] for row in plan["stages"]), abs=0.01)
 
 
@@ -49,9 +50,38 @@ def test_every_kind_of_stage_as_text(language_model: Path, tmp_path: Path, ulmfi
     lines = outcome.out.splitlines()
     assert lines[0].startswith("texts       60 labelled (6 of them to measure on) of 2 classes, 30 without a label")
     names = [line[:28].strip() for line in lines if line.startswith(("language", "classifier", "self"))]
-    assert names == ["classifier: head", "classifier: last layer", "self training"]
+    assert names == ["classifier: head", "classifier: last layer", "self training"] * 2  # the plan, and the times
     assert any(line.startswith("all stages for each of 2 seeds") for line in lines)
     assert lines[-1] == "Nothing was trained or written."
+
+
+def test_the_plan_is_shown_before_anything_is_measured(
+    language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    def no_time(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ulmfit_jax.training_estimate.timings_within", no_time)
+    labelled = write_csv(tmp_path / "train.csv", reviews(60, 1))
+    command = ["train", labelled, "--out", tmp_path / "run", "--pretrained", language_model, "--lm-epochs", "1"]
+    outcome = ulmfit(*command, "--epochs", "1,0,0,0", "--devices", "1", "--dry-run")
+    assert outcome.code == 130
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("texts       60 labelled (6 of them to measure on)")
+    assert [line[:28].strip() for line in lines[5:7]] == ["language model: lm", "classifier: head"]
+
+
+def test_what_is_not_measured_follows_from_what_is(
+    language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    monkeypatch.setattr("ulmfit_jax.dry_run.MEASURING_SECONDS", 0.0)
+    labelled = write_csv(tmp_path / "train.csv", reviews(60, 1))
+    command = ["train", labelled, "--out", tmp_path / "run", "--pretrained", language_model, "--lm-epochs", "1"]
+    command += ["--epochs", "1,1,0,0", "--devices", "1", "--dry-run"]
+    plan = ulmfit(*command, "--json").json
+    assert plan["measured"] == 2 < plan["programs"]  # one of the language model, one of the classifier
+    assert all(row["seconds"] > 0 for row in plan["stages"])
+    assert "the others are estimated from these by the number of multiplications" in ulmfit(*command).out
 
 
 def test_rounds_of_self_training_are_rows(language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
@@ -75,7 +105,7 @@ def test_the_plan_of_a_language_model(language_model: Path, tmp_path: Path, ulmf
     for command in (scratch, ["finetune-lm", texts, "--pretrained", language_model]):
         outcome = ulmfit(*command, "--out", out, "--epochs", "2", "--devices", "1", "--dry-run", "--json")
         assert outcome.code == 0
-        assert outcome.err.startswith("measuring some steps of each kind")
+        assert "measuring some steps for about 20 s" in outcome.err
         plan = outcome.json
         assert plan["documents"] == {"read": 60, "validation": 3}
         (stage,) = plan["stages"]

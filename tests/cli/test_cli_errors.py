@@ -56,6 +56,11 @@ def test_bad_training_data(name: str, content: bytes | None, parts: list[str], t
     [
         (["--text-column", "body"], ["has no column 'body'", "--text-column: there are text, label"]),
         (["--label-column", "topic"], ["has no column 'topic'", "--label-column: there are text, label"]),
+        (["--label-column", "Lable"], ["has no column 'Lable' (did you mean 'label'?); name the label's column"]),
+        (
+            ["--text-column", "body", "--label-column", "topic"],
+            ["has no column 'body' and no column 'topic'; name the text's column with --text-column and the label's"],
+        ),
         (["--test", "unknown.csv"], ["unknown.csv, example 2 has the label 'maybe'", "'bad', 'good'"]),
         (["--unlabeled", "nowhere.txt"], ["nowhere.txt does not exist"]),
         (["--devices", "99"], ["99 asked for"]),

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from command_line import Outcome
@@ -78,16 +79,21 @@ def test_a_defect_is_not_hidden(failing: Callable[[BaseException], Outcome]) -> 
     ("error", "code"),
     [(KeyboardInterrupt(), 130), (TrainingInterrupted(signal.SIGINT), 130), (TrainingInterrupted(signal.SIGTERM), 143)],
 )
+@pytest.mark.parametrize("place", ["language_model/state/3", "seed-0/classifier/state/12", "classifier/state/x.tmp"])
 def test_an_interrupted_training_says_how_to_go_on(
-    error: KeyboardInterrupt, code: int, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+    error: KeyboardInterrupt, code: int, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
 ) -> None:
     def interrupt(options: argparse.Namespace) -> None:
         raise error
 
     monkeypatch.setattr(COMMANDS["train"], "run", interrupt)
-    outcome = ulmfit("train", "data.csv", "--out", "here")
-    assert outcome.code == code
-    assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
+    out = tmp_path / "run"
+    begins_again = "ulmfit: interrupted before a state was saved: the same command begins again\n"
+    outcome = ulmfit("train", "data.csv", "--out", out)
+    assert (outcome.code, outcome.err) == (code, begins_again)
+    (out / place).mkdir(parents=True)
+    goes_on = f"ulmfit: interrupted: the same command goes on from the last state saved in {out}\n"
+    assert ulmfit("train", "data.csv", "--out", out).err == (begins_again if "tmp" in place else goes_on)
 
 
 def test_an_interrupted_dry_run_promises_nothing(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
@@ -110,7 +116,7 @@ def test_sigterm_outside_of_steps_says_how_to_go_on(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(COMMANDS["train"], "run", terminate)
     outcome = ulmfit("train", "data.csv", "--out", "here")
     assert outcome.code == 143
-    assert outcome.err == "ulmfit: interrupted: the same command goes on from the last state saved in here\n"
+    assert outcome.err == "ulmfit: interrupted before a state was saved: the same command begins again\n"
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -146,6 +152,8 @@ def test_no_argument_at_all_is_answered_with_the_help(ulmfit: Run) -> None:
             ["train", "x.csv", "--out", "o", "--epoch", "1"],
             "--epoch: did you mean --epochs?; see ulmfit train",
         ),
+        (["train", "x.csv", "--ot", "o"], "there is no option --ot: did you mean --out?; see ulmfit train"),
+        (["--versoin"], "there is no option --versoin: did you mean --version?; see ulmfit --help"),
         (["show", "x.csv", "--xyzzy=1"], "there is no option --xyzzy; see ulmfit show --help"),
         (["train", "x.csv"], "the following arguments are required: --out"),
         (["train", "x.csv", "--out", "o", "--epochs", "1,2"], "'1,2' is neither four numbers"),

@@ -96,7 +96,6 @@ def test_predict_lists_labels(run_folder: Path, ulmfit: Run, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--label-column", "topics"], "has one label a text, but the model gives several"),
         (["--label-column", "food"], "there are text, topics"),
         (["--label-column", "topics", "--label-separator", ","], "which the model does not know"),
     ],
@@ -110,6 +109,13 @@ def test_labels_of_another_kind_end_in_a_sentence(
     assert outcome.code == 2
     assert sentence in outcome.err
     assert "label_separator" not in outcome.err  # people at a console are told of options
+
+
+def test_the_separator_of_the_training_counts(run_folder: Path, ulmfit: Run) -> None:
+    plain = run_folder / "separated.csv"
+    plain.write_text("text,topics\nsoup,food\ncoin and train,money;travel\n", "utf-8")
+    outcome = ulmfit("evaluate", run_folder / "run", plain, "--label-column", "topics", "--json")
+    assert (outcome.code, outcome.json["classes"]["travel"]["n"]) == (0, 1), outcome.err
 
 
 def test_show_and_dry_run_take_them(run_folder: Path, ulmfit: Run) -> None:

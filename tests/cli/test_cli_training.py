@@ -39,14 +39,14 @@ def test_training_from_a_language_model(trained: Trained, language_model: Path, 
     assert outcome.err.startswith("3 of the unlabelled texts are test texts and are left out\n")
     result = outcome.json
     assert "validation" not in result
-    assert result["documents"] == {"labelled": 41, "unlabelled": 10}
+    assert result["documents"] == {"labelled": 41, "validation": 0, "unlabelled": 10}
     assert result["test"]["also_in_training"] == 1
     assert list(result["seconds"]) == ["head", "test", "baseline"]
 
     before = tree(tmp_path / "run")
     text = ulmfit(*command, "--unlabeled", unlabeled, "--test", trained.test).out
     assert f"accuracy {result['test']['accuracy']:7.2%}" in text
-    assert "1 of the test texts are also among the training texts" in text
+    assert "1 of the test texts is also among the training texts" in text
     assert tree(tmp_path / "run") == before
 
 
@@ -58,21 +58,37 @@ def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "name"),
+    ("change", "said"),
     [
-        (["--epochs", "2,0,0,0"], "stages.0.epochs"),
-        (["--seed", "1"], "seed"),
-        (["--lm-epochs", "2"], "settings.activation_penalty"),
+        (["--epochs", "2,0,0,0"], "whose stages have the epochs head 1, but head 2 are asked for now"),
+        (["--seed", "1"], "with seed = 0, but 1 is asked for now"),
+        (["--batch-size", "8"], "with --batch-size = 16, but 8 is asked for now"),
+        (["--lm-epochs", "2"], "whose stages have the epochs pretrain 1, but pretrain 2 are asked for now"),
+        (["--learning-rate", "0.5"], "with the learning rate of stage head 0.02, but 0.5 is asked for now"),
+        (
+            ["--validation-fraction", "0.2"],
+            "with 54 and 6 texts to train and to measure on, but 48 and 12 are asked for now (--validation-fraction)",
+        ),
     ],
 )
-def test_another_configuration_in_the_same_folder_is_refused(
-    change: list[str], name: str, trained: Trained, ulmfit: Run
+def test_another_configuration_in_the_same_folder_is_refused_before_anything_goes_on(
+    change: list[str], said: str, trained: Trained, ulmfit: Run
 ) -> None:
     before = tree(trained.out)
     outcome = ulmfit(*trained.arguments, *change)
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"holds a run with {name} = " in outcome.err.splitlines()[-1]
+    assert f"holds a run {said}: choose another folder" in outcome.err
+    assert "going on" not in outcome.err
     assert tree(trained.out) == before
+
+
+def test_texts_that_were_added_are_counted(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+    more = write_csv(tmp_path / "train.csv", [*reviews(60, 1), *reviews(4, 9)])
+    arguments = [str(more) if argument == str(trained.train) else argument for argument in trained.arguments]
+    outcome = ulmfit(*arguments)
+    assert outcome.code == 2
+    assert "holds a run on other texts or labels (60 labelled texts then, 64 now): " in outcome.err
+    assert "going on" not in outcome.err
 
 
 def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
@@ -82,6 +98,7 @@ def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmf
     outcome = ulmfit(*arguments)
     assert outcome.code == 2
     assert "holds a run on other texts or labels: " in outcome.err.splitlines()[-1]
+    assert "going on" not in outcome.err
 
 
 def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_training_prints_the_results_as_the_last_line(trained: Trained) -> None:
     assert result["validation"].keys() == {"accuracy", "error", "loss"}
     assert set(result["seconds"]) == {"pretrain", "head", "test", "baseline"}
     assert result["seed"] == 0
-    assert result["documents"] == {"labelled": 60, "unlabelled": 0}
+    assert result["documents"] == {"labelled": 60, "validation": 6, "unlabelled": 0}
 
 
 def test_training_shows_tables_on_standard_error_and_nothing_else(trained: Trained) -> None:

@@ -152,7 +152,7 @@ def test_select():
     dataset = TextDataset(["x", "y", "z"], ["a", "b", "c"], "s")
     assert dataset.select(np.array([2, 0])) == TextDataset(["z", "x"], ["c", "a"], "s")
     assert TextDataset(["x", "y"], None, "s").select([1]) == TextDataset(["y"], None, "s")
-    with pytest.raises(DataError, match="3 texts and 1 labels"):
+    with pytest.raises(DataError, match="3 texts and 1 label;"):
         TextDataset(["x", "y", "z"], ["a"], "s")
 
 
@@ -172,10 +172,20 @@ ERRORS = [
     ("a.csv", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19 of the file\)"),
     ("a.csv.gz", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19"),
     ("a.csv", "text,label\n".encode("utf-16"), {}, "looks like UTF-16"),
-    ("a.csv", "a,b\n1,2\n", {}, "no column with a usual name for the text; .* there are a, b"),
+    (
+        "a.csv",
+        "a,b\n1,2\n",
+        {},
+        "no column with a usual name for the text and no column .* for the label; .* there are a, b",
+    ),
     ("a.csv", "text;label\n1;2\n", {}, "there are text;label. It seems to be one column with ';' between its parts"),
     ("a.csv", "text,b\n1,2\n", {}, "no column with a usual name for the label; .* there are text, b"),
-    ("a.csv", "text,label\n1,2\n", {"text_column": "Text"}, "no column 'Text'; .* there are text, label"),
+    (
+        "a.csv",
+        "text,label\n1,2\n",
+        {"text_column": "Text"},
+        "no column 'Text' \\(did you mean 'text'\\?\\); .* there are text, label",
+    ),
     ("a.csv", "text,label\n1,2\n", {"label_column": "y"}, "no column 'y'; .* there are text, label"),
     ("a.csv", "text,label\n1,2\n", {"label_column": "y", "require_labels": False}, "no column 'y'"),
     ("a.csv", "text,label\n1,2\n", {"text_column": "label"}, "named twice"),

@@ -63,7 +63,7 @@ def test_errors():
         train_validation_split(["x", "x", "z", "z"], ["a", "a", "b", "b"])
     with pytest.raises(DataError, match="No class has two different texts"):
         train_validation_split(["x", "x"])
-    with pytest.raises(DataError, match="2 texts and 1 labels"):
+    with pytest.raises(DataError, match="2 texts and 1 label;"):
         train_validation_split(["x", "y"], ["a"])
     for fraction in (0.0, 1.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="fraction"):

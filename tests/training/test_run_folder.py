@@ -58,6 +58,7 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
         ({"seed": 2}, "seed = 1, but 2"),
         ({"rates": (0.1, 0.3)}, "rates.1 = 0.2, but 0.3"),
         ({"new": 1}, "new = None, but 1"),
+        ({"settings": {"batch_size": 16}}, "batch_size = None, but 16"),
     ],
 )
 def test_another_configuration_is_refused_and_the_folder_stays(

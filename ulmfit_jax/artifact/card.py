@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from ulmfit_jax.counted import counted
+
 
 def model_card(name: str, config: dict[str, Any]) -> str:
     """Markdown for the model folder `name` from the contents of its `config.json`."""
     architecture, provenance = config["architecture"], config["provenance"]
+    layers = counted(architecture["n_layers"], "layer")
     kind = config["kind"].replace("_", " ")
     lines = [
         f"# {name}",
         "",
         f"A {kind} of ulmfit-jax, reading {'backwards' if config['backwards'] else 'forwards'}: AWD-LSTM with "
-        f"{architecture['n_layers']} layers, {architecture['hidden_size']} hidden and {architecture['embedding_size']} "
+        f"{layers}, {architecture['hidden_size']} hidden and {architecture['embedding_size']} "
         f"embedding features, over a {config['tokenizer']['kind']} vocabulary of {architecture['vocabulary_size']:,}.",
         "",
     ]

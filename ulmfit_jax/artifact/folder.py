@@ -29,6 +29,7 @@ from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
+from ulmfit_jax.pretrained import language_models_of
 from ulmfit_jax.text.tokenizer import Tokenizer, load_tokenizer
 from ulmfit_jax.training.classifier import classifier_definition
 from ulmfit_jax.training.language_model import language_model_definition
@@ -189,7 +190,10 @@ def _check_version(config: dict[str, Any], source: Path) -> None:
 
 def _check_kind(config: dict[str, Any], kind: str | None, folder: Path) -> None:
     if config.get("kind") == ENSEMBLE:
-        raise ArtifactError(f"{folder} holds an ensemble of classifiers, but a single model is needed here")
+        needed, where = "a single model", f"give one of its members, such as {folder / 'member-0'}"
+        if kind == "language_model":
+            needed, where = "a language model", _language_models(folder) or "give the folder of one"
+        raise ArtifactError(f"{folder} holds an ensemble of classifiers, but {needed} is needed here: {where}")
     if config.get("kind") not in KINDS:
         raise ArtifactError(f"{folder} holds a {reprlib.repr(config.get('kind'))}, which is not a model of ulmfit-jax")
     if kind is not None and config["kind"] != kind:
@@ -197,7 +201,15 @@ def _check_kind(config: dict[str, Any], kind: str | None, folder: Path) -> None:
             "language_model": "give the folder of one, such as language_model in the folder of a training run",
             "classifier": "give the folder of one, such as that of a run of ulmfit train",
         }.get(kind, "give the folder of one")
+        if kind == "language_model":
+            where = _language_models(folder) or where
         raise ArtifactError(f"{folder} holds {_spoken(config['kind'])}, but {_spoken(kind)} is needed here: {where}")
+
+
+def _language_models(folder: Path) -> str | None:
+    """What to give instead of a classifier in a run folder where a language model is needed; None: there is none."""
+    found = [str(place) for place in language_models_of(folder)]
+    return f"give {' or '.join(found)}" if found else None
 
 
 def _spoken(kind: str) -> str:

@@ -57,9 +57,12 @@ def _number(text: str) -> float:
         return float("nan")  # in no range
 
 
-def add_reading_options(parser: argparse.ArgumentParser, labels: bool) -> None:
-    """How DATA is read."""
-    group = parser.add_argument_group("reading data")
+def add_reading_options(parser: argparse.ArgumentParser, labels: bool, of_model: bool = False) -> None:
+    """How DATA is read; with `of_model`, as the model's own texts were if nothing is said."""
+    kept = (
+        "Where these options are not given, those count that the model was trained with, if the file has such columns."
+    )
+    group = parser.add_argument_group("reading data", kept if of_model else None)
     group.add_argument(
         "--text-column",
         metavar="C",
@@ -94,6 +97,24 @@ def labelled_reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """The same with what was said of the labels."""
     labels = {"label_column": options.label_column, "label_separator": options.label_separator}
     return {**reading_options(options), **labels}
+
+
+def as_the_model(options: argparse.Namespace) -> argparse.Namespace:
+    """The options with the columns that the texts of `options.model` were read with in the place of those not given.
+
+    A column of the model is read where the file has it; elsewhere it is found as usual.
+    """
+    from ulmfit_jax.cli.kept_columns import kept_columns
+    from ulmfit_jax.data.records import IfThere
+
+    kept = kept_columns(options.model)
+    chosen = dict(vars(options))
+    for name in ("text_column", "label_column"):
+        if name in chosen and chosen[name] is None and kept.get(name):
+            chosen[name] = IfThere(tuple(kept[name]))
+    if "label_separator" in chosen and chosen["label_separator"] is None:
+        chosen["label_separator"] = kept.get("label_separator")
+    return argparse.Namespace(**chosen)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from ulmfit_jax.cli import labelled_texts
 from ulmfit_jax.cli.console import note, show, show_json
-from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts
+from ulmfit_jax.cli.results import TRAINED_ON
+from ulmfit_jax.counted import counted
+from ulmfit_jax.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ulmfit_jax.data import TextDataset
+    from ulmfit_jax.ensemble import Ensemble
+    from ulmfit_jax.text_classifier import TextClassifier
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -20,37 +29,83 @@ temperature above 1 means that it was too sure of itself.
 Printed are the temperature, and before and after the expected calibration error (by how much confidence and accuracy
 differ, in 15 bins) and the loss (mean cross-entropy in nats), on these very texts: measure on others with
 `ulmfit evaluate`. Some hundred texts are enough. Of an ensemble, the mean of the members is calibrated.
+
+With --reset instead of DATA, the temperature is 1 again, as before any calibration.
 """
 
 EXAMPLES = """\
 examples:
   ulmfit calibrate run held-out.csv
   ulmfit calibrate run held-out.csv --json
+  ulmfit calibrate run --reset
 """
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ulmfit calibrate`."""
+    labelled_texts.add_arguments(parser, needed=False)
+    parser.add_argument("--reset", action="store_true", help="take the calibration back; without DATA")
 
 
 def run(options: argparse.Namespace) -> None:
     """Load, read, fit, write the model folder anew, print."""
-    from ulmfit_jax.artifact.summary import model_summary
-    from ulmfit_jax.pretrained import model_folder
-
-    model, data = model_and_texts(options)
+    if options.reset != (options.data is None):
+        raise ConfigError("give DATA to calibrate on, or --reset to take a calibration back, and not both")
+    if options.reset:
+        _reset(options)
+        return
+    model, data = labelled_texts.model_and_texts(options)
+    if _was_trained_on(model, data):
+        note(
+            f"{data.source} holds the very texts that the model was trained on, of which it is surer than of others: "
+            "the temperature says nothing; calibrate again on others, or take it back with --reset"
+        )
     figures = model.calibrate(data.texts, data.targets or ())
-    folder = model_folder(options.model)
-    model.save(folder, half_precision=_is_half(model_summary(folder)))
+    _save(model, options.model)
     if options.json:
         show_json({**figures, "model": options.model, "data": options.data})
     else:
         show(
             f"temperature {figures['temperature']:.3f}   calibration error {figures['ece_before']:.2%} -> "
             f"{figures['ece']:.2%}   loss {figures['loss_before']:.4f} -> {figures['loss']:.4f}   "
-            f"{figures['n']:,} texts"
+            f"{counted(int(figures['n']), 'text')}"
         )
     if not 0.2 < figures["temperature"] < 5:
         note(
             "a temperature so far from 1 is rare: on texts that the model was trained on, or on few texts, it says "
-            "nothing; calibrate again on others"
+            "nothing; calibrate again on others, or take it back with --reset"
         )
+
+
+def _reset(options: argparse.Namespace) -> None:
+    from ulmfit_jax.ensemble import load_classifier
+
+    model = load_classifier(options.model, devices=options.devices)
+    before = model.temperature
+    model.uncalibrate()
+    _save(model, options.model)
+    if options.json:
+        show_json({"temperature": 1.0, "temperature_before": before, "model": options.model})
+    else:
+        show(f"temperature 1.000, before {before:.3f}")
+
+
+def _save(model: TextClassifier | Ensemble, name: str) -> None:
+    """Write the model folder anew, in the precision that it had."""
+    from ulmfit_jax.artifact.summary import model_summary
+    from ulmfit_jax.pretrained import model_folder
+
+    folder = model_folder(name)
+    model.save(folder, half_precision=_is_half(model_summary(folder)))
+
+
+def _was_trained_on(model: TextClassifier | Ensemble, data: TextDataset) -> bool:
+    """Whether the texts and labels are all of those that a training command gave the model, or a member of it."""
+    from ulmfit_jax.data import texts_fingerprint
+
+    members: Sequence[Any] = getattr(model, "members", [model])
+    known = {member.artifact.provenance.get(TRAINED_ON) for member in members}
+    return texts_fingerprint([*data.texts, *data.label_lines]) in known
 
 
 def _is_half(summary: dict[str, Any]) -> bool:

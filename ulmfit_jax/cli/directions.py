@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.console import note
 from ulmfit_jax.cli.report_page import leave_directions_page
+from ulmfit_jax.cli.results import trained_on
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 from ulmfit_jax.errors import ConfigError
 
@@ -132,5 +133,7 @@ def directions_as_text(report: dict[str, Any]) -> str:
     baseline = report.get("baseline", {})
     if "test" in report and baseline.get("error") is not None:
         lines.append(f"{'baseline':<20}{baseline['error']:>{12 * len(measured)}.2%}   {baseline['name']}")
+    if "documents" in report:
+        lines.append(f"trained on {trained_on(report)}")
     lines.append(f"model of both: {report['model']}")
     return "\n".join([*lines, f"report: {report['page']}"] if "page" in report else lines)

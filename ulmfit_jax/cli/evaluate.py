@@ -7,6 +7,7 @@ import argparse
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts
 from ulmfit_jax.cli.results import labels_as_text
+from ulmfit_jax.counted import counted
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
 
@@ -24,7 +25,7 @@ EXAMPLES = """\
 examples:
   ulmfit evaluate run test.csv
   ulmfit evaluate run tfds:imdb_reviews:test --data-dir tfds --json
-  ulmfit evaluate run letters.csv --label-column topics --label-separator ';'
+  ulmfit evaluate run letters.csv --label-column topics --label-separator ';'     if not as in training
 """
 
 
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         show(
             f"accuracy {figures['accuracy']:.2%}   error {figures['error']:.2%}   loss {figures['loss']:.4f}   "
-            f"{figures['n']:,} texts"
+            f"{counted(figures['n'], 'text')}"
         )
         if model.multi_label:
             show(labels_as_text(figures))

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="a line of JSON for each text: text, label, probability, words"
     )
-    add_reading_options(parser, labels=False)
+    add_reading_options(parser, labels=False, of_model=True)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import argparse
 
 from ulmfit_jax.cli.arguments import add_json
 from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.counted import counted
 
 SUMMARY = "make a model folder of fastai's weights"
 
@@ -71,5 +72,6 @@ def run(options: argparse.Namespace) -> None:
     else:
         show(
             f"{options.place}: {artifact.kind.replace('_', ' ')} of {rules}, {sizes.vocabulary_size:,} words, "
-            f"{sizes.n_layers} layers, {sizes.hidden_size} hidden and {sizes.embedding_size} embedding features"
+            f"{counted(sizes.n_layers, 'layer')}, {sizes.hidden_size} hidden and {sizes.embedding_size} embedding "
+            "features"
         )

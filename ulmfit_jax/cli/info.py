@@ -7,6 +7,7 @@ from typing import Any
 
 from ulmfit_jax.cli.arguments import add_any_model, add_json
 from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ArtifactError
 
 SUMMARY = "say what a model folder is, and whether it is whole"
@@ -64,15 +65,17 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
 
 def _single(summary: dict[str, Any]) -> list[str]:
     sizes, tokenizer = summary["architecture"], summary["tokenizer"]
-    layers = f"{sizes['n_layers']} layers, {sizes['hidden_size']:,} hidden and {sizes['embedding_size']:,} embedding"
+    features = f"{sizes['hidden_size']:,} hidden and {sizes['embedding_size']:,} embedding features"
     lines = [
         _line("reads", "backwards" if summary["backwards"] else "forwards"),
-        _line("sizes", f"AWD-LSTM, {layers} features"),
+        _line("sizes", f"AWD-LSTM, {counted(sizes['n_layers'], 'layer')}, {features}"),
         _line("vocabulary", f"{sizes['vocabulary_size']:,} entries, {tokenizer['kind']}"),
     ]
     if summary["head"]:
         hidden = ", ".join(map(str, summary["head"]["hidden"])) or "no"
-        lines.append(_line("head", f"{hidden} hidden features, {summary['head']['n_classes']} classes"))
+        lines.append(
+            _line("head", f"{hidden} hidden features, {counted(summary['head']['n_classes'], 'class', 'classes')}")
+        )
     if summary["parameters"] is not None:
         lines.append(_line("parameters", f"{summary['parameters']:,} in {', '.join(summary['stored_as'])}"))
     if summary["settings"]:

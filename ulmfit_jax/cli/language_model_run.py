@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import reading_options
 from ulmfit_jax.cli.console import show, show_json
-from ulmfit_jax.cli.plan import announce_plan, show_plan
+from ulmfit_jax.cli.kept_columns import reading_provenance
+from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.results import as_text, measures
 from ulmfit_jax.cli.training_run import TrainingRun
 
@@ -33,10 +34,11 @@ def run_language_model(
 
     texts = TextStream(options.data, documents=options.documents, **reading_options(options))
     if options.dry_run:
-        from ulmfit_jax.dry_run import language_model_dry_run
+        from ulmfit_jax.dry_run import MEASURING_SECONDS, language_model_dry_run
 
-        announce_plan(options.out, command)
-        show_plan(language_model_dry_run(model, texts, options.workers), options.json)
+        begin_plan(options.out, command)
+        announce = announcing(options.json, MEASURING_SECONDS)
+        show_plan(language_model_dry_run(model, texts, options.workers, announce=announce), options.json)
         return
     # The whole text is read once for the fingerprint: a broken file is found now, not in the middle of the work.
     training = TrainingRun(options.out, command, {**decisive, "data_sha256": texts_fingerprint(texts)})
@@ -58,7 +60,7 @@ def _train(
     from ulmfit_jax.training.processes import wait_for_all
 
     model.fit(texts, run_dir=training.folder / "language_model", workers=options.workers)
-    model.save(training.model)
+    model.save(training.model, provenance=reading_provenance(options))
     wait_for_all("the saved model")
     return {
         "model": str(training.model),

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import difflib
 import errno
+import itertools
 import os
 import re
 import shlex
@@ -40,9 +41,10 @@ from ulmfit_jax.cli import (
     show,
     train,
 )
-from ulmfit_jax.cli.configuration import add_negations, parse_arguments
+from ulmfit_jax.cli.configuration import add_negations, parse_arguments, sub_parsers
 from ulmfit_jax.cli.console import quiet_libraries
 from ulmfit_jax.cli.termination import termination_interrupts
+from ulmfit_jax.cli.training_run import holds_states
 from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.huge_pages import restart_with_huge_pages
 
@@ -107,14 +109,27 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(_MISTAKE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
-    # A command's own parser hands options that it does not know to the one above it, which knows them even less.
+    # A command's own parser hands options that it does not know to the one above it, which knows them even less. They
+    # are looked for first: one that is mistyped is missing too, which would be said instead.
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        found, unknown = super().parse_known_args(args, namespace)
-        for option in unknown:
-            if option.startswith("--") and len(option) > 2:
-                name = option.partition("=")[0]
-                self.error(f"there is no option {name}{_like(name, self._option_string_actions)}")
-        return found, unknown
+        given = sys.argv[1:] if args is None else list(args)
+        for option in _own_options(self, given):
+            name = option.partition("=")[0]
+            if name not in self._option_string_actions:
+                self.error(f"there is no option {name}{_like(name, _shown_options(self))}")
+        return super().parse_known_args(given, namespace)
+
+
+def _own_options(parser: argparse.ArgumentParser, given: Sequence[str]) -> list[str]:
+    """The long options among the arguments, up to the name of a command, whose own parser takes what follows."""
+    commands = sub_parsers(parser)
+    own = itertools.takewhile(lambda argument: argument != "--" and argument not in commands, given)
+    return [argument for argument in own if argument.startswith("--") and " " not in argument.partition("=")[0]]
+
+
+def _shown_options(parser: argparse.ArgumentParser) -> list[str]:
+    actions = (action for action in parser._actions if action.help != argparse.SUPPRESS)
+    return [option for action in actions for option in action.option_strings]
 
 
 def _like(word: str, known: Iterable[str]) -> str:
@@ -221,7 +236,9 @@ def _interruption(options: argparse.Namespace) -> str:
         return "interrupted"
     if getattr(options, "dry_run", False):
         return "interrupted: a dry run keeps nothing"
-    return f"interrupted: the same command goes on from the last state saved in {options.out}"
+    if holds_states(options.out):
+        return f"interrupted: the same command goes on from the last state saved in {options.out}"
+    return "interrupted before a state was saved: the same command begins again"
 
 
 def _system_error(error: OSError) -> str:

@@ -7,6 +7,7 @@ import argparse
 from ulmfit_jax.cli.arguments import add_json, add_reading_options
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.cli.predict import texts_of
+from ulmfit_jax.counted import counted
 
 SUMMARY = "measure how well a language model foretells texts"
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="DIR|NAME", help="folder of a language model, or the name of a shipped one")
     parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
     add_json(parser)
-    add_reading_options(parser, labels=False)
+    add_reading_options(parser, labels=False, of_model=True)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -44,4 +45,4 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         show_json({"perplexity": perplexity, "n": len(texts), "model": options.model, "data": options.data})
     else:
-        show(f"perplexity {perplexity:,.2f} per token   {len(texts):,} {'text' if len(texts) == 1 else 'texts'}")
+        show(f"perplexity {perplexity:,.2f} per token   {counted(len(texts), 'text')}")

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.training_run import TrainingRun
+from ulmfit_jax.counted import counted
 
 
-def announce_plan(out: str, command: str) -> None:
+def begin_plan(out: str, command: str) -> None:
     """Say what is about to be done; refuses a folder that is no place for the run."""
     TrainingRun(out, command, {})
-    note("measuring some steps of each kind, which includes their compilation …")
+    note("planning: the texts are tokenised …")
+
+
+def announcing(as_json: bool, seconds: float) -> Callable[[dict[str, Any]], None]:
+    """What shows a plan to a person before it is measured, which takes so many seconds; JSON is one line at the end."""
+
+    def announce(plan: dict[str, Any]) -> None:
+        if not as_json:
+            show(plan_as_text(plan) + "\n")
+            sys.stdout.flush()
+        note(f"measuring some steps for about {seconds:.0f} s, which includes their compilation …")
+
+    return announce
 
 
 def show_plan(report: dict[str, Any], as_json: bool) -> None:
-    """Print a plan: as one line of JSON, or for a person."""
+    """Print a measured plan: all of it as one line of JSON, or the times for a person, who has seen the rest."""
     if as_json:
         show_json(report)
     else:
-        show(plan_as_text(report))
+        show(times_as_text(report))
 
 
 def plan_as_text(report: dict[str, Any]) -> str:
-    """A report of `ulmfit_jax.dry_run` as lines and a table."""
+    """What a report of `ulmfit_jax.dry_run` says before anything is measured, as lines and a table."""
     tokens = ", ".join(f"{count:,} for the {part.replace('_', ' ')}" for part, count in report["tokens"].items())
     lines = [
         f"texts       {_texts(report)}",
@@ -31,14 +46,32 @@ def plan_as_text(report: dict[str, Any]) -> str:
         f"model       {report['parameters']:,} parameters, {report['vocabulary']:,} vocabulary entries, "
         f"{report['precision']} on {report['devices']}",
         "",
-        f"{'stage':<28}{'epochs':>7}{'steps':>9}  {'rate':<19}{'time':>9}",
+        f"{'stage':<28}{'epochs':>7}{'steps':>9}  rate",
+        *map(_row, report["stages"]),
     ]
-    lines += [_row(row) for row in report["stages"]]
+    return "\n".join(lines)
+
+
+def times_as_text(report: dict[str, Any]) -> str:
+    """The times of a report, and where they come from."""
+    lines = [f"{'stage':<44}{'time':>12}"]
+    lines += [f"{_name(row):<44}{_time(row['seconds']):>12}" for row in report["stages"]]
     runs = f" for each of {report['runs']} seeds" if report.get("runs", 1) > 1 else ""
-    lines.append(f"{'all stages' + runs:<65}{_time(report['seconds']):>9}")
+    lines.append(f"{'all stages' + runs:<44}{_time(report['seconds']):>12}")
     compiling = sum(row["compiling"] for row in report["stages"])
-    lines += ["", f"Times are estimates from some steps of each kind here and now; {_time(compiling)} of them compile."]
+    lines += ["", f"Times are estimates; {_time(compiling)} of them compile. {_measured(report)}"]
     return "\n".join([*lines, "Nothing was trained or written."])
+
+
+def _measured(report: dict[str, Any]) -> str:
+    measured, programs = report["measured"], report["programs"]
+    if measured == programs:
+        return "All programs were run here and now for some steps."
+    were = "was" if measured == 1 else "were"
+    return (
+        f"{measured} of {programs} programs {were} run here and now for some steps; the others are estimated from "
+        "these by the number of multiplications."
+    )
 
 
 def _texts(report: dict[str, Any]) -> str:
@@ -46,15 +79,18 @@ def _texts(report: dict[str, Any]) -> str:
     measuring = f"({documents['validation']:,} of them to measure on)"
     if "classes" not in report:
         return f"{documents['read']:,} {measuring}"
-    classes = f"{documents['labelled']:,} labelled {measuring} of {len(report['classes'])} classes"
+    classes = f"{documents['labelled']:,} labelled {measuring} of {counted(len(report['classes']), 'class', 'classes')}"
     return f"{classes}, {documents['unlabelled']:,} without a label, {documents['test']:,} to test"
 
 
 def _row(row: dict[str, Any]) -> str:
-    part = row["part"].replace("_", " ")
-    name = part if part == row["name"].replace("-", " ") else f"{part}: {row['name']}"
     counts = f"{row['epochs']:>7,}{row['steps']:>9,}" if row["epochs"] else " " * 16
-    return f"{name:<28}{counts}  {_rate(row['learning_rate']):<19}{_time(row['seconds']):>9}"
+    return f"{_name(row):<28}{counts}  {_rate(row['learning_rate'])}".rstrip()
+
+
+def _name(row: dict[str, Any]) -> str:
+    part = str(row["part"]).replace("_", " ")
+    return part if part == row["name"].replace("-", " ") else f"{part}: {row['name']}"
 
 
 def _rate(rate: Any) -> str:

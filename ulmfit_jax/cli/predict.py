@@ -8,7 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_device_options, add_reading_options, add_trained_model, reading_options
+from ulmfit_jax.cli.arguments import (
+    add_device_options,
+    add_reading_options,
+    add_trained_model,
+    as_the_model,
+    reading_options,
+)
 from ulmfit_jax.cli.console import note, show_json
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trained_model(parser)
     parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
     add_device_options(parser)
-    add_reading_options(parser, labels=False)
+    add_reading_options(parser, labels=False, of_model=True)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -65,7 +71,7 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
         return _without_breaks(decode_lines(sys.stdin.buffer, "standard input"))
     path = Path(options.data)
     if data_suffix(path) in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet") or options.data.startswith("tfds:"):
-        return TextStream(options.data, **reading_options(options))
+        return TextStream(options.data, **reading_options(as_the_model(options)))
     return _without_breaks(read_lines(path))
 
 

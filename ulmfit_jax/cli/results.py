@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ulmfit_jax.counted import counted
+
 CLASSIFIER_MEASURE = "error_rate"
 """The column that only the classifier's epochs have."""
+
+TRAINED_ON = "data_sha256"
+"""The entry of a classifier's provenance that tells which labelled texts a training command gave it."""
 
 
 def measures(history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -43,24 +48,33 @@ def as_text(report: dict[str, Any]) -> str:
     """A report as a few lines for a person."""
     lines = []
     if test := report.get("test"):
-        lines.append(_classified("test", test, f"{test['n']:,} texts"))
+        lines.append(_classified("test", test, counted(test["n"], "text")))
         if seen := test.get("also_in_training"):
-            lines.append(f"{'':14}{seen:,} of the test texts are also among the training texts")
+            lines.append(
+                f"{'':14}{seen:,} of the test texts {'is' if seen == 1 else 'are'} also among the training texts"
+            )
     if baseline := report.get("baseline"):
         lines.append(_classified("baseline", baseline, baseline["name"]))
     if validation := report.get("validation"):
         lines.append(_classified("validation", validation, "texts held out of the training data"))
     if model := report.get("language_model"):
         lines.append(f"language model  perplexity {model['perplexity']:,.1f} per token of its own, on held-out texts")
-    if documents := report.get("documents"):
-        classes = f"{len(report['classes'])} classes"
-        counts = f"{documents['labelled']:,} labelled texts of {classes}, {documents['unlabelled']:,} without a label"
-        lines.append(f"trained on      {counts}")
+    if "documents" in report:
+        lines.append(f"trained on      {trained_on(report)}")
         if report.get("transductive"):
             lines.append(f"{'':16}the language model read the test texts too, without their labels")
     times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in report["seconds"].items())
     lines += [f"time            {times}", f"model           {report['model']}"]
     return "\n".join([*lines, f"report          {report['page']}"] if "page" in report else lines)
+
+
+def trained_on(report: dict[str, Any]) -> str:
+    """How many texts a classifier has learnt from, and how many of those given were held out."""
+    documents, held_out = report["documents"], report["documents"].get("validation", 0)
+    classes = counted(len(report["classes"]), "class", "classes")
+    aside = f", {held_out:,} held out to measure on" if held_out else ""
+    labelled = counted(documents["labelled"] - held_out, "labelled text")
+    return f"{labelled} of {classes}{aside}, {documents['unlabelled']:,} without a label"
 
 
 def _classified(name: str, figures: dict[str, Any], on_what: str) -> str:

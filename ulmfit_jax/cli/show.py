@@ -6,8 +6,10 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_reading_options, labelled_reading_options, whole_number
+from ulmfit_jax.cli.arguments import add_reading_options, as_the_model, labelled_reading_options, whole_number
 from ulmfit_jax.cli.console import note, show
+from ulmfit_jax.cli.labelled_texts import remark_on_separator
+from ulmfit_jax.counted import counted
 from ulmfit_jax.pretrained import SHIPPED
 
 if TYPE_CHECKING:
@@ -52,11 +54,13 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.data import read_dataset, show_documents
     from ulmfit_jax.foreign_text import foreign_text_note
 
-    data = read_dataset(options.data, require_labels=False, **labelled_reading_options(options))
+    reading = options if options.model is None else as_the_model(options)
+    data = read_dataset(options.data, require_labels=False, **labelled_reading_options(reading))
     tokenizer = _tokenizer(options.model, data)
     if said := foreign_text_note(SHIPPED if options.model is None else options.model, tokenizer, data.texts):
         note(said)
-    show(f"{options.data}: {len(data):,} texts, {_classes(data)}\n")
+    remark_on_separator(data)
+    show(f"{options.data}: {counted(len(data), 'text')}, {_classes(data)}\n")
     show(show_documents(data, None, tokenizer, options.rows))
     show("\nthe language model reads text and predicts text_:\n")
     show(_language_model_batch(data, tokenizer, options.rows))
@@ -79,7 +83,7 @@ def _classes(data: TextDataset) -> str:
     several = data.label_sets is not None
     counts = sorted(Counter(name for names in data.targets for name in (names if several else [names])).items())
     shown = ", ".join(f"{name} ({count:,})" for name, count in counts[:20])
-    kind = f"{len(counts)} {'class' if len(counts) == 1 else 'classes'}"
+    kind = counted(len(counts), "class", "classes")
     if several:
         kind += ", several a text or none"
     return f"{kind}: {shown}{', ...' if len(counts) > 20 else ''}"

@@ -10,10 +10,12 @@ from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text
 from ulmfit_jax.cli.found_rates import found_rates
-from ulmfit_jax.cli.plan import announce_plan, show_plan
+from ulmfit_jax.cli.kept_columns import reading_provenance
+from ulmfit_jax.cli.labelled_texts import remark_on_separator
+from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
-from ulmfit_jax.cli.results import as_text, measures
+from ulmfit_jax.cli.results import TRAINED_ON, as_text, measures
 from ulmfit_jax.cli.seeds import over_seeds, seed_runs, seeds_as_text
 from ulmfit_jax.cli.train_arguments import (
     DESCRIPTION,
@@ -57,6 +59,7 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.data import check_labels
 
     data = _read(options, options.data)
+    remark_on_separator(data)
     classes = check_labels(data)
     test = _read(options, options.test) if options.test is not None else None
     if test is not None:
@@ -148,7 +151,9 @@ def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[st
     if options.transductive:
         return [*kept, *test.texts]
     if len(kept) < len(texts):
-        note(f"{len(texts) - len(kept):,} of the unlabelled texts are test texts and are left out")
+        count = len(texts) - len(kept)
+        are = "is a test text and is" if count == 1 else "are test texts and are"
+        note(f"{count:,} of the unlabelled texts {are} left out")
     return kept
 
 
@@ -180,12 +185,16 @@ def _train(
 
     model = _model(options)
     model.fit(data.texts, data.targets or (), unlabeled, run_dir=training.folder, workers=options.workers)
-    model.save(training.model)
+    model.save(training.model, provenance={**reading_provenance(options), TRAINED_ON: _fingerprint(data)})
     wait_for_all("the saved model")
     return {
         "model": str(training.model),
         "classes": list(model.class_names),
-        "documents": {"labelled": len(data), "unlabelled": len(unlabeled)},
+        "documents": {
+            "labelled": len(data),
+            "validation": model.artifact.provenance["training"]["validation_documents"],
+            "unlabelled": len(unlabeled),
+        },
         "transductive": options.transductive,
         "seed": options.seed,
         **measures(model.history_),
@@ -208,18 +217,19 @@ def _model(options: argparse.Namespace) -> TextClassifier:
 
 def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset | None, unlabeled: list[str]) -> None:
     """What the same command without `--dry-run` would do."""
-    from ulmfit_jax.dry_run import dry_run
+    from ulmfit_jax.dry_run import MEASURING_SECONDS, dry_run
 
     tested = () if test is None else test.texts
-    if options.both_directions:
-        announce_plan(options.out, COMMAND)
-        for run in direction_runs(options):
+    command = COMMAND if options.both_directions else "train" if options.seeds == 1 else "train --seeds"
+    begin_plan(options.out, command)
+    runs = list(direction_runs(options)) if options.both_directions else [options]
+    limit = MEASURING_SECONDS / len(runs)
+    for run in runs:
+        if options.both_directions:
             note(f"reading {Path(run.out).name}")
-            show_plan({**dry_run(_model(run), data, unlabeled, tested, run.workers), "runs": 1}, run.json)
-        return
-    announce_plan(options.out, "train" if options.seeds == 1 else "train --seeds")
-    plan = dry_run(_model(options), data, unlabeled, tested, options.workers)
-    show_plan({**plan, "seconds": round(plan["seconds"] * options.seeds, 3), "runs": options.seeds}, options.json)
+        announce = announcing(run.json, limit)
+        plan = dry_run(_model(run), data, unlabeled, tested, run.workers, announce=announce, seconds=limit)
+        show_plan({**plan, "seconds": round(plan["seconds"] * run.seeds, 3), "runs": run.seeds}, run.json)
 
 
 def _tested(

@@ -167,7 +167,10 @@ def check_combinations(options: argparse.Namespace) -> None:
     options.both_directions = options.both_directions or options.pretrained_backward is not None
     if options.both_directions:
         if options.seeds > 1:
-            raise ConfigError("--seeds and --both-directions do not go together: give the command once for each seed")
+            raise ConfigError(
+                "--seeds and --both-directions do not go together: leave --seeds out, and give the command once for "
+                "each seed, with --seed and an --out of its own"
+            )
         direction_models(options)
     if options.preset and options.pretrained != "none":
         raise ConfigError("--preset is only for --pretrained none: a pretrained model has its own sizes")

@@ -35,7 +35,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="print what would be trained and about how long it takes here, after some steps to measure; train nothing",
+        help="print what would be trained and, after some steps to measure, about how long it takes; train nothing",
     )
     add_json(parser)
 

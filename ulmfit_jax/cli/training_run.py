@@ -102,6 +102,13 @@ class TrainingRun:
             raise ConfigError(f"--out {self.folder} holds {what}: give another folder, nothing there was changed")
 
 
+def holds_states(folder: str) -> bool:
+    """Whether a training state is saved in a run folder, or in one of the folders of its runs."""
+    from ulmfit_jax.training.run_configuration import has_state
+
+    return any(has_state(place.parent) for depth in ("*/state", "*/*/state") for place in Path(folder).glob(depth))
+
+
 def _is_first() -> bool:
     """Whether this process writes; asking imports JAX."""
     from ulmfit_jax.training.processes import is_first

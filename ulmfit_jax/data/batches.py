@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError, DataError
 from ulmfit_jax.text.rules import BOS_ID, PAD_ID
@@ -103,7 +104,8 @@ class DocumentBatches:
         if len(corpus) == 0:
             raise DataError("There are no documents to make batches of; give at least one.")
         if labels is not None and len(labels) != len(corpus):
-            raise DataError(f"There are {len(corpus)} documents and {len(labels)} labels; give one label for each.")
+            found = f"{counted(len(corpus), 'document')} and {counted(len(labels), 'label')}"
+            raise DataError(f"There are {found}; give one label for each.")
         self.corpus = corpus
         self.labels = np.full(len(corpus), -1, np.int32) if labels is None else np.asarray(labels, np.int32)
         self.batch_size = batch_size
@@ -154,10 +156,6 @@ class DocumentBatches:
         """How many chunks of each batch of an epoch hold tokens, in its order: what its time grows with."""
         order = self._training_order(np.random.default_rng([self.seed, epoch]))
         return [self._chunks(rows) for rows in order[: self.batches_per_epoch]]
-
-    def chunks_of_evaluation(self) -> list[int]:
-        """The same of an evaluation."""
-        return [self._chunks(rows) for rows in self._batched(self._longest_first(np.arange(len(self.corpus))))]
 
     def bucket(self, chunks: int) -> int:
         """The chunks of the batch, padding included, of which so many hold tokens."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.data.folders import folder_records
 from ulmfit_jax.data.label_sets import LabelSet, as_line, clean_label_set, holds_several
 from ulmfit_jax.data.lines import data_suffix, read_lines
@@ -50,9 +51,8 @@ class TextDataset:
 
     def __post_init__(self) -> None:
         if self.targets is not None and len(self.targets) != len(self.texts):
-            raise DataError(
-                f"{self.source} has {len(self.texts)} texts and {len(self.targets)} labels; give one label for each."
-            )
+            found = f"{counted(len(self.texts), 'text')} and {counted(len(self.targets), 'label')}"
+            raise DataError(f"{self.source} has {found}; give one label for each.")
 
     def __len__(self) -> int:
         return len(self.texts)

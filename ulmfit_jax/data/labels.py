@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.label_sets import holds_several, label_indicators, label_set_classes, unknown_label
 from ulmfit_jax.errors import DataError
@@ -39,8 +40,8 @@ def check_labels(dataset: TextDataset, classes: Sequence[str] | None = None) -> 
         counts = Counter(dataset.labels)
         if len(counts) < 2:
             raise DataError(
-                f"{dataset.source} has only the class {', '.join(map(repr, counts))} ({len(dataset)} examples); "
-                "give examples of at least two classes."
+                f"{dataset.source} has only the class {', '.join(map(repr, counts))} "
+                f"({counted(len(dataset), 'example')}); give examples of at least two classes."
             )
         return tuple(sorted(counts, key=_numbers_by_value(counts)))
     known = set(classes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,10 +15,18 @@ from ulmfit_jax.text.rules import join_fields
 TEXT_COLUMNS = ("text", "review", "sentence", "content", "comment", "document", "body", "message")
 LABEL_COLUMNS = ("label", "labels", "sentiment", "class", "category")
 
-TextColumn = str | Sequence[str] | None
+
+@dataclass(frozen=True)
+class IfThere:
+    """Columns to read where all of them exist; elsewhere the column is looked for as if none was named."""
+
+    names: tuple[str, ...]
+
+
+TextColumn = str | Sequence[str] | IfThere | None
 """The name of the column that holds the text; several names: their texts are joined as fields; None: find it."""
 
-LabelColumn = str | Sequence[str] | None
+LabelColumn = str | Sequence[str] | IfThere | None
 """The name of the column that holds the label; several names: each column is a label that applies or not; None: find
 it."""
 
@@ -66,23 +75,25 @@ def choose_columns(
         DataError: a named column does not exist, or none is named and no usual name is there, or one column is to be
             both.
     """
-    texts: tuple[str | None, ...] = column_names(text_column) or (_usual(existing, TEXT_COLUMNS),)
-    labels: tuple[str | None, ...] = column_names(label_column) or (_usual(existing, LABEL_COLUMNS),)
-    for kind, name in [*(("text", name) for name in texts), *(("label", name) for name in labels)]:
-        if name is None and (kind == "text" or require_labels):
-            raise DataError(f"{source} has no column with a usual name for the {kind}; {_advice(existing, kind)}")
-        if name is not None and name not in existing:
-            raise DataError(f"{source} has no column {name!r}; {_advice(existing, kind)}")
+    texts: tuple[str | None, ...] = column_names(text_column, existing) or (_usual(existing, TEXT_COLUMNS),)
+    labels: tuple[str | None, ...] = column_names(label_column, existing) or (_usual(existing, LABEL_COLUMNS),)
+    sought = [*(("text", name) for name in texts), *(("label", name) for name in labels)]
+    unnamed = [kind for kind, name in sought if name is None and (kind == "text" or require_labels)]
+    absent = [(kind, name) for kind, name in sought if name is not None and name not in existing]
+    if unnamed or absent:
+        raise DataError(f"{source} has {_missing(unnamed, absent, existing)}")
     chosen = Columns(*(tuple(name for name in names if name is not None) for names in (texts, labels)))
     if len(set(chosen.names)) < len(chosen.names):
         raise DataError(f"{source}: one column is named twice among {', '.join(chosen.names)}; name different columns.")
     return chosen
 
 
-def column_names(column: TextColumn | LabelColumn) -> tuple[str, ...]:
-    """The names in a TextColumn or LabelColumn, none for None."""
+def column_names(column: TextColumn | LabelColumn, existing: Collection[str]) -> tuple[str, ...]:
+    """The names in a TextColumn or LabelColumn; none where it is to be found among those that exist."""
     if column is None:
         return ()
+    if isinstance(column, IfThere):
+        return column.names if all(name in existing for name in column.names) else ()
     return (column,) if isinstance(column, str) else tuple(column)
 
 
@@ -138,9 +149,24 @@ def _usual(existing: Sequence[str], usual: Sequence[str]) -> str | None:
     return next((by_lower_case[name] for name in usual if name in by_lower_case), None)
 
 
-def _advice(existing: Sequence[str], kind: str) -> str:
+def _missing(unnamed: Sequence[str], absent: Sequence[tuple[str, str]], existing: Sequence[str]) -> str:
+    """What is missing, all of it, and how to name what is there."""
+    missing = [f"no column with a usual name for the {kind}" for kind in unnamed]
+    missing += [f"no column {name!r}{_meant(name, existing)}" for _, name in absent]
+    kinds = list(dict.fromkeys([*unnamed, *(kind for kind, _ in absent)]))
+    return f"{' and '.join(missing)}; {_advice(existing, kinds)}"
+
+
+def _meant(name: str, existing: Sequence[str]) -> str:
+    by_lower_case = {one.lower(): one for one in existing}
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return f" (did you mean {_shorten(by_lower_case[close[0]])!r}?)" if close else ""
+
+
+def _advice(existing: Sequence[str], kinds: Sequence[str]) -> str:
     names = ", ".join(_shorten(name) for name in existing[:20]) + (", …" if len(existing) > 20 else "")
-    advice = f"name the {kind}'s column with {kind}_column: there are {names}."
+    columns = " and ".join(f"the {kind}'s column with {kind}_column" for kind in kinds)
+    advice = f"name {columns}: there are {names}."
     separator = next((one for one in (";", "\t", "|") if len(existing) == 1 and one in existing[0]), None)
     if separator is None:
         return advice

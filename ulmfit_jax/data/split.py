@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError, DataError
 
 
@@ -37,7 +38,8 @@ def train_validation_split(
             f"The validation fraction must lie between 0 and 1 and the seed be at least 0, not {fraction} and {seed}."
         )
     if labels is not None and len(labels) != len(texts):
-        raise DataError(f"There are {len(texts)} texts and {len(labels)} labels; give one label for each.")
+        found = f"{counted(len(texts), 'text')} and {counted(len(labels), 'label')}"
+        raise DataError(f"There are {found}; give one label for each.")
     generator = np.random.default_rng(seed)
     chosen: list[int] = []
     by_class = _groups_by_class(texts, labels)

@@ -156,11 +156,9 @@ def _choose_features(
 
     texts = [name for name, feature in features.items() if isinstance(feature, tfds.features.Text)]
     labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-    if text_column is None and len(texts) == 1:
-        text_column = texts[0]
-    if label_column is None and len(labels) == 1:
-        label_column = labels[0]
-    named = {*column_names(text_column), *column_names(label_column)}
+    text_column = column_names(text_column, features) or (texts if len(texts) == 1 else None)
+    label_column = column_names(label_column, features) or (labels if len(labels) == 1 else None)
+    named = {*(text_column or ()), *(label_column or ())}
     # Only what could be the text or the label is offered, so that an integer feature "class" is not taken unasked.
     offered = [
         name for name in sorted(features) if name in (*texts, *labels) or name in named or not named <= features.keys()

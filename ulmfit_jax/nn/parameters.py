@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,11 @@ class ModuleDefinition:
             return nnx.to_pure_dict(parameters), nnx.to_pure_dict(statistics)
 
         return draw()
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained numbers."""
+        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.to_pure_dict(self._parameters)))
 
     def bind(self, parameters: Tree, statistics: Tree | None = None) -> Any:
         """The module with these arrays in it; cheap, and meant to be called inside a jitted function."""

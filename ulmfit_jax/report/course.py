@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.report.axes import round_ticks
 from ulmfit_jax.report.charts import Series, histogram, line_chart
@@ -196,10 +197,11 @@ def _classes(facts: RunFacts) -> Element:
     rows.append(total + ([f"{len(test):,}"] if test is not None else []))
     head = ["class", "labelled texts", "share", *(["test texts"] if tested is not None else [])]
     unlabelled = int(facts.report.get("documents", {}).get("unlabelled", 0))
-    more = f"{facts.held_out:,} of the labelled texts measured each epoch and were not trained on."
+    were = "was" if facts.held_out == 1 else "were"
+    more = f"{facts.held_out:,} of the labelled texts measured each epoch and {were} not trained on."
     if facts.report.get("transductive"):
         more += " The language model read the test texts too, without their labels."
-    more += f" {unlabelled:,} more texts without labels." if unlabelled else " No texts without labels."
+    more += f" {counted(unlabelled, 'more text')} without labels." if unlabelled else " No texts without labels."
     return element("div", table("Texts of each class", head, rows, class_="small"), element("p", more))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.report.course import data, done, times, training
 from ulmfit_jax.report.elements import Content, as_html, element
 from ulmfit_jax.report.facts import RunFacts
@@ -52,7 +53,7 @@ def run_page(facts: RunFacts, mistakes: Sequence[Mistake] = ()) -> str:
     measured = f"Measured on {where(answered)}" if answered else "Not measured"
     provenance = facts.artifact.provenance
     lead = (
-        f"{measured}. Trained on {len(facts.data) - facts.held_out:,} labelled texts, from "
+        f"{measured}. Trained on {counted(len(facts.data) - facts.held_out, 'labelled text')}, from "
         f"{provenance.get('trained_from', 'scratch')}, seed {facts.report.get('seed', 0)}; {facts.date}."
     )
     links = [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.report.facts import Answered, RunFacts
 from ulmfit_jax.report.label_facts import AnsweredLabels
 from ulmfit_jax.report.label_results import label_remarks
@@ -40,12 +41,19 @@ def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
             "that no choice was made by."
         )
     if len(answered) < FEW_TEXTS:
-        low, high = share_interval(int(answered.right.sum()), len(answered))
-        yield f"{len(answered):,} texts say little: the accuracy may as well be {low:.0%} or {high:.0%} on others."
+        yield few_texts(len(answered), int(answered.right.sum()))
     if seen := facts.report.get("test", {}).get("also_in_training") if answered.name == "test" else 0:
-        yield f"{seen:,} of the test texts are also among the training texts: the accuracy flatters."
+        are = "is" if seen == 1 else "are"
+        yield f"{seen:,} of the test texts {are} also among the training texts: the accuracy flatters."
     yield from _about_classes(answered)
     yield from _about_probabilities(answered)
+
+
+def few_texts(count: int, right: int) -> str:
+    """What fewer than `FEW_TEXTS` texts are worth, of which so many are answered rightly."""
+    low, high = share_interval(right, count)
+    say = "says" if count == 1 else "say"
+    return f"{counted(count, 'text')} {say} little: the accuracy may as well be {low:.0%} or {high:.0%} on others."
 
 
 def _about_probabilities(answered: Answered) -> Iterator[str]:

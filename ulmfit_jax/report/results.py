@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.report.charts import calibration_chart, histogram
 from ulmfit_jax.report.elements import Content, bar, element, label, table
 from ulmfit_jax.report.facts import Answered, RunFacts
@@ -22,8 +23,8 @@ _CONFUSIONS = 8
 def where(answered: Answered) -> str:
     """What was measured on, in words."""
     if answered.name == "test":
-        return f"{len(answered):,} test texts"
-    return f"{len(answered):,} texts held out of the training data"
+        return counted(len(answered), "test text")
+    return f"{counted(len(answered), 'text')} held out of the training data"
 
 
 def headline(facts: RunFacts) -> Element:

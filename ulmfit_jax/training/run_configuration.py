@@ -11,13 +11,18 @@ from ulmfit_jax.errors import ConfigError
 
 _FINGERPRINTED = {
     "texts": "on other texts or labels",
+    "labels": "on other texts or labels",
     "data_sha256": "on other texts or labels",
     "unlabeled_sha256": "with other unlabelled texts",
     "start": "that started from another model",
     "pretrained_sha256": "that started from another model",
     "tokenizer": "with another tokeniser",
 }
-"""What a run is compared by as a fingerprint, which tells a reader nothing, in words."""
+"""What a run is compared by as a fingerprint, which tells a reader nothing, in words; causes of other differences, so
+that they are looked at first."""
+
+_COUNTS = ("documents", "validation_documents")
+_SETTINGS = "settings."
 
 
 def write_atomically(file: Path, text: str) -> None:
@@ -36,7 +41,7 @@ def check_configuration(path: Path, config: dict[str, Any]) -> None:
     Raises:
         ConfigError: they are not the same; the message names the first difference.
     """
-    if (path / "config.json").exists() and _has_state(path):
+    if (path / "config.json").exists() and has_state(path):
         compare_configuration(path, config)
 
 
@@ -46,7 +51,22 @@ def compare_configuration(path: Path, config: dict[str, Any]) -> None:
     Raises:
         ConfigError: they are not the same; the message names the first difference.
     """
-    _check_same(_read(path / "config.json"), config, path)
+    _refuse(_difference(_read(path / "config.json"), config), path)
+
+
+def check_part(path: Path, part: dict[str, Any]) -> None:
+    """Compare what is known so far of a configuration with the one that the states in the folder `path` belong to.
+
+    Args:
+        path: the folder.
+        part: some of the entries of a configuration, plain values.
+
+    Raises:
+        ConfigError: they are not the same; the message names the first difference.
+    """
+    if (path / "config.json").exists() and has_state(path):
+        stored, part = _read(path / "config.json"), json.loads(json.dumps(part))
+        _refuse(_difference({name: value for name, value in stored.items() if name in part}, part), path)
 
 
 def write_configuration(path: Path, config: dict[str, Any]) -> None:
@@ -59,7 +79,7 @@ def write_configuration(path: Path, config: dict[str, Any]) -> None:
     write_atomically(path / "config.json", json.dumps(config, indent=2) + "\n")
 
 
-def _has_state(path: Path) -> bool:
+def has_state(path: Path) -> bool:
     """Whether a state is saved there; one that was not committed has a longer name."""
     states = path / "state"
     return states.is_dir() and any(child.name.isdecimal() for child in states.iterdir())
@@ -72,17 +92,50 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} is damaged ({error}): choose another folder for the run") from error
 
 
-def _check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
-    stored, asked = _named_values(stored), _named_values(asked)
-    for name in sorted(stored.keys() | asked.keys()):
+def _refuse(difference: str | None, path: Path) -> None:
+    if difference is not None:
+        raise ConfigError(
+            f"{path} holds a run {difference}: choose another folder, or the same options to go on with that run"
+        )
+
+
+def _difference(stored: dict[str, Any], asked: dict[str, Any]) -> str | None:
+    """The first difference as a part of a sentence, by the names that a user has given; a cause before what follows
+    from it. None where there is none."""
+    for name, said in _FINGERPRINTED.items():
         if stored.get(name) != asked.get(name):
-            found = _FINGERPRINTED.get(name)
-            difference = (
-                f"{path} holds a run {found}"
-                if found
-                else f"{path} holds a run with {name} = {stored.get(name)!r}, but {asked.get(name)!r} is asked for now"
-            )
-            raise ConfigError(f"{difference}: choose another folder, or the same options to go on with that run")
+            return said + _other_count(stored, asked)
+    if any(stored.get(name) != asked.get(name) for name in _COUNTS):
+        found, wanted = (" and ".join(map(str, map(one.get, _COUNTS))) for one in (stored, asked))
+        return f"with {found} texts to train and to measure on, but {wanted} are asked for now (validation_fraction)"
+    if difference := _other_stage(stored.get("stages") or [], asked.get("stages") or []):
+        return difference
+    before, now = _named_values(stored), _named_values(asked)
+    for name in sorted(before.keys() | now.keys(), key=lambda name: (not name.startswith(_SETTINGS), name)):
+        if before.get(name) != now.get(name):
+            option = name.removeprefix(_SETTINGS)
+            return f"with {option} = {before.get(name)!r}, but {now.get(name)!r} is asked for now"
+    return None
+
+
+def _other_count(stored: dict[str, Any], asked: dict[str, Any]) -> str:
+    """How many texts there were and are, where that has changed."""
+    counts = [[one[name] for name in _COUNTS if isinstance(one.get(name), int)] for one in (stored, asked)]
+    then, today = map(sum, counts)
+    return f" ({then} labelled texts then, {today} now)" if then != today else ""
+
+
+def _other_stage(stored: list[dict[str, Any]], asked: list[dict[str, Any]]) -> str | None:
+    """What is not the same of the stages, epochs first."""
+    before, now = (", ".join(f"{stage['name']} {stage['epochs']}" for stage in one) for one in (stored, asked))
+    if before != now:
+        return f"whose stages have the epochs {before}, but {now} are asked for now"
+    for stage, other in zip(stored, asked, strict=True):
+        for name in sorted(stage.keys() | other.keys()):
+            if stage.get(name) != other.get(name):
+                what = f"{name.replace('_', ' ')} of stage {stage['name']}"
+                return f"with the {what} {stage.get(name)!r}, but {other.get(name)!r} is asked for now"
+    return None
 
 
 def _named_values(value: Any, name: str = "") -> dict[str, Any]:

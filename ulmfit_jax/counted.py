@@ -1,0 +1,8 @@
+"""Counts in sentences for people: "1 text", "2,000 texts"."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str, several: str | None = None) -> str:
+    """A number with its noun, which is `several` (by default the noun with an s) for any number but 1."""
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
