@@ -45,9 +45,9 @@ def dry_run(
 ) -> dict[str, Any]:
     """The plan of a training, with times estimated from a few real steps of some of its programs.
 
-    Texts are read and tokenised as in training (from scratch, a tokeniser is trained). One program of the language
-    model and one of the classifier are compiled and timed in any case, others as long as `seconds` allow; the times of
-    the rest follow from these by the number of multiplications.
+    Texts are read and tokenised as in training (from scratch, a tokeniser is trained). One program is compiled and
+    timed in any case, then one of the classifier, and others as long as `seconds` allow; the times of the rest follow
+    from these by the number of multiplications.
 
     Args:
         model: what would be trained.

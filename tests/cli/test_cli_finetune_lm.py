@@ -41,10 +41,14 @@ def test_interrupted_and_gone_on_with(
     assert (provenance["trained_from"], provenance["stages"]) == (str(language_model), ["lm"])
 
     before = tree(out)
-    for change in (["--epochs", "3"], ["--seed", "1"]):
-        refused = ulmfit(*command, *change)
+    changes = {
+        "--epochs": ("3", "whose stages have the epochs lm 2, but lm 3 are"),
+        "--seed": ("1", "with seed = 0, but 1 is"),
+    }
+    for option, (value, said) in changes.items():
+        refused = ulmfit(*command, option, value)
         assert refused.code == 2
-        assert "holds a run with " in refused.err.splitlines()[-1]
+        assert f"holds a run {said} asked for now" in refused.err.splitlines()[-1]
     assert "holds a run of ulmfit finetune-lm" in ulmfit("pretrain", texts, "--out", out).err
     assert tree(out) == before
 

@@ -14,7 +14,7 @@ import pytest
 from command_line import Outcome, Trained, write_csv
 
 from ulmfit_jax import ensemble
-from ulmfit_jax.cli import predict
+from ulmfit_jax.cli import kept_columns, predict
 
 Run = Callable[..., Outcome]
 
@@ -38,6 +38,7 @@ class LengthClassifier:
 def model(monkeypatch: pytest.MonkeyPatch) -> LengthClassifier:
     classifier = LengthClassifier()
     monkeypatch.setattr(ensemble, "load_classifier", lambda folder, devices=None: classifier)
+    monkeypatch.setattr(kept_columns, "kept_columns", lambda model: {})  # there is no folder
     return classifier
 
 

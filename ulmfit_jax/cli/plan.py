@@ -24,7 +24,7 @@ def announcing(as_json: bool, seconds: float) -> Callable[[dict[str, Any]], None
         if not as_json:
             show(plan_as_text(plan) + "\n")
             sys.stdout.flush()
-        note(f"measuring some steps for about {seconds:.0f} s, which includes their compilation …")
+        note(f"measuring some steps for about {seconds:.0f} s, longer on a busy machine; Ctrl-C ends it …")
 
     return announce
 

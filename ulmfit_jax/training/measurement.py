@@ -101,13 +101,14 @@ def timings_within(
 ) -> tuple[dict[Hashable, Timing], int]:
     """What programs take, most of them measured if that is possible in a given time, the others by their work.
 
-    The training step that runs most is measured for each kind, however long that takes. Then follow the programs that
-    weigh most in the whole, as long as they are expected to be done in time.
+    The training step that runs most is measured first, however long that takes, and that of each other kind, if there
+    is any time left. Then follow the programs that weigh most in the whole, as long as they are expected to be done in
+    time.
 
     Args:
         programs: by a key of their own.
         runs: how often each runs in the training.
-        seconds: after which no measurement may be expected to end.
+        seconds: after which no measurement begins; of a second program of a kind, none that is expected to end later.
 
     Returns:
         The times of all programs, and how many of them were measured.
@@ -117,7 +118,9 @@ def timings_within(
     weight = {key: runs.get(key, 0.0) * program.work for key, program in programs.items()}
     measured: dict[Hashable, Timing] = {}
     for key in [*needed, *sorted(programs.keys() - set(needed), key=lambda key: -weight[key])]:
-        if key in needed or _cost(_judged(programs[key], programs, measured)) <= end - time.perf_counter():
+        left = end - time.perf_counter()
+        expected = 0.0 if key in needed else _cost(_judged(programs[key], programs, measured))
+        if not measured or expected < left:
             measured[key] = programs[key].time()
     judged = {key: _judged(program, programs, measured) for key, program in programs.items() if key not in measured}
     return {**judged, **measured}, len(measured)
