@@ -73,7 +73,7 @@ def test_self_training_goes_on_with_texts_that_the_classifier_labels(tmp_path, m
     stages = [row["stage"] for row in model.history_]
     assert stages[1:] == ["head"] + ["all layers"] * 4 + ["self-training"] * 8
     card = model.artifact.provenance
-    assert card["stages"] == ["head, 1 epochs", "all layers, 4 epochs", *["self-training, 4 epochs"] * 2]
+    assert card["stages"] == ["head, 1 epoch", "all layers, 4 epochs", *["self-training, 4 epochs"] * 2]
     assert card["training"]["pseudo_labelled_documents"] == 160
     assert "stages" in card["language_model"]
     assert set(model.seconds_) == {"language_model", "classifier", "self_training", "self_training_2"}
