@@ -10,27 +10,35 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# Compiling takes nearly all of the suite's time: unoptimised code from XLA's older emitters compiles in a quarter of
-# it, and a program that several tests or their subprocesses need is compiled once. (XLA refuses flags that it does not
-# know: where a later one has no older emitters, leave that flag out.)
+# Tracing and compiling take nearly all of the suite's time: unoptimised code from XLA's older emitters compiles in a
+# quarter of it, and a program that several tests, workers or their subprocesses need is compiled once. (XLA refuses
+# flags that it does not know: where a later one has no older emitters, leave that flag out.)
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
     + " --xla_cpu_use_fusion_emitters=false"
 )
-os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="ulmfit-test-programs-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ.get("ULMFIT_TEST_PROGRAMS") or tempfile.mkdtemp(prefix="ulmfit-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+# A program that another process is writing at that moment, or was killed at, is compiled anew, with this warning.
+os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
 
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
-atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+if "ULMFIT_TEST_PROGRAMS" not in os.environ:  # given, or of the process that has started this worker
+    os.environ["ULMFIT_TEST_PROGRAMS"] = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Tracing makes many objects that stay; that Python looks through them for garbage again and again takes a seventh of
+# the time.
+gc.set_threshold(100_000, 50, 100)
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("suite"), max_examples=3000)  # make fuzz
@@ -39,11 +47,13 @@ settings.load_profile("suite")
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_programs_at_a_time() -> Iterator[None]:
-    """Lets go of a module's compiled programs: a process has 65,530 memory maps (Linux's default), each program takes
-    some, and XLA crashes when there are none left."""
+    """Lets go of compiled programs when there are many: a process has 65,530 memory maps (Linux's default), each
+    program takes some, and XLA crashes when there are none left."""
     yield
-    jax.clear_caches()
-    gc.collect()
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -38,11 +39,16 @@ def write_csv(path: Path, rows: Iterable[tuple[str, ...]], header: tuple[str, ..
     return path
 
 
+def on_one_device() -> dict[str, str]:
+    """The environment of a process with one device, which finds the suite's programs compiled."""
+    flags = re.sub(r"--xla_force_host_platform_device_count=\d+", "", os.environ["XLA_FLAGS"])
+    return {**os.environ, "XLA_FLAGS": flags}
+
+
 def script(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """The real console script, on one device, as a person would start it."""
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    """The real console script, as a person would start it."""
     command = [str(Path(sys.executable).with_name("ulmfit")), *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, env=environment, timeout=300, check=False)
+    return subprocess.run(command, input=stdin, capture_output=True, env=on_one_device(), timeout=300, check=False)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Outcome, Trained, reviews, write_csv
+from command_line import Outcome, Trained, on_one_device, reviews, write_csv
 
 Run = Callable[..., Outcome]
 
@@ -25,13 +24,12 @@ def test_two_processes_train_one_model(trained: Trained, language_model: Path, t
         where = f"127.0.0.1:{free.getsockname()[1]}"
     script = str(Path(sys.executable).with_name("ulmfit"))
     command_together = [script, *command, "--out", str(tmp_path / "run"), "--coordinator", where, "--processes", "2"]
-    flags = os.environ["XLA_FLAGS"].replace("device_count=4", "device_count=1")
     running = [
         subprocess.Popen(
             [*command_together, "--process", str(number)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+            env={**on_one_device(), "JAX_PLATFORMS": "cpu"},
         )
         for number in range(2)
     ]

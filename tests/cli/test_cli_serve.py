@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Outcome, Trained
+from command_line import Outcome, Trained, on_one_device
 
 from ulmfit_jax import TextClassifier
 
@@ -25,9 +24,8 @@ Run = Callable[..., Outcome]
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_end(trained: Trained, how: signal.Signals) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     command = [str(Path(sys.executable).with_name("ulmfit")), "serve", str(trained.out), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=on_one_device())
     assert process.stdout is not None
     try:
         line = process.stdout.readline()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command_line import reviews, write_csv
+from command_line import on_one_device, reviews, write_csv
 
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.nn.parameters import flatten
@@ -22,9 +21,8 @@ GOES_ON = "ulmfit: interrupted: the same command goes on from the last state sav
 
 def run(*command: str | Path) -> tuple[int, str]:
     """Exit code and standard error of a Python program, on one device."""
-    flags = os.environ["XLA_FLAGS"].replace("device_count=4", "device_count=1")
     started = [sys.executable, *map(str, command)]
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    environment = {**on_one_device(), "JAX_PLATFORMS": "cpu"}
     ended = subprocess.run(started, capture_output=True, text=True, env=environment, timeout=300, check=False)
     return ended.returncode, ended.stderr
 

@@ -1,4 +1,4 @@
-"""The shipped language model and a classifier over its encoder against fastai, on 300 real reviews."""
+"""The shipped language model and a classifier over its encoder against fastai, on 100 real reviews."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ HEAD = Head(2)
 
 @pytest.fixture(scope="module")
 def reviews(data_dir: Path) -> list[str]:
-    """300 of the first 1,000 reviews of IMDb: the shortest ones, which take less time, and the five longest."""
+    """100 of the first 1,000 reviews of IMDb: the shortest ones, as torch takes a document at a time, and the two
+    longest, which have more tokens than are pooled."""
     if not (data_dir / "tensorflow_datasets" / "imdb_reviews").is_dir():
         pytest.skip(f"no IMDb reviews in {data_dir}")
     by_length = sorted(read_dataset("tfds:imdb_reviews:train", data_dir=data_dir).texts[:1000], key=len)
-    return [*by_length[:295], *by_length[-5:]]
+    return [*by_length[:98], *by_length[-2:]]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_logits_and_perplexity(model: Artifact, reviews: list[str]) -> None:
         assert np.abs(np.asarray(ours) - theirs.transpose(0, 1).numpy()).max() <= 1e-4
         loss += torch.nn.functional.cross_entropy(theirs.flatten(0, 1), following.flatten(), reduction="sum").item()
     expected = np.exp(loss / stream.tokens_per_epoch)
-    assert stream.tokens_per_epoch > 30_000
+    assert stream.tokens_per_epoch > 12_000
     carried = replace(model, settings={**model.settings, "reset_state": False})  # as fastai reads a stream
     assert LanguageModel.from_artifact(carried, "shipped").perplexity(reviews) == pytest.approx(expected, rel=1e-4)
 
