@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from ulmfit_jax import LanguageModel
+from ulmfit_jax.dry_run import language_model_dry_run
 from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.text import Tokenizer
 
@@ -41,3 +42,9 @@ def test_training_says_so(caplog: pytest.LogCaptureFixture) -> None:
     LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8).fit(GERMAN)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line for line in warned if "hardly knows such texts" in line]
+
+
+def test_a_dry_run_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    model = LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8, devices=1)
+    language_model_dry_run(model, GERMAN, seconds=0)
+    assert [record for record in caplog.records if "hardly knows such texts" in record.getMessage()]

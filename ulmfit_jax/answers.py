@@ -86,7 +86,8 @@ class Answers(ABC):
         return best.tolist()[0] if isinstance(texts, str) else best
 
     def evaluate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, Any]:
-        """`accuracy`, `error` (1 - accuracy), `loss` (mean cross-entropy in nats) and `n` on labelled texts.
+        """`accuracy`, `error` (1 - accuracy), `loss` (mean cross-entropy in nats), `ece` (expected calibration error in
+        15 bins) and `n` on labelled texts.
 
         Where a text may have several labels, `accuracy` is the share of texts whose labels are all right and `loss` the
         mean binary cross-entropy; besides, `label_accuracy` (share of right answers over texts and labels, fastai's
@@ -99,8 +100,9 @@ class Answers(ABC):
         data, truth = self._labelled(texts, labels, "evaluation", "evaluate")
         probabilities = self.predict_proba(data.texts)
         if self.multi_label:
-            return evaluated_labels(probabilities, truth, self.class_names)
-        return dict(evaluated(probabilities, truth))
+            figures = evaluated_labels(probabilities, truth, self.class_names)
+            return {**figures, "ece": label_calibration_error(probabilities, truth)}
+        return {**evaluated(probabilities, truth), "ece": expected_calibration_error(probabilities, truth)}
 
     def calibrate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, float]:
         """Fit one temperature on texts that were not trained on (Guo et al. 2017): the most probable classes stay, and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data.corpus import texts_fingerprint
 from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.perplexity import perplexity
 from ulmfit_jax.interop.fastai_import import import_fastai
@@ -24,6 +26,8 @@ from ulmfit_jax.text.tokenizer import Tokenizer, tokenizer_trainer
 from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.writer import Writer
+
+_LOG = logging.getLogger(__name__)
 
 
 class LanguageModel(Writer):
@@ -258,11 +262,14 @@ class LanguageModel(Writer):
         """What `fit` starts from: the pretrained model or, from scratch, a tokeniser trained on `texts`, and sizes.
 
         A pretrained word model is moved to the vocabulary of `texts`. A model from scratch has no parameters yet; its
-        tokeniser is kept in the run `folder`, if one is given, under the `fingerprint` of the texts.
+        tokeniser is kept in the run `folder`, if one is given, under the `fingerprint` of the texts. Texts that a
+        shipped model hardly knows are warned of.
         """
         if self.pretrained is None and self._artifact is None:
             return untrained(texts, *self._scratch, folder, fingerprint)
         start = self.artifact
+        if said := foreign_text_note(self.pretrained, start.tokenizer, texts):
+            _LOG.warning("%s", said)
         return with_words_of(start, texts) if start.kind == "language_model" else start
 
     def _set(self, artifact: Artifact) -> None:

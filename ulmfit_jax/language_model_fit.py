@@ -12,7 +12,6 @@ import numpy as np
 
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.data.corpus import cached_corpus, texts_fingerprint
-from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.language_model_plan import LanguageModelOptions, language_model_plan
 from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
@@ -97,8 +96,6 @@ def fit_language_model(
         The trained model and the rows of the table of epochs.
     """
     progress = ConsoleProgress() if options.verbose and is_first() else None
-    if said := foreign_text_note(name, start.tokenizer, texts):
-        _LOG.warning("%s", said)
     if progress and "vocabulary" in start.provenance:
         progress.message(start.provenance["vocabulary"])
     cache = folder / "tokens" if folder else None

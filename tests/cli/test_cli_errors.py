@@ -51,6 +51,12 @@ def test_bad_training_data(name: str, content: bytes | None, parts: list[str], t
     assert not (tmp_path / "run").exists()
 
 
+def test_show_names_the_row_whose_label_is_missing_where_labels_are_asked_for(tmp_path: Path, ulmfit: Run) -> None:
+    (tmp_path / "gap.csv").write_text("text,kind\na,x\nb,\n", "utf-8")
+    refused(ulmfit("show", tmp_path / "gap.csv", "--label-column", "kind"), "row 3", "has no label")
+    assert ulmfit("show", tmp_path / "gap.csv").code == 0
+
+
 @pytest.mark.parametrize(
     ("extra", "parts"),
     [

@@ -97,6 +97,12 @@ def test_no_input_gives_no_output(model: LengthClassifier, monkeypatch: pytest.M
     assert ulmfit("predict", "model") == Outcome(0, "", "")
 
 
+def test_a_text_in_the_place_of_a_file_is_answered_with_how_to_give_it(model: LengthClassifier, ulmfit: Run) -> None:
+    outcome = ulmfit("predict", "model", "Isn't it lovely?")
+    assert outcome.code == 2
+    assert """echo 'Isn'"'"'t it lovely?' | ulmfit predict model""" in outcome.err
+
+
 def test_line_breaks_inside_a_table_stay(model: LengthClassifier, tmp_path: Path, ulmfit: Run) -> None:
     table = write_csv(tmp_path / "t.csv", [("a", "two\nlines"), ("b", "")], header=("id", "body"))
     lines = ulmfit("predict", "model", table).out.splitlines()

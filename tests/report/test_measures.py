@@ -45,7 +45,7 @@ def test_calibration_curve_is_that_of_scikit_learn() -> None:
     confidence = random.uniform(size=500)
     right = random.uniform(size=500) < confidence**2
     curve = calibration(confidence, right)
-    accuracy, mean = calibration_curve(right, confidence, n_bins=10)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=15)
     np.testing.assert_allclose(curve.accuracy, accuracy)
     np.testing.assert_allclose(curve.confidence, mean)
     assert curve.error == pytest.approx((np.abs(accuracy - mean) * curve.counts).sum() / 500)

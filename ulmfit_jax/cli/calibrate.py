@@ -10,7 +10,7 @@ from ulmfit_jax.cli import labelled_texts
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.results import TRAINED_ON
 from ulmfit_jax.counted import counted
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
@@ -41,6 +41,10 @@ examples:
 """
 
 
+ENOUGH = 50
+"""With fewer texts the temperature is mostly chance."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit calibrate`."""
     labelled_texts.add_arguments(parser, needed=False)
@@ -56,9 +60,9 @@ def run(options: argparse.Namespace) -> None:
         return
     model, data = labelled_texts.model_and_texts(options)
     if _was_trained_on(model, data):
-        note(
+        raise DataError(
             f"{data.source} holds the very texts that the model was trained on, of which it is surer than of others: "
-            "the temperature says nothing; calibrate again on others, or take it back with --reset"
+            "give other labelled texts; the model is as it was"
         )
     figures = model.calibrate(data.texts, data.targets or ())
     _save(model, options.model)
@@ -70,6 +74,8 @@ def run(options: argparse.Namespace) -> None:
             f"{figures['ece']:.2%}   loss {figures['loss_before']:.4f} -> {figures['loss']:.4f}   "
             f"{counted(int(figures['n']), 'text')}"
         )
+    if figures["n"] < ENOUGH:
+        note(f"{counted(int(figures['n']), 'text')} say little of a temperature: some hundred are enough")
     if not 0.2 < figures["temperature"] < 5:
         note(
             "a temperature so far from 1 is rare: on texts that the model was trained on, or on few texts, it says "

@@ -15,7 +15,8 @@ SUMMARY = "measure a trained classifier on labelled texts"
 
 DESCRIPTION = """\
 Print the accuracy of a trained classifier on labelled texts, the error (1 - accuracy), the loss (mean cross-entropy in
-nats) and the number of texts. A label that the classifier does not know is an error.
+nats), the expected calibration error (how far its probabilities are from how often it is right) and the number of
+texts. A label that the classifier does not know is an error.
 
 Where a text may have several labels, the accuracy is the share of texts whose labels are all right; besides stand F1
 over all labels (micro) and its mean over the labels (macro), and precision, recall and F1 of each label.
@@ -38,6 +39,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         show(
             f"accuracy {figures['accuracy']:.2%}   error {figures['error']:.2%}   loss {figures['loss']:.4f}   "
+            f"calibration error {figures['ece']:.2%}   "
             f"{counted(figures['n'], 'text')}"
         )
         if model.multi_label:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from ulmfit_jax.cli.arguments import (
     reading_options,
 )
 from ulmfit_jax.cli.console import note, show_json
+from ulmfit_jax.errors import DataError
 
 if TYPE_CHECKING:
     from ulmfit_jax.answers import Answers
@@ -70,6 +73,11 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
             note("type texts, one a line; Ctrl-D on an empty line ends them")
         return _without_breaks(decode_lines(sys.stdin.buffer, "standard input"))
     path = Path(options.data)
+    if " " in options.data and not os.path.exists(path):
+        raise DataError(
+            f"there is no file {options.data!r}; for a text itself: echo {shlex.quote(options.data)} | "
+            f"ulmfit {options.command} {shlex.quote(options.model)}"
+        )
     if data_suffix(path) in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet") or options.data.startswith("tfds:"):
         return TextStream(options.data, **reading_options(as_the_model(options)))
     return _without_breaks(read_lines(path))

@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.foreign_text import foreign_text_note
 
     reading = options if options.model is None else as_the_model(options)
-    data = read_dataset(options.data, require_labels=False, **labelled_reading_options(reading))
+    needed = options.label_column is not None
+    data = read_dataset(options.data, require_labels=needed, **labelled_reading_options(reading))
     tokenizer = _tokenizer(options.model, data)
     if said := foreign_text_note(SHIPPED if options.model is None else options.model, tokenizer, data.texts):
         note(said)

@@ -16,9 +16,6 @@ LARGEST: Final = 100.0
 """Temperatures lie between 1 / LARGEST and LARGEST. Where every answer is right, or they are no better than chance, the
 likelihood has no optimum, and the bound is what is found."""
 
-BINS: Final = 15
-"""Of the expected calibration error, as in the paper."""
-
 _HALVINGS: Final = 60
 
 
@@ -70,5 +67,5 @@ def fitted_temperature(log_probabilities: np.ndarray, truth: np.ndarray) -> floa
 
 
 def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Mean over the documents of |accuracy - confidence| in their bins of confidence, of `BINS` of equal width."""
-    return calibration(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth, BINS).error
+    """Mean over the documents of |accuracy - confidence| in their bins of confidence, all of equal width."""
+    return calibration(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth).error
