@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -37,6 +38,11 @@ def scoring_step(definition: ModuleDefinition, devices: Devices, max_length: int
 
 def encoder_definition(architecture: Architecture, dtype: DTypeLike) -> ModuleDefinition:
     """The encoder alone, with products of `dtype`."""
+    return _encoder_definition(architecture, np.dtype(dtype))
+
+
+@functools.lru_cache(32)
+def _encoder_definition(architecture: Architecture, dtype: np.dtype) -> ModuleDefinition:
     return ModuleDefinition(lambda rngs: AwdLstm(architecture, dtype=dtype, rngs=rngs))
 
 
