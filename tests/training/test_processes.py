@@ -82,6 +82,6 @@ def test_a_signal_to_one_process_ends_all_with_their_state_saved(tmp_path: Path,
 def test_processes_with_other_options_are_refused(tmp_path: Path) -> None:
     (first, _), (second, said) = together(tmp_path, 2, epochs=(3, 4))
     assert second == 3
-    assert "holds a run with stages.1.epochs = 2, but 3 is asked for now" in said
+    assert "holds a run with stages.0.epochs = 3, but 4 is asked for now" in said
     assert first != 0
     assert os.listdir(tmp_path / "language_model" / "state") == []
