@@ -19,7 +19,7 @@ demo: .venv/installed  ## fine-tune on the shipped reviews, in minutes
 	$(BIN)/python experiments/demo.py $(DEMO)
 
 test: .venv/installed  ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 oracle: .venv/oracle  ## fastai, so that `make test` compares with it
 

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Tracing and compiling take nearly all of the suite's time: unoptimised code from XLA's older emitters compiles in a
 # quarter of it, and a program that several tests, workers or their subprocesses need is compiled once. (XLA refuses
@@ -43,6 +44,27 @@ gc.set_threshold(100_000, 50, 100)
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("suite"), max_examples=3000)  # make fuzz
 settings.load_profile("suite")
+
+
+PAGES = "tests/test_pages.py"
+LONG = (PAGES, "tests/training/test_processes.py", "tests/test_text_classifier.py", "tests/experiments/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that take minutes come first, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadscope` a module is one worker's, for its fixtures' sake, but for the pages, which share none."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if nodeid.startswith(PAGES) else super()._split_scope(nodeid)
+
+    return ByModule(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="module", autouse=True)

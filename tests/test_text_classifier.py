@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier, self_training
+from ulmfit_jax.artifact import save_artifact
 from ulmfit_jax.data.lists import label_list
 from ulmfit_jax.self_training import drawn_rounds, joint_scores
 
@@ -167,9 +170,14 @@ def test_the_same_seed_gives_the_same_model_and_a_finished_run_is_not_run_again(
         TextClassifier(None, **options, seed=1).fit(texts, labels, run_dir=tmp_path)
 
 
-def test_an_encoder_is_enough_and_needs_no_language_model_stage(tmp_path):
+@pytest.fixture(scope="module")
+def language_model() -> LanguageModel:
+    return LanguageModel(preset="tiny", epochs=1, devices=1).fit(reviews(40)[0])
+
+
+def test_an_encoder_is_enough_and_needs_no_language_model_stage(language_model, tmp_path):
     texts, labels = reviews(40)
-    LanguageModel(preset="tiny", epochs=1, devices=1).fit(texts).save_encoder(tmp_path / "encoder")
+    language_model.save_encoder(tmp_path / "encoder")
     model = TextClassifier(tmp_path / "encoder", epochs=(1, 0, 0, 0), batch_size=16, devices=1).fit(texts, labels)
     assert [row["stage"] for row in model.history_] == ["head"]
     with pytest.raises(ConfigError, match="encoder alone"):
@@ -227,10 +235,12 @@ def test_importing_the_package_is_light():
     assert printed.strip() == "['jax']"
 
 
-def test_a_run_folder_belongs_to_the_weights_that_the_run_started_from(tmp_path):
+def test_a_run_folder_belongs_to_the_weights_that_the_run_started_from(language_model, tmp_path):
     texts, labels = reviews(40)
-    for number in (1, 2):
-        LanguageModel(preset="tiny", epochs=1, devices=1, seed=number).fit(texts).save(tmp_path / f"lm-{number}")
+    first = language_model.artifact
+    other = replace(first, parameters=jax.tree.map(lambda array: array + np.float32(0.01), first.parameters))
+    for number, artifact in enumerate((first, other), 1):
+        save_artifact(artifact, tmp_path / f"lm-{number}")
     options = {**OPTIONS, "preset": None, "lm_epochs": 0, "epochs": (1, 0, 0, 0)}
     TextClassifier(tmp_path / "lm-1", **options).fit(texts, labels, run_dir=tmp_path / "run")
     with pytest.raises(ConfigError, match="holds a run that started from another model: choose"):

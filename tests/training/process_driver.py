@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     for name in ("process", "processes", "port"):
         parser.add_argument(name, type=int)
-    parser.add_argument("--epochs", type=int, default=10, help="of each run, the first with frozen layers")
+    parser.add_argument("--epochs", type=int, default=10, help="of each run, the classifier's first with frozen layers")
     parser.add_argument("--devices", type=int, default=4, help="of all processes together")
     for name in ("--kill", "--interrupt"):
         parser.add_argument(name, type=int, nargs=2, default=(-1, -1))
@@ -69,12 +69,14 @@ def train(options: argparse.Namespace) -> None:
     from ulmfit_jax.training.stages import Stage
 
     devices = options.devices if options.processes == 1 else None
-    epochs = options.epochs - 1
     tasks = {
-        "language_model": (language_model_task(devices, **LEARNABLE), language_model_stages(epochs, frozen_epochs=1)),
+        "language_model": (
+            language_model_task(devices, **LEARNABLE),
+            language_model_stages(options.epochs, frozen_epochs=0),
+        ),
         "classifier": (
             classifier_task(devices),
-            [Stage("head", 1, 1e-2, -1), Stage("all layers", epochs, (3e-4, 3e-3))],
+            [Stage("head", 1, 1e-2, -1), Stage("all layers", options.epochs - 1, (3e-4, 3e-3))],
         ),
     }
     for name, (task, stages) in tasks.items():

@@ -51,7 +51,7 @@ def test_a_second_start_compiles_nothing(tmp_path: Path, events: Counter[str]) -
     def train(folder: Path) -> TextClassifier:
         jax.clear_caches()
         events.clear()
-        model = TextClassifier(None, "tiny", lm_epochs=1, epochs=(1, 0, 0, 1), devices=1, batch_size=8)
+        model = TextClassifier(None, "tiny", lm_epochs=1, epochs=(1, 0, 0, 0), devices=1, batch_size=8)
         return model.fit(texts, labels, run_dir=folder)
 
     first = train(tmp_path / "first")

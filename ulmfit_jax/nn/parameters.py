@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable
@@ -36,13 +37,16 @@ class ModuleDefinition:
 
     def initialise(self, seed: int) -> tuple[Tree, Tree]:
         """Fresh parameters and statistics drawn from `seed`."""
+        return self._drawn(seed)
 
-        @jax.jit
-        def draw() -> tuple[Tree, Tree]:
+    @functools.cached_property
+    def _drawn(self) -> Callable[[int], tuple[Tree, Tree]]:
+        @functools.partial(jax.jit, static_argnums=0)
+        def draw(seed: int) -> tuple[Tree, Tree]:
             _, parameters, statistics = _split(self._create(nnx.Rngs(seed)))
             return nnx.to_pure_dict(parameters), nnx.to_pure_dict(statistics)
 
-        return draw()
+        return draw
 
     @property
     def parameter_count(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,11 @@ from ulmfit_jax.training.task import Batch, StepControls, TrainState, row_number
 
 def classifier_definition(architecture: Architecture, head: Head, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
     """The network of a classifier of these sizes, with products of `dtype`."""
+    return _definition(architecture, head, np.dtype(dtype))
+
+
+@functools.lru_cache(32)
+def _definition(architecture: Architecture, head: Head, dtype: np.dtype) -> ModuleDefinition:
     return ModuleDefinition(lambda rngs: ClassifierNetwork(architecture, head, dtype=dtype, rngs=rngs))
 
 

@@ -3,6 +3,7 @@ batch."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,11 @@ def language_model_definition(
     architecture: Architecture, dtype: DTypeLike = jnp.float32, backend: str = "scan"
 ) -> ModuleDefinition:
     """The network of a language model of these sizes, with products of `dtype`, its layers run by `backend`."""
+    return _definition(architecture, np.dtype(dtype), backend)
+
+
+@functools.lru_cache(32)  # tracing a network takes a noticeable part of a second, and a run asks for it several times
+def _definition(architecture: Architecture, dtype: np.dtype, backend: str) -> ModuleDefinition:
     return ModuleDefinition(lambda rngs: LanguageModelNetwork(architecture, dtype=dtype, backend=backend, rngs=rngs))
 
 
