@@ -72,7 +72,7 @@ def test_bars_stand_on_one_another() -> None:
 def test_calibration_points_lie_at_confidence_and_accuracy() -> None:
     curve = calibration(np.array([0.75, 0.75, 0.95, 0.95]), np.array([True, False, True, True]))
     chart = calibration_chart(curve)
-    across = horizontal(0.7, 1, "confidence")
+    across = horizontal(11 / 15, 1, "confidence")  # the lower edge of the first bin that is not empty
     points = [(float(c.get("cx", "")), float(c.get("cy", ""))) for c in of_class(chart, "circle", "fill a")]
     assert points == [
         (pytest.approx(across(0.75), abs=0.01), (TOP + BOTTOM) / 2),
