@@ -68,6 +68,19 @@ def _with_longest(buckets: Sequence[int], longest: int) -> tuple[int, ...]:
     return tuple(buckets) if longest <= buckets[-1] else (*buckets, longest)
 
 
+def read_lengths(corpus: Corpus) -> np.ndarray:
+    """Tokens that a classifier reads of each document, [documents] int64: at least one."""
+    return np.maximum(corpus.lengths, 1)
+
+
+def read_document(corpus: Corpus, document: int, backwards: bool) -> np.ndarray:
+    """A document's tokens as a classifier reads them: an empty one is the single token BOS_ID."""
+    ids = corpus[document]
+    if not len(ids):
+        return np.array([BOS_ID])
+    return ids[::-1] if backwards else ids
+
+
 class DocumentBatches:
     """Batches of documents of like length, for training and for evaluation.
 
@@ -112,7 +125,7 @@ class DocumentBatches:
         self.bptt = bptt
         self.backwards = backwards
         self.seed = seed
-        self._lengths = np.maximum(corpus.lengths, 1)
+        self._lengths = read_lengths(corpus)
         longest = -(-int(self._lengths.max()) // bptt)
         self.buckets = chunk_buckets(longest) if buckets is None else _with_longest(buckets, longest)
 
@@ -188,9 +201,8 @@ class DocumentBatches:
         chunks = self.bucket(self._chunks(rows))
         padded = np.full((self.batch_size, chunks * self.bptt), PAD_ID, np.int32)
         for row, document in enumerate(rows):
-            ids = self.corpus[document]
-            ids = ids if len(ids) else np.array([BOS_ID])
+            ids = read_document(self.corpus, document, self.backwards)
             start = (chunks - -(-len(ids) // self.bptt)) * self.bptt
-            padded[row, start : start + len(ids)] = ids[::-1] if self.backwards else ids
+            padded[row, start : start + len(ids)] = ids
         tokens = np.ascontiguousarray(padded.reshape(self.batch_size, chunks, self.bptt).transpose(1, 2, 0))
         return DocumentBatch(tokens, lengths.astype(np.int32), labels.astype(np.int32), documents)

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ulmfit_jax.data.batches import read_document, read_lengths
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
-from ulmfit_jax.text.rules import BOS_ID, PAD_ID
+from ulmfit_jax.text.rules import PAD_ID
 
 
 class LaneBlock(NamedTuple):
@@ -72,7 +73,7 @@ class DocumentLanes:
         for lane, cursor in enumerate(cursors):
             step = 0
             while step < self.bptt and cursor.document is not None:
-                ids, start = self._read(cursor.document), cursor.offset
+                ids, start = read_document(self._corpus, cursor.document, self._backwards), cursor.offset
                 count = min(self.bptt - step, len(ids) - start)
                 tokens[step : step + count, lane] = ids[start : start + count]
                 positions = np.arange(start, start + count)
@@ -83,12 +84,6 @@ class DocumentLanes:
                     finished.append((cursor.document, step - 1, lane))
                 cursor.move(count, len(ids))
         return LaneBlock(tokens, pooled, ends, np.array(finished, np.int64).reshape(-1, 3))
-
-    def _read(self, document: int) -> np.ndarray:
-        ids = self._corpus[document]
-        if not len(ids):
-            return np.array([BOS_ID])
-        return ids[::-1] if self._backwards else ids
 
 
 class _Cursor:
@@ -104,11 +99,6 @@ class _Cursor:
         self.offset += count
         if self.offset == length:
             self.document, self.offset = next(self._waiting, None), 0
-
-
-def read_lengths(corpus: Corpus) -> np.ndarray:
-    """Tokens that are read of each document, [documents] int64: at least one."""
-    return np.maximum(corpus.lengths, 1)
 
 
 def cheapest_lanes(lengths: np.ndarray, choices: list[int], idle: int) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 from jax import lax
 from jax.typing import DTypeLike
 
-from ulmfit_jax.data.batches import DocumentBatch
+from ulmfit_jax.data.batches import DocumentBatch, read_lengths
 from ulmfit_jax.data.corpus import Corpus
-from ulmfit_jax.data.lanes import DocumentLanes, LaneBlock, cheapest_lanes, read_lengths
+from ulmfit_jax.data.lanes import DocumentLanes, LaneBlock, cheapest_lanes
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import AwdLstm
 from ulmfit_jax.nn.classifier import DEVICE_AXIS, Head
