@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
 
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier, self_training
@@ -39,6 +40,22 @@ def test_learns_what_the_adjectives_say(trained):
     assert result["error"] == pytest.approx(1 - result["accuracy"])
     assert result["n"] == 100
     assert trained.score(*reviews(100, seed=9)) == result["accuracy"]
+
+
+def test_figures_of_each_class_are_those_of_scikit_learn(trained):
+    texts, labels = reviews(60, seed=9)
+    labels = ["bad" if number % 7 == 0 else label for number, label in enumerate(labels)]  # some answers are wrong
+    result = trained.evaluate(texts, labels)
+    answers = trained.predict(texts)
+    expected = precision_recall_fscore_support(labels, answers, labels=["bad", "good"])
+    for number, name in enumerate(("bad", "good")):
+        found = [result["classes"][name][measure] for measure in ("precision", "recall", "f1", "n")]
+        assert found == pytest.approx([column[number] for column in expected])
+    assert result["macro_f1"] == pytest.approx(expected[2].mean())
+    bad = [text for text, label in zip(texts, labels, strict=True) if label == "bad"]
+    only = trained.evaluate(bad, ["bad"] * len(bad))
+    assert only["classes"]["good"]["recall"] is None
+    assert only["classes"]["good"]["n"] == 0
 
 
 def test_vectors_are_what_the_head_turns_into_probabilities(trained):

@@ -20,16 +20,25 @@ from ulmfit_jax.inference.label_answers import (
     tempered_labels,
 )
 from ulmfit_jax.inference.temperature import expected_calibration_error, fitted_temperature, tempered
+from ulmfit_jax.report.measures import class_scores, confusion_matrix, none_of_nan
 
 Texts = Sequence[str]
 
 
-def evaluated(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def evaluated(probabilities: np.ndarray, truth: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     """The figures of `Answers.evaluate` from probabilities `[documents, classes]` and indices of classes."""
-    accuracy = float((probabilities.argmax(axis=1) == truth).mean())
+    answers = probabilities.argmax(axis=1)
+    accuracy = float((answers == truth).mean())
     picked = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
-    loss = float(-np.log(picked).mean())
-    return {"accuracy": accuracy, "error": 1 - accuracy, "loss": loss, "n": len(truth)}
+    scores = class_scores(confusion_matrix(truth, answers, len(classes)))
+    return {
+        "accuracy": accuracy,
+        "error": 1 - accuracy,
+        "loss": float(-np.log(picked).mean()),
+        "n": len(truth),
+        "macro_f1": none_of_nan(scores.macro_f1),
+        "classes": scores.by_class(classes),
+    }
 
 
 class Answers(ABC):
@@ -87,12 +96,12 @@ class Answers(ABC):
 
     def evaluate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, Any]:
         """`accuracy`, `error` (1 - accuracy), `loss` (mean cross-entropy in nats), `ece` (expected calibration error in
-        15 bins) and `n` on labelled texts.
+        15 bins), `n`, `macro_f1` (mean over the classes) and `classes`, by class `precision`, `recall`, `f1` and `n`,
+        None where undefined, on labelled texts.
 
         Where a text may have several labels, `accuracy` is the share of texts whose labels are all right and `loss` the
         mean binary cross-entropy; besides, `label_accuracy` (share of right answers over texts and labels, fastai's
-        `accuracy_multi`), `micro_f1` (over all texts and labels), `macro_f1` (mean over the labels) and `classes`, by
-        label `precision`, `recall`, `f1` and `n`, None where undefined.
+        `accuracy_multi`) and `micro_f1` (over all texts and labels).
 
         Raises:
             DataError: no texts, or a label that the model does not know.
@@ -102,7 +111,10 @@ class Answers(ABC):
         if self.multi_label:
             figures = evaluated_labels(probabilities, truth, self.class_names)
             return {**figures, "ece": label_calibration_error(probabilities, truth)}
-        return {**evaluated(probabilities, truth), "ece": expected_calibration_error(probabilities, truth)}
+        return {
+            **evaluated(probabilities, truth, self.class_names),
+            "ece": expected_calibration_error(probabilities, truth),
+        }
 
     def calibrate(self, texts: Texts, labels: Sequence[Any]) -> dict[str, float]:
         """Fit one temperature on texts that were not trained on (Guo et al. 2017): the most probable classes stay, and
@@ -131,7 +143,7 @@ class Answers(ABC):
             temperature = fitted_temperature(log_probabilities, truth)
             each = [tempered(log_probabilities, t) for t in (self.temperature, temperature)]
             errors = [expected_calibration_error(probabilities, truth) for probabilities in each]
-            losses = [evaluated(probabilities, truth)["loss"] for probabilities in each]
+            losses = [evaluated(probabilities, truth, self.class_names)["loss"] for probabilities in each]
         figures = {
             "temperature": temperature,
             "ece_before": errors[0],

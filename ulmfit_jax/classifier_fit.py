@@ -8,13 +8,12 @@ from typing import Any
 
 from ulmfit_jax.artifact import Artifact, load_artifact
 from ulmfit_jax.classifier_options import ClassifierOptions
-from ulmfit_jax.classifier_plan import classifier_plan, planned_configuration, recorded_settings
+from ulmfit_jax.classifier_plan import classifier_plan, full_configuration, planned_configuration
 from ulmfit_jax.counted import counted
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import preset
-from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop_options import LoopOptions
@@ -27,8 +26,8 @@ from ulmfit_jax.training.runs import RunContext, train_classifier
 _COUNTS = ("documents", "pseudo_labelled_documents", "validation_documents", "seed")
 """Figures of a run that its card shows."""
 
-_CLASSIFIER = "classifier"
-"""The folder of the classifier's states in the run folder."""
+LANGUAGE_MODEL, _CLASSIFIER = "language_model", "classifier"
+"""The folders of their tables and states in the run folder."""
 
 
 def starting_language_model(options: ClassifierOptions) -> LanguageModel:
@@ -94,7 +93,7 @@ def fine_tuned_language_model(
     is_encoder = model.pretrained is not None and model.artifact.kind == "encoder"
     if is_encoder or options.lm_epochs == 0:
         return model.starting_point(texts), []
-    place = folder and folder / "language_model"
+    place = folder and folder / LANGUAGE_MODEL
     model.fit(texts, run_dir=place, workers=workers)
     with first_process_first("the language model"):
         if place and not (place / "model").exists():
@@ -127,23 +126,7 @@ def fit_classifier(
     """
     name, pseudo = more or (_CLASSIFIER, None)
     plan = classifier_plan(start, data, classes, options, folder, workers, pseudo)
-    config = {
-        "task": "classifier",
-        "architecture": start.architecture.to_dict(),
-        "head": plan.head.to_dict(),
-        "tokenizer": start.tokenizer.fingerprint(),
-        "start": parameters_fingerprint(plan.branches.get("encoder", {})),
-        "labels": list(classes),
-        "documents": len(plan.train[1]),
-        "pseudo_labelled_documents": 0 if pseudo is None else len(pseudo),
-        "validation_documents": 0 if plan.valid is None else len(plan.valid[1]),
-        "texts": plan.fingerprint,
-        "settings": recorded_settings(plan.settings, classes),
-        "stages": [stage.to_dict() for stage in plan.stages],
-        "keep_best": options.keep_best,
-        "patience": options.patience,
-        "seed": options.seed,
-    }
+    config = full_configuration(plan, classes, options, 0 if pseudo is None else len(pseudo))
     context = RunContext(
         Devices(options.devices),
         RunFolder(folder / name, config) if folder else None,

@@ -19,7 +19,7 @@ from ulmfit_jax.data.labels import check_labels, label_indices
 from ulmfit_jax.data.split import train_validation_split
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.classifier import Head
-from ulmfit_jax.nn.parameters import Tree
+from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.mapping import Devices
@@ -86,7 +86,7 @@ def classifier_plan(
         data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
     with first_process_first("the labelled tokens"):
         corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
-    labels = label_indices(data, classes)
+    labels, fingerprint = label_indices(data, classes), _fingerprint(data)
     batch_size = _batch_size(options, len(rows))
     if pseudo is None:
         stages = _stages(options, len(rows), batch_size, start.architecture.n_layers + 2)
@@ -100,7 +100,7 @@ def classifier_plan(
         tuple(stages),
         _settings(start.backwards, options, batch_size, weights),
         options.seed,
-        texts_fingerprint([*data.texts, *data.label_lines]),
+        fingerprint,
     )
 
 
@@ -151,12 +151,49 @@ def planned_configuration(
     batch_size = _batch_size(options, len(rows))
     weights = class_weights(options.class_weight, classes, data.targets or ())
     stages = _stages(options, len(rows), batch_size, n_layers + 2)
+    settings, fingerprint = _settings(backwards, options, batch_size, weights), _fingerprint(data)
+    return _configuration(classes, (len(rows), len(held_out)), fingerprint, settings, stages, options)
+
+
+def full_configuration(
+    plan: ClassifierPlan, classes: Sequence[str], options: ClassifierOptions, pseudo_labelled: int
+) -> dict[str, Any]:
+    """A run's configuration, by which a second start is known to be that of the same run.
+
+    Args:
+        plan: what is trained.
+        classes: names of the classes.
+        options: see `TextClassifier`.
+        pseudo_labelled: how many of the documents a model has labelled.
+    """
+    counts = len(plan.train[1]), 0 if plan.valid is None else len(plan.valid[1])
+    return {
+        "task": "classifier",
+        "architecture": plan.start.architecture.to_dict(),
+        "head": plan.head.to_dict(),
+        "tokenizer": plan.start.tokenizer.fingerprint(),
+        "start": parameters_fingerprint(plan.branches.get("encoder", {})),
+        "pseudo_labelled_documents": pseudo_labelled,
+        **_configuration(classes, counts, plan.fingerprint, plan.settings, plan.stages, options),
+    }
+
+
+def _configuration(
+    classes: Sequence[str],
+    counts: tuple[int, int],
+    fingerprint: str,
+    settings: ClassifierSettings,
+    stages: Sequence[Stage],
+    options: ClassifierOptions,
+) -> dict[str, Any]:
+    """The part that is known before the language model is trained; `counts`: documents to learn from, to measure on."""
+    documents, validation_documents = counts
     return {
         "labels": list(classes),
-        "documents": len(rows),
-        "validation_documents": len(held_out),
-        "texts": texts_fingerprint([*data.texts, *data.label_lines]),
-        "settings": recorded_settings(_settings(backwards, options, batch_size, weights), classes),
+        "documents": documents,
+        "validation_documents": validation_documents,
+        "texts": fingerprint,
+        "settings": _recorded_settings(settings, classes),
         "stages": [stage.to_dict() for stage in stages],
         "keep_best": options.keep_best,
         "patience": options.patience,
@@ -164,7 +201,7 @@ def planned_configuration(
     }
 
 
-def recorded_settings(settings: ClassifierSettings, classes: Sequence[str]) -> dict[str, Any]:
+def _recorded_settings(settings: ClassifierSettings, classes: Sequence[str]) -> dict[str, Any]:
     """The settings for the run's configuration and the card: class weights by label, and only where there are some."""
     recorded = dict(vars(settings))
     del recorded["buckets"]  # how batches are rounded up changes no result
@@ -183,6 +220,11 @@ def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarra
         return np.arange(len(data)), np.zeros(0, np.int64)
     labels = data.labels if data.label_sets is None else rarest_labels(data.label_sets)
     return train_validation_split(data.texts, labels, fraction=fraction, seed=seed)
+
+
+def _fingerprint(data: TextDataset) -> str:
+    """SHA-256 of all texts and labels."""
+    return texts_fingerprint([*data.texts, *data.label_lines])
 
 
 def _batch_size(options: ClassifierOptions, documents: int) -> int:

@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.classifier_fit import starting_language_model
+from ulmfit_jax.classifier_fit import LANGUAGE_MODEL, check_classifier_folder, starting_language_model
 from ulmfit_jax.classifier_plan import ClassifierPlan, check_plan, classifier_plan
 from ulmfit_jax.classifier_programs import ClassifierPrograms
-from ulmfit_jax.data.corpus import build_corpus, corpus_in_memory
+from ulmfit_jax.data.corpus import build_corpus, corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels
 from ulmfit_jax.language_model import LanguageModel
+from ulmfit_jax.language_model_fit import language_model_configuration
 from ulmfit_jax.language_model_plan import LanguageModelPlan, language_model_plan
 from ulmfit_jax.language_model_programs import plan_language_model
+from ulmfit_jax.report.stages import finished_epochs
 from ulmfit_jax.self_training import drawn_rounds
 from ulmfit_jax.text_classifier import TextClassifier
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.run_configuration import has_state
+from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training_estimate import Planned
 
 MEASURING_SECONDS = 20.0
@@ -40,6 +44,7 @@ def dry_run(
     test: Sequence[str] = (),
     workers: int = 1,
     *,
+    run_dir: str | Path | None = None,
     announce: Announce = _nobody,
     seconds: float = MEASURING_SECONDS,
 ) -> dict[str, Any]:
@@ -55,14 +60,15 @@ def dry_run(
         unlabeled: more texts, for the language model and for self-training.
         test: texts that would be predicted at the end.
         workers: processes that tokenise.
+        run_dir: folder of the run, which is only read: the times are those of what is left to do there.
         announce: gets the plan without times as soon as the texts are tokenised.
         seconds: of measuring, about.
 
     Returns:
         `documents`, `classes`, `tokens`, `parameters`, `vocabulary`, `batch_size`, `precision`, `devices`; `stages`, in
-        their order, each with `part`, `name`, `epochs`, `steps`, `learning_rate`, `seconds`, of which `compiling`;
-        `seconds` of all stages; `programs`, how many there are, and `measured`, how many of them were measured;
-        `measured_in`, the seconds that measuring took.
+        their order, each with `part`, `name`, `epochs`, `done` (those that `run_dir` has finished; missing: none),
+        `steps`, `learning_rate`, `seconds`, of which `compiling`; `seconds` of all stages; `programs`, how many there
+        are, and `measured`, how many of them were measured; `measured_in`, the seconds that measuring took.
 
     Raises:
         DataError, ConfigError, ArtifactError: what `TextClassifier.fit` would raise at its start.
@@ -71,6 +77,9 @@ def dry_run(
     classes = check_labels(data)
     check_plan(options, data)
     rounds = [len(texts) for texts in drawn_rounds(unlabeled, options.rounds, options.seed)]
+    folder = None if run_dir is None else Path(run_dir)
+    if folder is not None:
+        check_classifier_folder(folder, data, classes, options)
     devices, planned = Devices(options.devices), Planned()
     language_model = starting_language_model(options)
     texts = [*data.texts, *unlabeled]
@@ -79,7 +88,10 @@ def dry_run(
     if start.kind != "encoder" and options.lm_epochs != 0:
         corpus = corpus_in_memory(texts, start.tokenizer, workers)
         lm_tokens = corpus.n_tokens
-        plan_language_model(planned, language_model_plan(start, corpus, None, language_model.options), devices)
+        lm_plan = language_model_plan(start, corpus, None, language_model.options)
+        if folder is not None:
+            _check_language_model_folder(folder, lm_plan, language_model, texts)
+        plan_language_model(planned, lm_plan, devices)
     plan = classifier_plan(start, data, classes, options, None, workers)
     programs = ClassifierPrograms(planned, plan, devices)
     programs.add_stages()
@@ -87,6 +99,8 @@ def dry_run(
         programs.add_self_training(count)
     if test:
         programs.add_test(corpus_in_memory(test, start.tokenizer, workers).n_tokens)
+    if folder is not None:
+        _leave_out_finished(planned, folder)
     validation = 0 if plan.valid is None else len(plan.valid[1])
     report = {
         "documents": {"labelled": len(data), "validation": validation, "unlabelled": len(unlabeled), "test": len(test)},
@@ -106,6 +120,7 @@ def language_model_dry_run(
     texts: Iterable[str],
     workers: int = 1,
     *,
+    run_dir: str | Path | None = None,
     announce: Announce = _nobody,
     seconds: float = MEASURING_SECONDS,
 ) -> dict[str, Any]:
@@ -116,7 +131,7 @@ def language_model_dry_run(
         texts: documents, read more than once; they may be more than fit into memory, their tokens lie in a temporary
             folder meanwhile.
         workers: processes that tokenise.
-        announce, seconds: as there.
+        run_dir, announce, seconds: as there.
 
     Raises:
         DataError, ConfigError: what `LanguageModel.fit` would raise at its start.
@@ -127,6 +142,9 @@ def language_model_dry_run(
         corpus = build_corpus(texts, start.tokenizer, Path(folder) / "tokens", workers)
         plan = language_model_plan(start, corpus, None, model.options)
         plan_language_model(planned, plan, devices)
+        if run_dir is not None:
+            _check_language_model_folder(Path(run_dir), plan, model, texts)
+            _leave_out_finished(planned, Path(run_dir))
         report = {
             "documents": {"read": len(corpus), "validation": 0 if plan.valid is None else len(plan.valid)},
             "tokens": {"language_model": corpus.n_tokens},
@@ -134,6 +152,21 @@ def language_model_dry_run(
             **_figures(plan, devices, planned),
         }
         return _measured(report, planned, announce, seconds)
+
+
+def _check_language_model_folder(
+    folder: Path, plan: LanguageModelPlan, model: LanguageModel, texts: Iterable[str]
+) -> None:
+    """Refuse a run folder with another language model's training, as that training would."""
+    place = folder / LANGUAGE_MODEL
+    if has_state(place):
+        RunFolder(place, language_model_configuration(plan, model.start_name, texts_fingerprint(texts)))
+
+
+def _leave_out_finished(planned: Planned, folder: Path) -> None:
+    """Epochs from whose states the run in `folder` would go on."""
+    epochs = finished_epochs(folder)
+    planned.leave_out({(part, stage): n for (part, stage), n in epochs.items() if has_state(folder / part)})
 
 
 def _figures(plan: ClassifierPlan | LanguageModelPlan, devices: Devices, planned: Planned) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class LanguageModel(Writer):
         with kept_programs(folder):
             artifact, self.history = fit_language_model(
                 self.starting_point(texts, folder, fingerprint),
-                "scratch" if self.pretrained is None else str(self.pretrained),
+                self.start_name,
                 texts,
                 valid_texts,
                 self.options,
@@ -161,6 +161,11 @@ class LanguageModel(Writer):
             self._set(load_artifact(model_folder(self.pretrained), "language_model"))
         assert self._artifact is not None
         return self._artifact
+
+    @property
+    def start_name(self) -> str:
+        """What training starts from, as cards and run folders call it: `pretrained`, or "scratch"."""
+        return "scratch" if self.pretrained is None else str(self.pretrained)
 
     @property
     def tokenizer(self) -> Tokenizer:

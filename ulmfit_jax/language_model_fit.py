@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.counted import counted
 from ulmfit_jax.data.corpus import cached_corpus, texts_fingerprint
-from ulmfit_jax.language_model_plan import LanguageModelOptions, language_model_plan
+from ulmfit_jax.language_model_plan import LanguageModelOptions, LanguageModelPlan, language_model_plan
 from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.progress import ConsoleProgress
@@ -103,18 +104,7 @@ def fit_language_model(
         train = cached_corpus(texts, start.tokenizer, cache, workers, fingerprint)
         valid = cached_corpus(valid_texts, start.tokenizer, cache, workers) if valid_texts is not None else None
     plan = language_model_plan(start, train, valid, options)
-    config = {
-        "task": "language_model",
-        "architecture": start.architecture.to_dict(),
-        "tokenizer": start.tokenizer.fingerprint(),
-        "pretrained": name,
-        "start": parameters_fingerprint(start.parameters),
-        "texts": fingerprint,
-        "tokens": plan.train.n_tokens,
-        "settings": vars(plan.settings),
-        "stages": [stage.to_dict() for stage in plan.stages],
-        "seed": options.seed,
-    }
+    config = language_model_configuration(plan, name, fingerprint)
     run = RunFolder(folder, config) if folder else None
     context = RunContext(Devices(options.devices), run, LoopOptions(skip_nonfinite=options.skip_nonfinite), progress)
     result = train_language_model(
@@ -130,12 +120,28 @@ def fit_language_model(
     return _finished(start, result.parameters, config, result.history), result.history
 
 
+def language_model_configuration(plan: LanguageModelPlan, name: str, fingerprint: str | None) -> dict[str, Any]:
+    """What a run folder keeps of a training, which starts from a model called `name`, to know it again."""
+    return {
+        "task": "language_model",
+        "architecture": plan.start.architecture.to_dict(),
+        "tokenizer": plan.start.tokenizer.fingerprint(),
+        "pretrained": name,
+        "start": parameters_fingerprint(plan.start.parameters),
+        "texts": fingerprint,
+        "tokens": plan.train.n_tokens,
+        "settings": vars(plan.settings),
+        "stages": [stage.to_dict() for stage in plan.stages],
+        "seed": plan.seed,
+    }
+
+
 def _finished(start: Artifact, parameters: Tree, config: dict[str, Any], history: list[dict[str, Any]]) -> Artifact:
     last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
     provenance = {
         "trained_from": config["pretrained"],
         "training": {name: config[name] for name in ("tokens", "seed")} | config["settings"],
-        "stages": [stage["name"] for stage in config["stages"]],
+        "stages": [f"{stage['name']}, {counted(stage['epochs'], 'epoch')}" for stage in config["stages"]],
         "last_epoch": last,
     }
     return Artifact(

@@ -33,10 +33,22 @@ class Planned:
     stages: list[PlannedStage] = field(default_factory=list)
     programs: dict[Hashable, Program] = field(default_factory=dict)
 
-    def timed_rows(self, seconds: float) -> tuple[list[dict[str, Any]], int]:
-        """Rows of the stages with `seconds`, of which `compiling`, and how many of the programs were measured.
+    def leave_out(self, finished: Mapping[tuple[str, str], int]) -> None:
+        """Take epochs that a run has finished out of the work; rows with some get `done`.
 
-        A program is compiled where it runs first.
+        Args:
+            finished: epochs by part and name of a stage.
+        """
+        for number, stage in enumerate(self.stages):
+            if done := finished.get((stage.row["part"], stage.row["name"]), 0):
+                left = 1 - done / stage.row["epochs"]
+                runs = {key: count * left for key, count in stage.runs.items()} if left else {}
+                self.stages[number] = PlannedStage({**stage.row, "done": done}, runs)
+
+    def timed_rows(self, seconds: float) -> tuple[list[dict[str, Any]], int]:
+        """Rows of the stages with `seconds`, of which `compiling`, and how many programs there are that were measured.
+
+        A program is compiled where it runs first; one that no stage runs is none.
 
         Args:
             seconds: of measuring; see `timings_within`.
@@ -44,7 +56,8 @@ class Planned:
         runs: Counter[Hashable] = Counter()
         for stage in self.stages:
             runs.update(stage.runs)
-        timings, measured = timings_within(self.programs, runs, seconds)
+        self.programs = {key: program for key, program in self.programs.items() if key in runs}
+        timings, measured = timings_within(self.programs, runs, seconds) if runs else ({}, 0)
         compiled: set[Hashable] = set()
         rows = []
         for stage in self.stages:

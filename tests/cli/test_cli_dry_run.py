@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,10 @@ Run = Callable[..., Outcome]
 
 def test_the_plan_is_that_of_the_run(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
     before = tree(trained.out)
-    outcome = ulmfit(*trained.arguments, "--dry-run")
+    outcome = ulmfit(*trained.arguments, "--out", tmp_path / "other", "--dry-run")
     assert outcome.code == 0
     assert tree(trained.out) == before
+    assert not (tmp_path / "other").exists()
     plan = outcome.json
     assert plan["documents"] == {"labelled": 60, "validation": 6, "unlabelled": 0, "test": 20}
     ran = {}
@@ -35,6 +37,45 @@ def test_the_plan_is_that_of_the_run(trained: Trained, tmp_path: Path, ulmfit: R
     assert plan["stages"][0]["seconds"] > plan["stages"][0]["compiling"]
     assert 1 <= plan["measured"] <= plan["programs"]
     assert plan["seconds"] == pytest.approx(sum(row["seconds"] for row in plan["stages"]), abs=0.01)
+
+
+def test_what_a_run_has_finished_is_not_planned_again(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    before = tree(trained.out)
+    outcome = ulmfit(*trained.arguments, "--dry-run")
+    assert outcome.code == 0, outcome.err
+    finished = outcome.json
+    assert tree(trained.out) == before
+    for row in finished["stages"]:
+        assert row.get("done") == row["epochs"]
+        assert (row["seconds"] == 0) == (row["name"] != "test")
+
+    # As one that was interrupted in its last stage.
+    shutil.copytree(trained.out, tmp_path / "run")
+    table = tmp_path / "run" / "classifier" / "metrics.jsonl"
+    rows = table.read_text("utf-8").splitlines()
+    table.write_text("".join(f"{row}\n" for row in rows[:-1]), "utf-8")
+    monkeypatch.setattr("ulmfit_jax.dry_run.MEASURING_SECONDS", 0.0)
+    arguments = [argument for argument in trained.arguments if argument != "--json"]
+    shown = ulmfit(*arguments, "--out", tmp_path / "run", "--dry-run")
+    assert shown.code == 0, shown.err
+    (line,) = (line for line in shown.out.splitlines() if line.startswith("run  "))
+    assert line.startswith("run         goes on; epochs finished: language model: pretrain 1 of 1")
+    last = json.loads(rows[-1])
+    left = last["epoch"]
+    assert (f"classifier: {last['stage']} {left} of {left + 1}" in line) == (left > 0)
+    assert "Times of what is left to do are estimates" in shown.out
+
+
+def test_a_plan_for_a_folder_with_another_run_is_refused(trained: Trained, ulmfit: Run) -> None:
+    before = tree(trained.out)
+    for changed, said in ((["--seed", "3"], "seed"), (["--epochs", "2,2,2,2"], "whose stages have the epochs")):
+        refused = ulmfit(*trained.arguments, *changed, "--dry-run")
+        assert (refused.code, refused.out) == (2, "")
+        assert f"{trained.out}" in refused.err
+        assert said in refused.err
+    assert tree(trained.out) == before
 
 
 def test_every_kind_of_stage_as_text(language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
@@ -113,6 +154,8 @@ def test_the_plan_of_a_language_model(language_model: Path, tmp_path: Path, ulmf
         assert (stage["epochs"], stage["steps"]) == (2, json.loads(rows[-1])["step"])
         assert stage["seconds"] > stage["compiling"] > 0
         assert plan["parameters"] == ulmfit("info", language_model, "--json").json["parameters"]
+    refused = ulmfit(*scratch, "--out", language_model, "--dry-run")
+    assert (refused.code, "the epochs pretrain 2, but pretrain 10" in refused.err) == (2, True), refused.err
     text = ulmfit(*scratch, "--out", out, "--epochs", "2", "--devices", "1", "--dry-run").out.splitlines()
     assert text[0] == "texts       60 (3 of them to measure on)"
     assert text[1] == f"tokens      {plan['tokens']['language_model']:,} for the language model"

@@ -30,7 +30,11 @@ def refused(outcome: Outcome, *parts: str) -> None:
         ("missing.csv", None, ["missing.csv does not exist"]),
         ("empty.csv", b"", ["empty.csv is empty"]),
         ("header.csv", b"text,label\n", ["header.csv holds no documents"]),
-        ("latin.csv", b"text,label\nok,a\ncaf\xe9,b\n", ["latin.csv is not UTF-8: line 3", "0xe9 at column 4"]),
+        (
+            "latin.csv",
+            b"text,label\nok,a\ncaf\xe9,b\n",
+            ["latin.csv is not UTF-8: line 3", "0xe9 at column 4", "or give --encoding cp1252 if it"],
+        ),
         ("columns.csv", b"body,topic\nok,a\n", ["--label-column", "there are body, topic"]),
         ("one.csv", b"text,label\na,x\nb,x\n", ["only the class 'x'"]),
         ("few.csv", b"text,label\na,x\nb,y\n", ["No class has two different texts", "--validation-fraction to 0"]),

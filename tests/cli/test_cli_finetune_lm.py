@@ -38,7 +38,7 @@ def test_interrupted_and_gone_on_with(
     assert "language model  perplexity" in ulmfit(*command).out
 
     provenance = ulmfit("info", out, "--json").json["provenance"]
-    assert (provenance["trained_from"], provenance["stages"]) == (str(language_model), ["lm"])
+    assert (provenance["trained_from"], provenance["stages"]) == (str(language_model), ["lm, 2 epochs"])
 
     before = tree(out)
     changes = {

@@ -46,6 +46,33 @@ def give(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
 
 
+def test_evaluate_shows_each_class(trained: Trained, ulmfit: Run) -> None:
+    shown = ulmfit("evaluate", trained.out, trained.test).out.splitlines()
+    figures = ulmfit("evaluate", trained.out, trained.test, "--json").json
+    assert shown[1] == f"macro F1 {figures['macro_f1']:.2%}"
+    assert shown[3].split() == ["label", "precision", "recall", "F1", "texts"]
+    assert [line.split()[0] for line in shown[4:]] == ["bad", "good"]
+    assert [line.split()[-1] for line in shown[4:]] == ["10", "10"]
+    assert f"{figures['classes']['good']['f1']:.2%}" in shown[5]
+
+
+def test_the_encoding_of_lines_and_of_standard_input(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    content = "Ein schöner Film\nno\n".encode("cp1252")
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "a.csv").write_bytes(b"text\n" + content)
+    printed = [ulmfit("predict", trained.out, tmp_path / name, "--encoding", "cp1252") for name in ("a.txt", "a.csv")]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    printed.append(ulmfit("predict", trained.out, "--encoding", "cp1252"))
+    assert [outcome.code for outcome in printed] == [0, 0, 0], printed[-1].err
+    assert len({outcome.out for outcome in printed}) == 1
+    assert json.loads(printed[0].out.splitlines()[0])["text"] == "Ein schöner Film"
+    refused = ulmfit("predict", trained.out, tmp_path / "a.txt", "--encoding", "klingon")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("ulmfit: encoding is 'klingon', which Python does not know")
+
+
 def test_answers_come_in_order_and_in_batches(
     model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
 ) -> None:

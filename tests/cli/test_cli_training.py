@@ -112,7 +112,7 @@ def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp
     result = script(*arguments)
     assert result.returncode == 0
     assert result.stderr.decode().splitlines()[:2] == [
-        "going on after step 4",  # the language model, whose states are whole
+        "language model: going on after step 4",  # the language model, whose states are whole
         f"the saved state {newest} is damaged; the run goes on from the one before, {before}",
     ]
     assert json.loads(result.stdout.splitlines()[-1])["test"] == trained.json["test"]

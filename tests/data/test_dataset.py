@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_texts, read_dataset
-from ulmfit_jax.errors import DataError, UlmfitError
+from ulmfit_jax.errors import ConfigError, DataError, UlmfitError
 
 TEXTS = ["It was, so to speak, good", 'He said "no"\nand left', "größte Güte"]
 LABELS = ["pos", "neg", "pos"]
@@ -45,6 +45,12 @@ FORMS = {
     "a.csv.xz": CSV,
     "blank_rows.csv": CSV + "\n\n",
     "a.tsv": CSV.replace("text,label", "text\tlabel").replace(",pos", "\tpos").replace(",neg", "\tneg"),
+    "semicolons.csv": CSV.replace("text,label", "text;label").replace(",pos", ";pos").replace(",neg", ";neg"),
+    "bars.csv": CSV.replace("text,label", '"text"|"label"').replace(",pos", "|pos").replace(",neg", "|neg"),
+    "no_tabs.tsv": CSV,
+    "utf16.csv": CSV.replace("\n", "\r\n").replace('no""\r\n', 'no""\n').encode("utf-16"),
+    "utf16_big.csv.gz": b"\xfe\xff" + CSV.encode("utf-16-be"),
+    "utf32.csv": CSV.encode("utf-32"),
     "other_columns.csv": 'id,Sentiment,REVIEW\n1,pos,"It was, so to speak, good"\n'
     '2,neg,"He said ""no""\nand left"\n3,pos,größte Güte\n',
     "a.jsonl": jsonl([{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]),
@@ -161,6 +167,34 @@ def test_a_stream_can_be_read_twice(tmp_path):
     assert list(stream) == list(stream) == TEXTS
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "UTF-16-LE", "utf-8", "utf-8-sig", "shift_jis"])
+def test_an_encoding_that_is_named(tmp_path: Path, encoding: str) -> None:
+    texts = ["naïve, größte Güte", "nein"] if encoding != "shift_jis" else ["日本, 語", "いいえ"]
+    table = "text,label\n" + "".join(f'"{text}",{name}\n' for text, name in zip(texts, "ab", strict=True))
+    content = {
+        "a.csv": table,
+        "a.csv.xz": table,
+        "a.jsonl": jsonl([{"text": text, "label": name} for text, name in zip(texts, "ab", strict=True)]),
+        "a.txt": "\n".join(texts),
+    }
+    for name, written in content.items():
+        location = write(tmp_path / name, written.encode(encoding))
+        assert read_dataset(location, encoding=encoding, require_labels=False).texts == texts
+        assert list(iter_texts(location, documents="lines", encoding=encoding)) == texts
+        assert list(TextStream(location, documents="lines", encoding=encoding)) == texts
+    for label, text in zip("ab", texts, strict=True):
+        (tmp_path / "folder" / label).mkdir(parents=True)
+        (tmp_path / "folder" / label / "1.txt").write_bytes(text.encode(encoding))
+    assert read_dataset(tmp_path / "folder", encoding=encoding).texts == texts
+    assert read_dataset(tmp_path / "folder", encoding=encoding).labels == ["a", "b"]
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "base64", ""])
+def test_what_is_no_encoding_of_text(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(ConfigError, match=f"encoding is '{encoding}', which Python does not know; give one such as"):
+        read_dataset(write(tmp_path / "a.csv", CSV), encoding=encoding)
+
+
 # name, content, options, what the message has to say
 ERRORS = [
     ("a.csv", None, {}, "a.csv does not exist"),
@@ -171,14 +205,16 @@ ERRORS = [
     ("a.csv", "\ntext,label\n", {}, "blank first row"),
     ("a.csv", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19 of the file\)"),
     ("a.csv.gz", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19"),
-    ("a.csv", "text,label\n".encode("utf-16"), {}, "looks like UTF-16"),
+    ("a.csv", "text,label\n".encode("utf-16"), {"encoding": "utf-8"}, "looks like UTF-16"),
+    ("a.csv", b"text,label\nx\x81,a\n", {"encoding": "cp1252"}, "is not cp1252 behind line 0 .*give the encoding"),
+    ("a.csv", "text,label\nx,a\n", {"encoding": "utf-16"}, "is not utf-16 behind line 0"),
     (
         "a.csv",
         "a,b\n1,2\n",
         {},
         "no column with a usual name for the text and no column .* for the label; .* there are a, b",
     ),
-    ("a.csv", "text;label\n1;2\n", {}, "there are text;label. It seems to be one column with ';' between its parts"),
+    ("a.csv", "text;label\n1;2;3\n", {}, "row 2 .line 2. has 3 fields and the header has 2"),
     ("a.csv", "text,b\n1,2\n", {}, "no column with a usual name for the label; .* there are text, b"),
     (
         "a.csv",

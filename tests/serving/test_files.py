@@ -23,6 +23,8 @@ def send(client: httpx.Client, name: str, content: bytes, column: str = "") -> h
         ("a.csv", b"a,b\n1,2\n", "b", ["2"]),
         ("a.jsonl", b'{"text": "\\ud800 half"}\n\n{"text": "caf\xc3\xa9"}\n', "", ["\ud800 half", "café"]),
         ("../../etc/a.txt", b"only a name", "", ["only a name"]),
+        ("a.txt", "one\ngrün".encode("utf-16"), "", ["one", "grün"]),
+        ("a.csv", b"text;label\none, two;1\n", "", ["one, two"]),
     ],
 )
 def test_texts_are_those_of_the_file(
@@ -38,7 +40,8 @@ def test_texts_are_those_of_the_file(
     [
         ("a.csv", b"x,y\n1,2\n", 400, "wrong_data", "the file has no column with a usual name for the text"),
         ("a.csv", b"text,label\n1\n", 400, "wrong_data", "the file, row 2 (line 2) has 1 fields"),
-        ("a.txt", b"\xff\xfea\x00", 400, "wrong_data", "the file looks like UTF-16"),
+        ("a.txt", b"\xff\xfea\x00b", 400, "wrong_data", "the file is not utf-16 behind line 0"),
+        ("a.txt", b"caf\xe9", 400, "wrong_data", "(byte 3 of the file); save the file as UTF-8."),
         ("a.txt", b"", 400, "wrong_data", "the file is empty"),
         ("a.jsonl", b"[1]\n", 400, "wrong_data", "the file"),
         ("a.txt.gz", gzip.compress(b"a", mtime=0), 415, "unsupported_type", "its name has to end in .csv"),

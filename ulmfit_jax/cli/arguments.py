@@ -84,13 +84,19 @@ def add_reading_options(parser: argparse.ArgumentParser, labels: bool, of_model:
         )
     group.add_argument("--data-dir", metavar="D", help="folder of prepared TensorFlow data sets, for tfds:...")
     group.add_argument(
+        "--encoding",
+        metavar="E",
+        help="of text files, such as cp1252; UTF-8, or UTF-16 where a file says so, if not given",
+    )
+    group.add_argument(
         "--download", action="store_true", help="allow a TensorFlow data set to be downloaded and prepared"
     )
 
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_reading_options` asked for, but the column of labels, as arguments of `data.read_dataset`."""
-    return {"text_column": options.text_column, "data_dir": options.data_dir, "download": options.download}
+    names = ("text_column", "data_dir", "download", "encoding")
+    return {name: getattr(options, name) for name in names}
 
 
 def labelled_reading_options(options: argparse.Namespace) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts
-from ulmfit_jax.cli.results import labels_as_text
+from ulmfit_jax.cli.results import classes_as_text
 from ulmfit_jax.counted import counted
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "SUMMARY", "add_arguments", "run"]
@@ -16,10 +16,11 @@ SUMMARY = "measure a trained classifier on labelled texts"
 DESCRIPTION = """\
 Print the accuracy of a trained classifier on labelled texts, the error (1 - accuracy), the loss (mean cross-entropy in
 nats), the expected calibration error (how far its probabilities are from how often it is right) and the number of
-texts. A label that the classifier does not know is an error.
+texts; precision, recall and F1 of each label, and the mean of the last (macro F1). A label that the classifier does not
+know is an error.
 
-Where a text may have several labels, the accuracy is the share of texts whose labels are all right; besides stand F1
-over all labels (micro) and its mean over the labels (macro), and precision, recall and F1 of each label.
+Where a text may have several labels, the accuracy is the share of texts whose labels are all right, and F1 over all
+labels together (micro) stands besides.
 """
 
 EXAMPLES = """\
@@ -42,5 +43,4 @@ def run(options: argparse.Namespace) -> None:
             f"calibration error {figures['ece']:.2%}   "
             f"{counted(figures['n'], 'text')}"
         )
-        if model.multi_label:
-            show(labels_as_text(figures))
+        show(classes_as_text(figures))

@@ -38,7 +38,8 @@ def run_language_model(
 
         begin_plan(options.out, command)
         announce = announcing(options.json, MEASURING_SECONDS)
-        show_plan(language_model_dry_run(model, texts, options.workers, announce=announce), options.json)
+        plan = language_model_dry_run(model, texts, options.workers, run_dir=options.out, announce=announce)
+        show_plan(plan, options.json)
         return
     # The whole text is read once for the fingerprint: a broken file is found now, not in the middle of the work.
     training = TrainingRun(options.out, command, {**decisive, "data_sha256": texts_fingerprint(texts)})

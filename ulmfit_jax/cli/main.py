@@ -43,7 +43,7 @@ from ulmfit_jax.cli import (
 )
 from ulmfit_jax.cli.configuration import add_negations, parse_arguments, sub_parsers
 from ulmfit_jax.cli.console import quiet_libraries
-from ulmfit_jax.cli.termination import termination_interrupts
+from ulmfit_jax.cli.termination import interruptions_answered, termination_interrupts
 from ulmfit_jax.cli.training_run import holds_states
 from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.huge_pages import restart_with_huge_pages
@@ -101,6 +101,9 @@ ulmfit COMMAND --help explains a command and gives examples.
 """
 
 _MISTAKE, _NO_READER = 2, 141
+
+_ENDING = "interrupted; what is being computed ends first …"
+_INTERRUPTING = "interrupted; the step under way ends first and is saved …"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -195,7 +198,7 @@ def _run(options: argparse.Namespace) -> int:
     goes_on = termination_interrupts() if "out" in options else contextlib.nullcontext()
     with quiet_libraries():
         try:
-            with goes_on:
+            with goes_on, interruptions_answered(_INTERRUPTING if "out" in options else _ENDING):
                 options.run(options)
             sys.stdout.flush()
         except UlmfitError as error:
@@ -224,6 +227,11 @@ def _fail(sentence: str, code: int = _MISTAKE) -> int:
 
 def _with_option_names(sentence: str, options: argparse.Namespace) -> str:
     """The library speaks of arguments (`text_column`), a person at a console gives options (`--text-column`)."""
+    sentence = re.sub(
+        r"\b([a-z_]+)='([^' ]+)'",
+        lambda m: f"--{m[1].replace('_', '-')} {m[2]}" if m[1] in vars(options) else m[0],
+        sentence,
+    )
     names = "|".join(re.escape(name) for name in vars(options) if "_" in name)
     if not names:
         return sentence

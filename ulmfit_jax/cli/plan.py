@@ -45,6 +45,7 @@ def plan_as_text(report: dict[str, Any]) -> str:
         f"tokens      {tokens}",
         f"model       {report['parameters']:,} parameters, {report['vocabulary']:,} vocabulary entries, "
         f"{report['precision']} on {report['devices']}",
+        *_held(report),
         "",
         f"{'stage':<28}{'epochs':>7}{'steps':>9}  rate",
         *map(_row, report["stages"]),
@@ -59,12 +60,15 @@ def times_as_text(report: dict[str, Any]) -> str:
     runs = f" for each of {report['runs']} seeds" if report.get("runs", 1) > 1 else ""
     lines.append(f"{'all stages' + runs:<44}{_time(report['seconds']):>12}")
     compiling = sum(row["compiling"] for row in report["stages"])
-    lines += ["", f"Times are estimates; {_time(compiling)} of them compile. {_measured(report)}"]
+    left = " of what is left to do" if _held(report) else ""
+    lines += ["", f"Times{left} are estimates; {_time(compiling)} of them compile. {_measured(report)}"]
     return "\n".join([*lines, "Nothing was trained or written."])
 
 
 def _measured(report: dict[str, Any]) -> str:
     measured, programs = report["measured"], report["programs"]
+    if not programs:
+        return "Nothing is left to train."
     if measured == programs:
         return "All programs were run here and now for some steps."
     were = "was" if measured == 1 else "were"
@@ -72,6 +76,12 @@ def _measured(report: dict[str, Any]) -> str:
         f"{measured} of {programs} programs {were} run here and now for some steps; the others are estimated from "
         "these by the number of multiplications."
     )
+
+
+def _held(report: dict[str, Any]) -> list[str]:
+    """A line about what the run folder holds of this training; none where that is nothing."""
+    done = [f"{_name(row)} {row['done']} of {row['epochs']}" for row in report["stages"] if row.get("done")]
+    return [f"run         goes on; epochs finished: {', '.join(done)}"] if done else []
 
 
 def _texts(report: dict[str, Any]) -> str:

@@ -66,21 +66,23 @@ def run(options: argparse.Namespace) -> None:
 def texts_of(options: argparse.Namespace) -> Iterable[str]:
     """The texts that `predict` and `explain` are given, lazily."""
     from ulmfit_jax.data import TextStream
-    from ulmfit_jax.data.lines import data_suffix, decode_lines, read_lines
+    from ulmfit_jax.data.dataset import TABLES
+    from ulmfit_jax.data.lines import checked_encoding, data_suffix, decode_lines, read_lines
 
     if options.data is None:
+        encoding = checked_encoding(options.encoding)
         if sys.stdin.isatty():
             note("type texts, one a line; Ctrl-D on an empty line ends them")
-        return _without_breaks(decode_lines(sys.stdin.buffer, "standard input"))
+        return _without_breaks(decode_lines(sys.stdin.buffer, "standard input", encoding))
     path = Path(options.data)
     if " " in options.data and not os.path.exists(path):
         raise DataError(
             f"there is no file {options.data!r}; for a text itself: echo {shlex.quote(options.data)} | "
             f"ulmfit {options.command} {shlex.quote(options.model)}"
         )
-    if data_suffix(path) in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet") or options.data.startswith("tfds:"):
+    if data_suffix(path) in TABLES or options.data.startswith("tfds:"):
         return TextStream(options.data, **reading_options(as_the_model(options)))
-    return _without_breaks(read_lines(path))
+    return _without_breaks(read_lines(path, options.encoding))
 
 
 def _without_breaks(lines: Iterable[str]) -> Iterator[str]:

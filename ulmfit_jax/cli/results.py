@@ -84,8 +84,8 @@ def _classified(name: str, figures: dict[str, Any], on_what: str) -> str:
     return f"{name:<16}accuracy {figures['accuracy']:7.2%}   error {figures['error']:7.2%}   {f1}{on_what}"
 
 
-def labels_as_text(figures: dict[str, Any]) -> str:
-    """What `Answers.evaluate` says of each label, as a table for a person."""
+def classes_as_text(figures: dict[str, Any]) -> str:
+    """What `Answers.evaluate` says of each class, as a table for a person."""
     rows = [
         [name, *(_share(row[key]) for key in ("precision", "recall", "f1")), f"{row['n']:,}"]
         for name, row in figures["classes"].items()
@@ -93,8 +93,10 @@ def labels_as_text(figures: dict[str, Any]) -> str:
     width = max(len("label"), *(len(row[0]) for row in rows))
     head = ["label", "precision", "recall", "F1", "texts"]
     lines = [f"{row[0]:<{width}}" + "".join(f"{cell:>11}" for cell in row[1:]) for row in [head, *rows]]
-    means = " ".join(f"{name} F1 {_share(figures[f'{name}_f1'])}  " for name in ("micro", "macro"))
-    return "\n".join([f"{means} single labels right {figures['label_accuracy']:.2%}", "", *lines])
+    means = [f"{name} F1 {_share(figures[f'{name}_f1'])}" for name in ("micro", "macro") if f"{name}_f1" in figures]
+    if "label_accuracy" in figures:
+        means.append(f"single labels right {figures['label_accuracy']:.2%}")
+    return "\n".join(["   ".join(means), "", *lines])
 
 
 def _share(value: float | None) -> str:

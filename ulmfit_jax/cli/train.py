@@ -228,7 +228,10 @@ def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset
         if options.both_directions:
             note(f"reading {Path(run.out).name}")
         announce = announcing(run.json, limit)
-        plan = dry_run(_model(run), data, unlabeled, tested, run.workers, announce=announce, seconds=limit)
+        held = run.out if run.seeds == 1 else None
+        plan = dry_run(
+            _model(run), data, unlabeled, tested, run.workers, run_dir=held, announce=announce, seconds=limit
+        )
         show_plan({**plan, "seconds": round(plan["seconds"] * run.seeds, 3), "runs": run.seeds}, run.json)
 
 

@@ -22,13 +22,11 @@ from ulmfit_jax.data.tables import csv_records, jsonl_records
 from ulmfit_jax.data.tfds_source import TFDS_PREFIX, tfds_records
 from ulmfit_jax.errors import DataError
 
-_TABLES = {
-    ".csv": csv_records,
-    ".tsv": csv_records,
-    ".jsonl": jsonl_records,
-    ".ndjson": jsonl_records,
-    ".parquet": parquet_records,
-}
+_TEXT_TABLES = {".csv": csv_records, ".tsv": csv_records, ".jsonl": jsonl_records, ".ndjson": jsonl_records}
+_PARQUET = ".parquet"
+
+TABLES = (*_TEXT_TABLES, _PARQUET)
+"""Suffixes of files with named columns."""
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +82,7 @@ def read_dataset(
     data_dir: str | Path | None = None,
     require_labels: bool = True,
     download: bool = False,
+    encoding: str | None = None,
 ) -> TextDataset:
     """Reads texts and labels into memory, in the order of the source.
 
@@ -103,12 +102,16 @@ def read_dataset(
         require_labels: whether every example must have a label. If not, the labels are read where all have one and are
             None otherwise.
         download: whether a TensorFlow data set that is not in `data_dir` may be downloaded and prepared there.
+        encoding: of text files, one that Python knows, such as "cp1252"; by default UTF-8, or UTF-16 where a file
+            begins with its byte order mark.
 
     Raises:
         DataError: whatever is wrong with the data, and where.
+        ConfigError: there is no such encoding.
     """
     location, columns = str(location), (text_column, label_column, require_labels)
-    return _collect(_records(location, columns, data_dir, download), location, require_labels, label_separator)
+    records = _records(location, columns, data_dir, download, encoding)
+    return _collect(records, location, require_labels, label_separator)
 
 
 def from_frame(
@@ -140,6 +143,7 @@ def iter_texts(
     text_column: TextColumn = None,
     data_dir: str | Path | None = None,
     download: bool = False,
+    encoding: str | None = None,
 ) -> Iterator[str]:
     """Yields documents without labels, one at a time, for language models; streams whatever the size.
 
@@ -149,17 +153,17 @@ def iter_texts(
         documents: what a document is in a text file: "blocks" that blank lines separate, "lines" or "files".
         text_column: as in `read_dataset`.
         data_dir: as in `read_dataset`.
-        download: as in `read_dataset`.
+        download, encoding: as in `read_dataset`.
 
     Raises:
         DataError: whatever is wrong with the data, and where.
-        ConfigError: `documents` is something else.
+        ConfigError: `documents` is something else, or there is no such encoding.
     """
     location = str(location)
-    if location.startswith(TFDS_PREFIX) or data_suffix(Path(location)) in _TABLES:
-        records = _records(location, (text_column, None, False), data_dir, download)
+    if location.startswith(TFDS_PREFIX) or data_suffix(Path(location)) in TABLES:
+        records = _records(location, (text_column, None, False), data_dir, download, encoding)
         return (clean_text(record, location) for record in records)
-    return plain_texts(location, documents)
+    return plain_texts(location, documents, encoding)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class TextStream:
     """The documents of `iter_texts` as a collection that can be read more than once without being held in memory.
 
     Attributes:
-        location, documents, text_column, data_dir, download: as in `iter_texts`.
+        location, documents, text_column, data_dir, download, encoding: as in `iter_texts`.
     """
 
     location: str | Path
@@ -175,6 +179,7 @@ class TextStream:
     text_column: TextColumn = None
     data_dir: str | Path | None = None
     download: bool = False
+    encoding: str | None = None
 
     def __iter__(self) -> Iterator[str]:
         return iter_texts(
@@ -183,31 +188,39 @@ class TextStream:
             text_column=self.text_column,
             data_dir=self.data_dir,
             download=self.download,
+            encoding=self.encoding,
         )
 
 
 def _records(
-    location: str, columns: tuple[TextColumn, LabelColumn, bool], data_dir: str | Path | None, download: bool
+    location: str,
+    columns: tuple[TextColumn, LabelColumn, bool],
+    data_dir: str | Path | None,
+    download: bool,
+    encoding: str | None,
 ) -> Iterator[Record]:
     if location.startswith(TFDS_PREFIX):
         return tfds_records(location, *columns, data_dir=data_dir, download=download)
     path = Path(location)
     suffix = data_suffix(path)
     if os.path.isdir(path):
-        return folder_records(path, require_labels=columns[2])
-    if suffix in _TABLES:
-        return _TABLES[suffix](path, *columns)
+        return folder_records(path, require_labels=columns[2], encoding=encoding)
+    if suffix == _PARQUET:
+        return parquet_records(path, *columns)
+    if suffix in _TEXT_TABLES:
+        return _TEXT_TABLES[suffix](path, *columns, encoding)
     if suffix == ".txt":
         if columns[2]:
             raise DataError(f"{path} is plain text and has no labels; give a table with a column of labels.")
-        return _line_records(path)
+        return _line_records(path, encoding)
     if not os.path.exists(path):
         raise DataError(f"{location} does not exist; give a file, a folder or tfds:NAME:SPLIT.")
-    raise DataError(f"{location} is of no known kind; give a file {', '.join(_TABLES)} or .txt, or a folder.")
+    raise DataError(f"{location} is of no known kind; give a file {', '.join(TABLES)} or .txt, or a folder.")
 
 
-def _line_records(path: Path) -> Iterator[Record]:
-    return (Record(f"line {n}", (line.rstrip("\r\n"),), None) for n, line in enumerate(read_lines(path), 1))
+def _line_records(path: Path, encoding: str | None) -> Iterator[Record]:
+    lines = enumerate(read_lines(path, encoding), 1)
+    return (Record(f"line {n}", (line.rstrip("\r\n"),), None) for n, line in lines)
 
 
 def _collect(records: Iterable[Record], source: str, require_labels: bool, separator: str | None = None) -> TextDataset:

@@ -20,7 +20,7 @@ _SPLITS = ("train", "training", "test", "testing", "valid", "validation", "val",
 logger = logging.getLogger(__name__)
 
 
-def folder_records(folder: Path, require_labels: bool = True) -> Iterator[Record]:
+def folder_records(folder: Path, require_labels: bool = True, encoding: str | None = None) -> Iterator[Record]:
     """Yields the text files of a folder, one document each, in the order of their names.
 
     Each sub-folder is a label and its .txt files, at any depth, are the documents; the files beside the sub-folders
@@ -28,9 +28,14 @@ def folder_records(folder: Path, require_labels: bool = True) -> Iterator[Record
     sub-folders "unsup" and "unsupervised" hold documents without a label and are left out where labels are required.
     Names that begin with a dot are left out.
 
+    Args:
+        folder: the folder.
+        require_labels: whether every document must have a label.
+        encoding: of the files; see `read_lines`.
+
     Raises:
         DataError: the folder is missing, holds no text files, holds splits in the place of labels, or holds no labels
-            where they are required; or a file is not UTF-8.
+            where they are required; or a file is not of the encoding.
     """
     if not os.path.isdir(folder):
         raise DataError(f"{folder} does not exist; give a folder with one sub-folder of .txt files for each label.")
@@ -51,7 +56,7 @@ def folder_records(folder: Path, require_labels: bool = True) -> Iterator[Record
             logger.warning("%s: the %d documents of %s have no label and are left out.", folder, len(files), label)
             continue
         for path in files:
-            yield Record(str(path.relative_to(folder)), (read_text(path),), None if unlabelled else label)
+            yield Record(str(path.relative_to(folder)), (read_text(path, encoding),), None if unlabelled else label)
 
 
 def _children(folder: Path) -> list[Path]:

@@ -1,18 +1,20 @@
-"""Lines of UTF-8 files, plain or compressed, whose errors name the file, the line and the byte."""
+"""Lines of text files, plain or compressed, whose errors name the file, the line and, of UTF-8, the byte."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 import lzma
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar, cast
 
-from ulmfit_jax.errors import DataError
+from ulmfit_jax.errors import ConfigError, DataError
 
 COMPRESSIONS = (".gz", ".xz")
 
@@ -20,25 +22,60 @@ LONGEST = 200_000_000
 """Bytes of a line, characters of a field or of a file that is one document: far more than any book, and what bounds the
 memory that a file takes whose few compressed bytes are gigabytes."""
 
+Line = TypeVar("Line", str, bytes)
+
+OR_GIVE_ENCODING = ", or give encoding='cp1252' if it is from Windows in western Europe"
+"""Advice where an encoding can be given."""
+
 _BOM = "\ufeff"
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # begins with the next one
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Bytes that begin a file of another encoding than UTF-8."""
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Yields the lines of a UTF-8 file with their line breaks, split at LF only; streams.
+def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Yields the lines of a text file with their line breaks, split at LF only; streams.
 
     A byte order mark at the start is dropped. Files that end in .gz or .xz are decompressed.
 
+    Args:
+        path: the file.
+        encoding: one that Python knows, such as "cp1252"; by default UTF-8, or UTF-16 or UTF-32 where the file begins
+            with its byte order mark.
+
     Raises:
-        DataError: no such file, or it cannot be read, is empty, damaged or not UTF-8, or has a line of more than
-            `LONGEST` bytes.
+        DataError: no such file, or it cannot be read, is empty, damaged or not of the encoding, or has a line of more
+            than `LONGEST` bytes.
+        ConfigError: there is no such encoding.
     """
     check_file(path)
     number = 0
-    for line in decode_lines(_raw_lines(path), str(path)):
+    for line in _decoded(path, checked_encoding(encoding)):
         number += 1
         yield line
     if number == 0:
         raise DataError(f"{path} is empty; give a file with text.")
+
+
+def checked_encoding(name: str | None) -> str | None:
+    """Python's own name of an encoding; None for None.
+
+    Raises:
+        ConfigError: there is no such encoding of text.
+    """
+    if name is None:
+        return None
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=name)  # refuses codecs that are none of text
+        return codecs.lookup(name).name
+    except (LookupError, ValueError) as error:
+        raise ConfigError(
+            f"encoding is {name!r}, which Python does not know; give one such as utf-8, utf-16, cp1252 or shift_jis"
+        ) from error
 
 
 def check_file(path: Path) -> None:
@@ -53,16 +90,36 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path} {found}; give the path of a file.")
 
 
-def decode_lines(raw_lines: Iterable[bytes], source: str) -> Iterator[str]:
-    """Yields lines as text; a byte order mark at the start is dropped.
+def decode_lines(file: BinaryIO, source: str, encoding: str | None = None) -> Iterator[str]:
+    """Yields the lines of an open file as text; a byte order mark at the start is dropped.
 
     Args:
-        raw_lines: bytes up to each LF, such as `sys.stdin.buffer` gives them.
+        file: such as `sys.stdin.buffer`.
         source: where they come from, for messages.
+        encoding: as Python calls it; UTF-8 by default.
 
     Raises:
-        DataError: a line is not UTF-8.
+        DataError: a line is not of the encoding, or has more than `LONGEST` bytes.
     """
+    if encoding in (None, "utf-8", "utf-8-sig"):
+        yield from _decoded_utf8(_bounded(partial(file.readline, LONGEST + 1), b"", source), source)
+        return
+    # A line break is two bytes or more in some encodings, so the text is cut and not the bytes.
+    text = io.TextIOWrapper(cast(io.BufferedReader, file), encoding=encoding, newline="\n")
+    number = 0
+    try:
+        for line in _bounded(partial(text.readline, LONGEST + 1), "", source):
+            number += 1
+            yield line.removeprefix(_BOM) if number == 1 else line
+    except UnicodeError as error:
+        raise DataError(
+            f"{source} is not {encoding} behind line {number} ({error}); give the encoding that it was saved in."
+        ) from error
+    finally:
+        text.detach()
+
+
+def _decoded_utf8(raw_lines: Iterable[bytes], source: str) -> Iterator[str]:
     offset = 0
     for number, raw in enumerate(raw_lines, 1):
         try:
@@ -73,8 +130,11 @@ def decode_lines(raw_lines: Iterable[bytes], source: str) -> Iterator[str]:
         yield line.removeprefix(_BOM) if number == 1 else line
 
 
-def read_text(path: Path) -> str:
-    """The whole text of a UTF-8 file, "" if it is empty; CR LF becomes LF and the last line break is dropped.
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """The whole text of a file, "" if it is empty; CR LF becomes LF and the last line break is dropped.
+
+    Args:
+        path, encoding: as in `read_lines`.
 
     Raises:
         DataError: as `read_lines`, or the text has more than `LONGEST` characters.
@@ -83,7 +143,7 @@ def read_text(path: Path) -> str:
         return ""
     lines: list[str] = []
     size = 0
-    for line in read_lines(path):
+    for line in read_lines(path, encoding):
         lines.append(line)
         size += len(line)
         if size > LONGEST:
@@ -99,7 +159,7 @@ def data_suffix(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def _open(path: Path) -> BinaryIO | gzip.GzipFile | lzma.LZMAFile:
+def _open(path: Path) -> io.BufferedReader | gzip.GzipFile | lzma.LZMAFile:
     match path.suffix.lower():
         case ".gz":
             return gzip.open(path)
@@ -109,15 +169,13 @@ def _open(path: Path) -> BinaryIO | gzip.GzipFile | lzma.LZMAFile:
             return path.open("rb")
 
 
-def _raw_lines(path: Path) -> Iterator[bytes]:
+def _decoded(path: Path, encoding: str | None) -> Iterator[str]:
     try:
         with closing(_open(path)) as file:
-            for number, raw in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
-                if len(raw) > LONGEST:
-                    raise DataError(
-                        f"{path}, line {number} has more than {LONGEST:,} bytes; break the text into several lines."
-                    )
-                yield raw
+            if encoding is None:
+                start = file.peek(4)
+                encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+            yield from decode_lines(cast(BinaryIO, file), str(path), encoding)
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, MemoryError) as error:
         reason = str(error) or "it wants too much memory"
         raise DataError(f"{path} is damaged or cut off ({reason}); make or download the file again.") from error
@@ -125,10 +183,19 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); give a file that can.") from error
 
 
+def _bounded(next_line: Callable[[], Line], end: Line, source: str) -> Iterator[Line]:
+    for number, line in enumerate(iter(next_line, end), 1):
+        if len(line) > LONGEST:
+            raise DataError(
+                f"{source}, line {number} has more than {LONGEST:,} bytes; break the text into several lines."
+            )
+        yield line
+
+
 def _not_utf8(source: str, number: int, offset: int, raw: bytes, start: int) -> str:
-    # UTF-16 begins with one of these two marks, and is what some spreadsheets export as "Unicode text".
+    # Begins so: what some spreadsheets export as "Unicode text".
     kind = "looks like UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and number == 1 else "is not UTF-8"
     return (
         f"{source} {kind}: line {number} has the byte 0x{raw[start]:02x} at column {start + 1} "
-        f"(byte {offset + start} of the file); save the file as UTF-8."
+        f"(byte {offset + start} of the file); save the file as UTF-8{OR_GIVE_ENCODING}."
     )

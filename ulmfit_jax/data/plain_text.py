@@ -45,38 +45,39 @@ def plain_text_files(location: str) -> list[Path]:
     return sorted(files)
 
 
-def plain_texts(location: str, documents: Documents = "blocks") -> Iterator[str]:
+def plain_texts(location: str, documents: Documents = "blocks", encoding: str | None = None) -> Iterator[str]:
     """Yields the documents of plain text files, file after file; streams (but for "files").
 
     Args:
         location: as in `plain_text_files`.
         documents: "blocks": separated by one or more blank lines, the lines of a document joined by LF; "lines": each
             line that is not blank; "files": each file.
+        encoding: of the files; see `read_lines`.
 
     Raises:
-        DataError: no such files, or one is empty, damaged or not UTF-8.
+        DataError: no such files, or one is empty, damaged or not of the encoding.
         ConfigError: `documents` is something else.
     """
     if documents not in get_args(Documents):
         raise ConfigError(f"documents is {documents!r}; it must be one of {', '.join(get_args(Documents))}.")
-    return _documents(plain_text_files(location), documents)
+    return _documents(plain_text_files(location), documents, encoding)
 
 
-def _documents(files: list[Path], documents: Documents) -> Iterator[str]:
+def _documents(files: list[Path], documents: Documents, encoding: str | None) -> Iterator[str]:
     for path in files:
         match documents:
             case "blocks":
-                yield from _blocks(path)
+                yield from _blocks(path, encoding)
             case "lines":
-                yield from (line.rstrip("\r\n") for line in read_lines(path) if line.strip())
+                yield from (line.rstrip("\r\n") for line in read_lines(path, encoding) if line.strip())
             case "files":
-                yield read_text(path)
+                yield read_text(path, encoding)
 
 
-def _blocks(path: Path) -> Iterator[str]:
+def _blocks(path: Path, encoding: str | None) -> Iterator[str]:
     block: list[str] = []
     size = 0
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_lines(path, encoding), 1):
         if line.strip():
             block.append(line.rstrip("\r\n"))
             size += len(line)

@@ -166,11 +166,7 @@ def _meant(name: str, existing: Sequence[str]) -> str:
 def _advice(existing: Sequence[str], kinds: Sequence[str]) -> str:
     names = ", ".join(_shorten(name) for name in existing[:20]) + (", …" if len(existing) > 20 else "")
     columns = " and ".join(f"the {kind}'s column with {kind}_column" for kind in kinds)
-    advice = f"name {columns}: there are {names}."
-    separator = next((one for one in (";", "\t", "|") if len(existing) == 1 and one in existing[0]), None)
-    if separator is None:
-        return advice
-    return f"{advice} It seems to be one column with {separator!r} between its parts: save it with commas, or as .tsv."
+    return f"name {columns}: there are {names}."
 
 
 def is_missing(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,19 +14,33 @@ from ulmfit_jax.data.lines import LONGEST, data_suffix, read_lines
 from ulmfit_jax.data.records import Columns, LabelColumn, Record, TextColumn, choose_columns
 from ulmfit_jax.errors import DataError
 
+_SEPARATORS = (",", ";", "\t", "|")
+"""What programs write between fields: a semicolon where the comma is the sign of decimals."""
+
 
 def csv_records(
-    path: Path, text_column: TextColumn = None, label_column: LabelColumn = None, require_labels: bool = True
+    path: Path,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    require_labels: bool = True,
+    encoding: str | None = None,
 ) -> Iterator[Record]:
     """Yields the rows of a CSV file, or of a TSV file by its suffix; the first row is the header.
 
-    Blank rows are skipped but counted; rows are counted as a spreadsheet does, the header being row 1.
+    Fields are separated by commas, in a TSV file by tabs; where the header has none of these, by semicolons, tabs,
+    commas or vertical bars, of which it has the most. Blank rows are skipped but counted; rows are counted as a
+    spreadsheet does, the header being row 1.
+
+    Args:
+        path: the file.
+        text_column, label_column, require_labels: see `choose_columns`.
+        encoding: see `read_lines`.
 
     Raises:
-        DataError: the file is missing, empty, not UTF-8 or no CSV, has a column name twice, lacks a column, or has a
-            row with more or fewer fields than the header.
+        DataError: the file is missing, empty, not of the encoding or no CSV, has a column name twice, lacks a column,
+            or has a row with more or fewer fields than the header.
     """
-    rows = _csv_rows(path)
+    rows = _csv_rows(path, encoding)
     _, header = next(rows)
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
@@ -43,15 +58,23 @@ def csv_records(
 
 
 def jsonl_records(
-    path: Path, text_column: TextColumn = None, label_column: LabelColumn = None, require_labels: bool = True
+    path: Path,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    require_labels: bool = True,
+    encoding: str | None = None,
 ) -> Iterator[Record]:
     """Yields the objects of a JSON lines file; blank lines are skipped. The first object says which columns there are.
 
+    Args:
+        path, text_column, label_column, require_labels, encoding: as in `csv_records`.
+
     Raises:
-        DataError: the file is missing, empty or not UTF-8, a line is not a JSON object, or an object lacks a column.
+        DataError: the file is missing, empty or not of the encoding, a line is not a JSON object, or an object lacks a
+            column.
     """
     columns: Columns | None = None
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_lines(path, encoding), 1):
         if not line.strip():
             continue
         row = _json_object(path, number, line)
@@ -64,12 +87,15 @@ def jsonl_records(
         yield Record(f"line {number}", texts, columns.label([row.get(name) for name in columns.labels]))
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
+def _csv_rows(path: Path, encoding: str | None) -> Iterator[tuple[str, Sequence[str]]]:
     # The limit belongs to the csv module as a whole. It is raised and left so: to put it back would break a reader
     # that is at work at the same time.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
+    lines = read_lines(path, encoding)
+    first = next(lines)
+    separator = _separator(first, "\t" if data_suffix(path) == ".tsv" else ",")
     # `strict` makes an error of a quotation mark without its partner, which else swallows the rest of the file.
-    reader = csv.reader(read_lines(path), delimiter="\t" if data_suffix(path) == ".tsv" else ",", strict=True)
+    reader = csv.reader(itertools.chain([first], lines), delimiter=separator, strict=True)
     number = 0
     while True:
         number += 1
@@ -87,6 +113,11 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Sequence[str]]]:
             yield place, row
         elif number == 1:
             raise DataError(f"{path} has a blank first row; give the names of the columns there.")
+
+
+def _separator(header: str, usual: str) -> str:
+    """What is usual, unless there is none of it in the first line of the file but of something else."""
+    return usual if usual in header else max((usual, *_SEPARATORS), key=header.count)
 
 
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.inference.temperature import expected_calibration_error, fitted_temperature, tempered
-from ulmfit_jax.report.measures import label_scores
+from ulmfit_jax.report.measures import label_scores, none_of_nan
 from ulmfit_jax.training.label_measures import THRESHOLD, label_loss, log_complements, micro_f1
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
@@ -43,11 +43,6 @@ def evaluated_labels(probabilities: np.ndarray, indicators: np.ndarray, classes:
     given, truth = given_labels(probabilities), indicators > 0
     accuracy = float((given == truth).all(axis=1).mean())
     scores = label_scores(given, truth)
-    rows = zip(scores.precision, scores.recall, scores.f1, scores.support, strict=True)
-    by_class = {
-        name: {"precision": _or_none(precision), "recall": _or_none(recall), "f1": _or_none(f1), "n": int(support)}
-        for name, (precision, recall, f1, support) in zip(classes, rows, strict=True)
-    }
     return {
         "accuracy": accuracy,
         "error": 1 - accuracy,
@@ -55,8 +50,8 @@ def evaluated_labels(probabilities: np.ndarray, indicators: np.ndarray, classes:
         "n": len(truth),
         "label_accuracy": float((given == truth).mean()),
         "micro_f1": micro_f1(given, truth),
-        "macro_f1": _or_none(scores.macro_f1),
-        "classes": by_class,
+        "macro_f1": none_of_nan(scores.macro_f1),
+        "classes": scores.by_class(classes),
     }
 
 
@@ -64,8 +59,3 @@ def _questions(log_probabilities: np.ndarray) -> np.ndarray:
     """Log probabilities `[documents * classes, 2]` float64 of no and yes."""
     yes = log_probabilities.astype(np.float64)
     return np.stack([log_complements(yes), yes], axis=-1).reshape(-1, 2)
-
-
-def _or_none(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if np.isnan(value) else float(value)

@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.report.axes import BOTTOM, HEIGHT, RIGHT, TOP, WIDTH, Axis, frame, horizontal, vertical
 from ulmfit_jax.report.elements import element
 from ulmfit_jax.report.measures import Calibration, share_interval
@@ -110,7 +111,8 @@ def calibration_chart(curve: Calibration) -> Element:
         x, count = x_axis(curve.confidence[number]), int(curve.counts[number])
         bottom, top = map(y_axis, share_interval(int(curve.right[number]), count))
         hint = element(
-            "title", f"{count:,} texts: {curve.confidence[number]:.1%} sure, {curve.accuracy[number]:.1%} right"
+            "title",
+            f"{counted(count, 'text')}: {curve.confidence[number]:.1%} sure, {curve.accuracy[number]:.1%} right",
         )
         whiskers.append(element("line", hint, x1=x, x2=x, y1=bottom, y2=top, class_="whisker a"))
     points = [(float(curve.confidence[number]), float(curve.accuracy[number])) for number in filled]

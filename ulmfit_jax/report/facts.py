@@ -102,7 +102,7 @@ class Answered:
     @property
     def figures(self) -> dict[str, Any]:
         """Those of `Answers.evaluate`."""
-        return dict(evaluated(self.probabilities, self.truth))
+        return evaluated(self.probabilities, self.truth, self.classes)
 
     @property
     def baseline_figures(self) -> dict[str, Any]:

@@ -6,7 +6,9 @@ here and a dash on the page; means leave it out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,20 @@ class ClassScores:
     f1: np.ndarray
     support: np.ndarray
     answered: np.ndarray
+
+    def by_class(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """`precision`, `recall`, `f1` and `n` (texts) of each class by its name; None, as JSON has no NaN, where a
+        measure is not defined."""
+        rows = zip(self.precision, self.recall, self.f1, self.support, strict=True)
+        return {
+            name: {
+                "precision": none_of_nan(precision),
+                "recall": none_of_nan(recall),
+                "f1": none_of_nan(f1),
+                "n": int(support),
+            }
+            for name, (precision, recall, f1, support) in zip(names, rows, strict=True)
+        }
 
     @property
     def macro_f1(self) -> float:
@@ -142,6 +158,11 @@ def agreement(first_right: np.ndarray, second_right: np.ndarray) -> Agreement:
     p_value = float(binomtest(only_first, differing).pvalue) if differing else 1.0
     both, neither = int((first_right & second_right).sum()), int((~first_right & ~second_right).sum())
     return Agreement(both, only_first, only_second, neither, p_value)
+
+
+def none_of_nan(value: float) -> float | None:
+    """The same number, or None: JSON has no NaN."""
+    return None if np.isnan(value) else float(value)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

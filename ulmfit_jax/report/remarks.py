@@ -62,7 +62,8 @@ def _about_probabilities(answered: Answered) -> Iterator[str]:
     if answered.calibration.error > _LARGE_GAP and abs(gap) > _LARGE_GAP:
         yield (
             f"Its probabilities are {'too high' if gap > 0 else 'too low'}: on average it is "
-            f"{answered.confidence.mean():.0%} sure and {accuracy:.0%} right; choose thresholds by the curve."
+            f"{answered.confidence.mean():.0%} sure and {accuracy:.0%} right; ulmfit calibrate "
+            "mends that, on texts of their own."
         )
 
 

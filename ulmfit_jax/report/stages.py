@@ -90,6 +90,13 @@ def read_trainings(folder: Path) -> list[TrainingRecord]:
     return [record for part in PARTS if (record := _read(folder / part, part)) is not None]
 
 
+def finished_epochs(folder: Path) -> dict[tuple[str, str], int]:
+    """How many epochs of each stage a run has finished, by part (of `PARTS`) and name of the stage."""
+    return {
+        (record.part, stage.stage.name): len(stage.rows) for record in read_trainings(folder) for stage in record.stages
+    }
+
+
 def _read(folder: Path, part: str) -> TrainingRecord | None:
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))

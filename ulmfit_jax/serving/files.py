@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ulmfit_jax.data import TextStream
-from ulmfit_jax.data.lines import read_lines
+from ulmfit_jax.data.lines import OR_GIVE_ENCODING, read_lines
 from ulmfit_jax.errors import DataError
 from ulmfit_jax.serving.limits import Limits, Refusal
 
@@ -46,7 +46,7 @@ def texts_of_file(name: str, content: bytes, column: str | None, limits: Limits)
             read = list(itertools.islice(texts, limits.file_texts + 1))
         except DataError as error:
             sentence = str(error).replace(str(path), "the file").replace("with text_column", "in the field for it")
-            raise DataError(sentence) from error
+            raise DataError(sentence.replace(OR_GIVE_ENCODING, "")) from error
     if len(read) > limits.file_texts:
         raise Refusal(413, "too_large", f"the file holds more than {limits.file_texts:,} texts: send a part of it")
     return read

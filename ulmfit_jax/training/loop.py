@@ -82,7 +82,8 @@ class Loop:
         if self._folder and snapshot:
             self._position, self._best = snapshot.position, snapshot.arrays.get("best")
             self._folder.write_metrics(self._position.history)  # killed between a save and this, the run lacks a row
-            self._progress.message(f"going on after step {self._position.step}")
+            part = self._folder.path.name.replace("_", " ")
+            self._progress.message(f"{part}: going on after step {self._position.step}")
         with self._saving.interruption:
             while self._position.stage < len(self._stages):
                 state = self._run_stage(state, snapshot)
