@@ -17,6 +17,7 @@ from ulmfit_jax.inference.label_answers import (
     fitted_label_temperature,
     given_labels,
     label_calibration_error,
+    label_cross_entropy,
     tempered_labels,
 )
 from ulmfit_jax.inference.temperature import expected_calibration_error, fitted_temperature, tempered
@@ -29,16 +30,21 @@ def evaluated(probabilities: np.ndarray, truth: np.ndarray, classes: Sequence[st
     """The figures of `Answers.evaluate` from probabilities `[documents, classes]` and indices of classes."""
     answers = probabilities.argmax(axis=1)
     accuracy = float((answers == truth).mean())
-    picked = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
     scores = class_scores(confusion_matrix(truth, answers, len(classes)))
     return {
         "accuracy": accuracy,
         "error": 1 - accuracy,
-        "loss": float(-np.log(picked).mean()),
+        "loss": _cross_entropy(probabilities, truth),
         "n": len(truth),
         "macro_f1": none_of_nan(scores.macro_f1),
         "classes": scores.by_class(classes),
     }
+
+
+def _cross_entropy(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Its mean over the documents, in nats."""
+    picked = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
+    return float(-np.log(picked).mean())
 
 
 class Answers(ABC):
@@ -138,12 +144,12 @@ class Answers(ABC):
             temperature = fitted_label_temperature(log_probabilities, truth)
             each = [tempered_labels(log_probabilities, t) for t in (self.temperature, temperature)]
             errors = [label_calibration_error(probabilities, truth) for probabilities in each]
-            losses = [evaluated_labels(probabilities, truth, self.class_names)["loss"] for probabilities in each]
+            losses = [label_cross_entropy(probabilities, truth) for probabilities in each]
         else:
             temperature = fitted_temperature(log_probabilities, truth)
             each = [tempered(log_probabilities, t) for t in (self.temperature, temperature)]
             errors = [expected_calibration_error(probabilities, truth) for probabilities in each]
-            losses = [evaluated(probabilities, truth, self.class_names)["loss"] for probabilities in each]
+            losses = [_cross_entropy(probabilities, truth) for probabilities in each]
         figures = {
             "temperature": temperature,
             "ece_before": errors[0],

@@ -198,7 +198,7 @@ def _run(options: argparse.Namespace) -> int:
     goes_on = termination_interrupts() if "out" in options else contextlib.nullcontext()
     with quiet_libraries():
         try:
-            with goes_on, interruptions_answered(_INTERRUPTING if "out" in options else _ENDING):
+            with goes_on, interruptions_answered(_INTERRUPTING if _keeps_states(options) else _ENDING):
                 options.run(options)
             sys.stdout.flush()
         except UlmfitError as error:
@@ -237,6 +237,11 @@ def _with_option_names(sentence: str, options: argparse.Namespace) -> str:
         return sentence
     # Nothing that is a part of a path or of another word is touched.
     return re.sub(rf"(?<![\w./\\'-])({names})(?![\w/\\'-]|\.\w)", lambda m: "--" + m[1].replace("_", "-"), sentence)
+
+
+def _keeps_states(options: argparse.Namespace) -> bool:
+    """Whether the command trains, so that a step that has ended is saved."""
+    return "out" in options and not getattr(options, "dry_run", False)
 
 
 def _interruption(options: argparse.Namespace) -> str:

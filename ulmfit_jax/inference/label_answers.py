@@ -38,6 +38,11 @@ def label_calibration_error(probabilities: np.ndarray, indicators: np.ndarray) -
     return expected_calibration_error(answers, indicators.reshape(-1))
 
 
+def label_cross_entropy(probabilities: np.ndarray, indicators: np.ndarray) -> float:
+    """Mean binary cross-entropy in nats; both are `[documents, classes]`."""
+    return label_loss(np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)), indicators)
+
+
 def evaluated_labels(probabilities: np.ndarray, indicators: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     """The figures of `Answers.evaluate`; probabilities and indicators are `[documents, classes]`."""
     given, truth = given_labels(probabilities), indicators > 0
@@ -46,7 +51,7 @@ def evaluated_labels(probabilities: np.ndarray, indicators: np.ndarray, classes:
     return {
         "accuracy": accuracy,
         "error": 1 - accuracy,
-        "loss": label_loss(np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)), indicators),
+        "loss": label_cross_entropy(probabilities, indicators),
         "n": len(truth),
         "label_accuracy": float((given == truth).mean()),
         "micro_f1": micro_f1(given, truth),
