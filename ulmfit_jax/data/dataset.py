@@ -153,7 +153,8 @@ def iter_texts(
         documents: what a document is in a text file: "blocks" that blank lines separate, "lines" or "files".
         text_column: as in `read_dataset`.
         data_dir: as in `read_dataset`.
-        download, encoding: as in `read_dataset`.
+        download: as in `read_dataset`.
+        encoding: as in `read_dataset`.
 
     Raises:
         DataError: whatever is wrong with the data, and where.
