@@ -2,14 +2,16 @@
 
     python experiments/imdb.py --data-dir DATA --out RUN                                # everything, as the notebook
     python experiments/imdb.py --data-dir DATA --out RUN --train-docs 2500 --epochs 1   # few labels, all the text
+    python experiments/imdb.py --data-dir DATA --out RUN --both-directions              # forward, backward, their mean
 
 DATA, or `tensorflow_datasets` in it, holds the prepared TFDS data set `imdb_reviews`. Measured figures, hardware and
 times: experiments/README.md.
 
 The language model reads the texts of the training and the unsupervised reviews, never those of the test set, unless
 `--transductive` says so (the notebook does it). Validation is cut from the training labels; the test set is read once
-for each classifier, at the end. RUN keeps everything: `language_model/` and `classifier_*/` (training
-states), `models/` (model folders), `report.json`. `--resume` goes on with an interrupted run.
+for each classifier, at the end. RUN keeps everything: `language_model/` and `classifier_*/` (training states),
+`models/` (model folders), `test_*.npy` (probabilities of the test reviews), `report.json`; with both directions in
+`forward/` and `backward/`. `--resume` goes on with an interrupted run.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from running import run_or_explain
-from ulmfit_jax import ConfigError, LanguageModel, TextClassifier
+from ulmfit_jax import ConfigError, Ensemble, LanguageModel, TextClassifier
+from ulmfit_jax.answers import evaluated
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import (
@@ -35,9 +38,10 @@ from ulmfit_jax.data import (
     show_documents,
     show_language_model_batch,
 )
+from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.nn.architecture import PRESETS
 from ulmfit_jax.nn.products import PRECISIONS
-from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.pretrained import SHIPPED_PAIR, model_folder
 
 EXAMPLE = "I really liked that movie!"
 PROMPT = "I liked this movie because"
@@ -58,6 +62,14 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--lm-drop-mult", type=float, help="scales the language model's dropouts")
     parser.add_argument("--lm-learning-rate", type=float, help="peak rate of its fine-tuning")
+    parser.add_argument("--lm-batch-size", type=int, help="rows of its token stream")
+    parser.add_argument(
+        "--classifier-epochs",
+        type=int,
+        nargs=4,
+        metavar=("HEAD", "LAST", "TWO", "ALL"),
+        help="epochs of the four stages of gradual unfreezing; default: by the number of labels, at least 1 1 1 2",
+    )
     parser.add_argument(
         "--self-training",
         type=int,
@@ -75,7 +87,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--backwards", action="store_true", help="read from the end; needs a backward language model")
+    directions = parser.add_mutually_exclusive_group()
+    directions.add_argument("--backwards", action="store_true", help="read from the end, with a model that does")
+    directions.add_argument(
+        "--both-directions", action="store_true", help="one after the other, from the shipped pair, then their mean"
+    )
     parser.add_argument("--transductive", action="store_true", help="the language model reads the test texts too")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     return parser.parse_args()
@@ -90,10 +106,8 @@ class Experiment:
             raise ConfigError(
                 f"{options.out} is not empty: add --resume to go on with the run there, or choose another"
             )
-        self.report: dict[str, Any] = {"options": {k: str(v) for k, v in vars(options).items()}, "results": {}}
-        if (options.out / "report.json").is_file():
-            self.report["results"] = json.loads((options.out / "report.json").read_text("utf-8"))["results"]
-        shipped = "wikipedia-small-forward" if options.preset == "small" else "none"
+        self.report = read_report(options)
+        shipped = SHIPPED_PAIR[options.backwards] if options.preset == "small" else "none"
         name = options.pretrained or shipped
         self.pretrained = None if name == "none" else name
         self.preset = options.preset if self.pretrained is None else None
@@ -152,6 +166,7 @@ class Experiment:
             frozen_epochs=0,
             drop_mult=options.lm_drop_mult,
             learning_rate=options.lm_learning_rate,
+            batch_size=options.lm_batch_size,
             backwards=options.backwards and self.pretrained is None,
             precision=options.precision,
             seed=options.seed,
@@ -185,6 +200,7 @@ class Experiment:
             pretrained,
             preset,
             lm_epochs=0,
+            epochs=self.options.classifier_epochs and tuple(self.options.classifier_epochs),
             self_training=self_training or 0,
             validation_fraction=self.options.validation_fraction,
             precision=self.options.precision,
@@ -209,9 +225,11 @@ class Experiment:
         classifier.fit(train.texts, train.labels or [], unlabeled, run_dir=folder, workers=2)
         trained = time.monotonic()
         classifier.save(self.options.out / "models" / f"classifier_{name}")
-        result = classifier.evaluate(test.texts, test.labels or [])
-        probabilities = classifier.predict_proba(EXAMPLE)[0]
-        example = {str(label): round(float(p), 4) for label, p in zip(classifier.classes_, probabilities, strict=True)}
+        probabilities = classifier.predict_proba(test.texts)
+        np.save(self.options.out / f"test_{name}.npy", probabilities)
+        result = evaluated(probabilities, label_indices(test, classifier.class_names), classifier.class_names)
+        row = classifier.predict_proba(EXAMPLE)[0]
+        example = {str(label): round(float(p), 4) for label, p in zip(classifier.classes_, row, strict=True)}
         print("\nDocuments:\n" + show_documents(train, None, classifier.artifact.tokenizer, rows=3))
         print(f"test: {result}\n{EXAMPLE!r}: {classifier.predict(EXAMPLE)} {example}")
         baseline = tfidf_accuracy(train.texts, train.labels or [], test.texts, test.labels or [])
@@ -228,8 +246,42 @@ class Experiment:
 
     def note(self, name: str, result: dict[str, Any]) -> None:
         """Add a result to report.json."""
-        self.report["results"][name] = result
-        (self.options.out / "report.json").write_text(json.dumps(self.report, indent=2) + "\n", "utf-8")
+        note(self.options.out, self.report, name, result)
+
+
+def read_report(options: argparse.Namespace) -> dict[str, Any]:
+    """What stands in report.json of the run folder, with these options; no results in a new one."""
+    place = options.out / "report.json"
+    results = json.loads(place.read_text("utf-8"))["results"] if place.is_file() else {}
+    return {"options": {name: str(value) for name, value in vars(options).items()}, "results": results}
+
+
+def note(folder: Path, report: dict[str, Any], name: str, result: dict[str, Any]) -> None:
+    """Add a result to the report and write it."""
+    report["results"][name] = result
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+
+
+def both_directions(options: argparse.Namespace) -> None:
+    """The steps in each direction; then the mean of the two classifiers of each kind, whose test reviews were read."""
+    if options.pretrained is not None:
+        raise ConfigError("--both-directions starts from the preset's own models: leave --pretrained out")
+    runs = []
+    for name in ("forward", "backward"):
+        print(f"\nReading {name}")
+        chosen = {"out": options.out / name, "backwards": name == "backward"}
+        runs.append(Experiment(argparse.Namespace(**{**vars(options), **chosen})))
+        runs[-1].run()
+    report = read_report(options)
+    test = runs[0].data()[1]
+    found = [run.report["results"].keys() - {"language_model"} for run in runs]
+    for name in sorted(found[0] & found[1]):
+        model = Ensemble([TextClassifier.load(run.options.out / "models" / f"classifier_{name}") for run in runs])
+        model.save(options.out / "models" / f"ensemble_{name}")
+        probabilities = np.mean([np.load(run.options.out / f"test_{name}.npy") for run in runs], axis=0)
+        result = evaluated(probabilities, label_indices(test, model.class_names), model.class_names)
+        note(options.out, report, name, {"test": result})
+        print(f"Both directions, {name}: test {result}")
 
 
 def balanced_subset(data: TextDataset, size: int, seed: int) -> np.ndarray:
@@ -244,7 +296,7 @@ def balanced_subset(data: TextDataset, size: int, seed: int) -> np.ndarray:
 def main() -> None:
     """Run, or say in one sentence what is wrong."""
     options = arguments()
-    run_or_explain("imdb", lambda: Experiment(options).run())
+    run_or_explain("imdb", lambda: both_directions(options) if options.both_directions else Experiment(options).run())
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from reviews import reviews
+from ulmfit_jax import Ensemble
+from ulmfit_jax.data import read_dataset
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "imdb.py"
 IN_TEST_TOO = "This review stands in the test set and among the unsupervised ones."
@@ -77,10 +80,26 @@ def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp
     assert json.loads((tmp_path / "run" / "report.json").read_text())["results"].keys() == results.keys()
 
 
+def test_both_directions_and_their_mean(data_dir, tmp_path):
+    options = ["--preset", "tiny", "--train-docs", "40", "--epochs", "1", "--lm-batch-size", "8", "--skip-plain"]
+    found = imdb(data_dir, tmp_path / "run", *options, "--both-directions", "--classifier-epochs", "1", "1", "1", "1")
+    assert found.returncode == 0, found.stderr
+    each = [np.load(tmp_path / "run" / name / "test_fine_tuned.npy") for name in ("forward", "backward")]
+    assert np.abs(each[0] - each[1]).max() > 1e-3
+    model = Ensemble.load(tmp_path / "run" / "models" / "ensemble_fine_tuned")
+    assert [member.artifact.backwards for member in model.members] == [False, True]
+    test = read_dataset("tfds:imdb_reviews:test", data_dir=str(data_dir))
+    np.testing.assert_allclose(model.predict_proba(test.texts), (each[0] + each[1]) / 2, atol=1e-5)
+    result = json.loads((tmp_path / "run" / "report.json").read_text())["results"]["fine_tuned"]["test"]
+    figures = model.evaluate(test.texts, test.labels)
+    assert (result["error"], result["n"]) == (figures["error"], 31)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--backwards"], "wikipedia-small-forward reads forwards"),
+        (["--backwards", "--pretrained", "wikipedia-small-forward"], "wikipedia-small-forward reads forwards"),
+        (["--both-directions", "--pretrained", "wikipedia-small-forward"], "leave --pretrained out"),
         (["--pretrained", "nowhere"], "there is no model 'nowhere'"),
     ],
 )
