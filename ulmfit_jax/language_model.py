@@ -71,8 +71,8 @@ class LanguageModel(Writer):
             epochs: passes over the text with all layers. Default: from the amount of text (`training.scaling`).
             frozen_epochs: passes before that with only embedding and decoder. Default: 1 for a word vocabulary, which
                 brings new rows (as in the notebook), otherwise 0.
-            learning_rate: peak rate with all layers. Default: 1e-3 for fine-tuning (notebook), but 4e-3 (the paper)
-                where the text is read only once; 5e-3 from scratch.
+            learning_rate: peak rate with all layers. Default: 5e-3 from scratch; in fine-tuning from 4e-3 (the paper)
+                where the text is read once or twice to 1e-3 (the notebook) where it is read ten times.
             drop_mult: scales the dropouts; 1 in fastai. Default 0.5, but 0.1 where the text is read only once.
             activation_penalty: AR; default 2 (fastai, the paper), but 0 where the text is read only once.
             temporal_penalty: TAR; default 1 (fastai, the paper), but 0 where the text is read only once.

@@ -14,16 +14,13 @@ from ulmfit_jax.training.language_model import LanguageModelTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
 from ulmfit_jax.training.runs import LanguageModelSettings, language_model_task
-from ulmfit_jax.training.scaling import language_model_batch_size, language_model_epochs
+from ulmfit_jax.training.scaling import fine_tuning_rate, language_model_batch_size, language_model_epochs
 from ulmfit_jax.training.stages import Stage
 
 VALIDATION_SHARE = 0.05
 """Share of the documents, the last ones, that measure a language model when no others are given."""
 
 SCRATCH_RATE = 5e-3
-
-FINE_TUNING_RATE, FINE_TUNING_RATE_ONCE = 1e-3, 4e-3
-"""The notebook's rate for text that is read several times, the paper's where it is read once."""
 
 REGULARISED = {"drop_mult": 0.5, "activation_penalty": 2.0, "temporal_penalty": 1.0}
 """For text that is read several times: fastai's AR and TAR, and half its dropout, as its classifiers have."""
@@ -117,13 +114,16 @@ def _settings(
 
 
 def _stages(train: Corpus, start: Artifact, options: LanguageModelOptions) -> list[Stage]:
-    epochs = language_model_epochs(train.n_tokens) if options.epochs is None else options.epochs
-    if not start.parameters:
+    from_scratch = not start.parameters
+    epochs = options.epochs
+    if epochs is None:
+        epochs = language_model_epochs(train.n_tokens, from_scratch=from_scratch)
+    if from_scratch:
         return pretrain_stages(epochs, options.learning_rate or SCRATCH_RATE)
     brings_new_rows = start.tokenizer.closed_vocabulary
     frozen = int(brings_new_rows) if options.frozen_epochs is None else options.frozen_epochs
-    default_rate = FINE_TUNING_RATE_ONCE if epochs + frozen == 1 else FINE_TUNING_RATE
-    stages = language_model_stages(epochs, frozen, learning_rate=options.learning_rate or default_rate)
+    rate = options.learning_rate or fine_tuning_rate(epochs)
+    stages = language_model_stages(epochs, frozen, learning_rate=rate)
     if not stages:
         raise ConfigError("epochs and frozen_epochs are both 0: nothing would be trained")
     return stages

@@ -30,6 +30,7 @@ from ulmfit_jax.training.runs import (
     train_language_model,
     validation_stream,
 )
+from ulmfit_jax.training.scaling import fine_tuning_rate, language_model_epochs
 from ulmfit_jax.training.stages import Stage
 
 
@@ -49,6 +50,19 @@ def test_the_notebook_s_language_model() -> None:
     stages = language_model_stages()
     assert table(stages, LANGUAGE_MODEL_GROUPS) == [(1, 1, 1e-2, 1e-2, 0.1), (10, 4, 1e-3, 1e-3, 0.1)]
     assert freeze_to(LANGUAGE_MODEL_GROUPS, stages[0].freeze_to) == {"embedding_decoder"}
+
+
+def test_the_rate_of_fine_tuning_falls_from_the_paper_s_to_the_notebook_s() -> None:
+    assert [fine_tuning_rate(epochs) for epochs in (0, 1, 2)] == [4e-3] * 3
+    rates = [fine_tuning_rate(epochs) for epochs in range(2, 11)]
+    assert rates == sorted(rates, reverse=True)
+    assert (rates[3], rates[-1]) == (2e-3, 1e-3)
+
+
+def test_little_text_is_read_several_times_and_much_once() -> None:
+    tokens = (1, 300_000, 600_000, 1_000_000, 1_500_000, 2_100_000, 27_000_000)
+    assert [language_model_epochs(count) for count in tokens] == [5, 5, 5, 3, 2, 1, 1]
+    assert [language_model_epochs(count, from_scratch=True) for count in tokens] == [10, 10, 5, 3, 2, 1, 1]
 
 
 def test_the_notebook_s_classifier() -> None:

@@ -17,7 +17,7 @@ from ulmfit_jax.cli.arguments import (
 from ulmfit_jax.nn.architecture import PRESETS
 from ulmfit_jax.pretrained import SHIPPED
 
-LANGUAGE_MODEL_RATES = "0.005 from scratch; in fine-tuning 0.001, or 0.004 if the text is read once"
+LANGUAGE_MODEL_RATES = "0.005 from scratch; in fine-tuning 0.01 through the number of epochs, at most 0.004"
 """The default peak rates of a language model, for help."""
 
 _Group = argparse._ArgumentGroup | argparse.ArgumentParser

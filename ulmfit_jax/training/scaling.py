@@ -15,9 +15,16 @@ def language_model_batch_size(tokens: int, bptt: int = 72) -> int:
     return next((size for size in BATCH_SIZES if tokens >= 50 * size * bptt), BATCH_SIZES[-1])
 
 
-def language_model_epochs(tokens: int) -> int:
-    """Epochs of fine-tuning: 10 (the notebook's) up to 300,000 tokens, then as many as 3 M tokens give, at least 1."""
-    return min(10, max(1, round(3_000_000 / max(tokens, 1))))
+def language_model_epochs(tokens: int, *, from_scratch: bool = False) -> int:
+    """Epochs of a language model: 5 (10 from scratch) for the least text, then as many as 3 M tokens give, at least
+    1."""
+    return min(10 if from_scratch else 5, max(1, round(3_000_000 / max(tokens, 1))))
+
+
+def fine_tuning_rate(epochs: int) -> float:
+    """Peak rate of a language model's fine-tuning: the paper's 4e-3 where the text is read once or twice, then the
+    less the more often it is read, 1e-3 for the notebook's ten epochs (experiments/README.md compares)."""
+    return min(4e-3, 1e-2 / max(epochs, 1))
 
 
 def classifier_batch_size(documents: int) -> int:
