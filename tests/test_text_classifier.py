@@ -238,7 +238,7 @@ def test_bad_options_are_named(trained):
         TextClassifier(None, preset="tiny", lm_epochs=0, epochs=3).fit(texts, labels)
     with pytest.raises(DataError, match="'superb', which the model does not know"):
         trained.evaluate(["fine"], ["superb"])
-    with pytest.raises(ConfigError, match="99 asked for"):
+    with pytest.raises(ConfigError, match="99 devices are asked for"):
         TextClassifier(None, **{**OPTIONS, "devices": 99, "lm_epochs": 0}).fit(texts, labels)
 
 

@@ -37,6 +37,11 @@ _LAZY = {
 }
 
 
+def __dir__() -> list[str]:
+    """What there is to use, also what is not imported yet."""
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     """Import the faces, and JAX with them, when they are first asked for."""
     if name in _LAZY:

@@ -44,7 +44,7 @@ def evaluated(probabilities: np.ndarray, truth: np.ndarray, classes: Sequence[st
 def _cross_entropy(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """Its mean over the documents, in nats."""
     picked = np.maximum(probabilities[np.arange(len(truth)), truth], np.finfo(np.float32).tiny)
-    return float(-np.log(picked).mean())
+    return float(0 - np.log(picked).mean())  # and not -0.0 where all is certain
 
 
 class Answers(ABC):

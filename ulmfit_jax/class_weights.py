@@ -63,7 +63,7 @@ def class_weights(chosen: ClassWeight, classes: Sequence[str], labels: Sequence[
         name = clean_label(Record(f"the label {label!r:.40}", ("",), label), "class_weight")
         if name is None or name not in classes or name in by_name:
             wrong = "twice" if name in by_name else f"which is none of the labels {', '.join(map(repr, classes))}"
-            raise ConfigError(f"class_weight names {label!r}, {wrong}: give each label one weight")
+            raise ConfigError(f"class_weight names {label!r}, {wrong}: give labels of the texts, each once")
         by_name[name] = float(weight)
     return tuple(by_name.get(name, 1.0) for name in classes)
 

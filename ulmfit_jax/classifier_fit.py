@@ -14,7 +14,7 @@ from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import preset
-from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.pretrained import language_models_of, model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
@@ -168,8 +168,15 @@ def _pretrained(options: ClassifierOptions) -> Artifact | None:
         return options.pretrained.artifact
     artifact = load_artifact(model_folder(options.pretrained))
     if artifact.kind == "classifier":
-        raise ArtifactError(f"{options.pretrained} is a classifier: pretrained takes a language model or an encoder")
+        raise ArtifactError(_is_a_classifier(options.pretrained))
     return artifact
+
+
+def _is_a_classifier(name: str | Path) -> str:
+    """A sentence for somebody who wants to start from a classifier."""
+    sentence = f"{name} is a classifier, and training starts from a language model or an encoder"
+    beside = language_models_of(model_folder(name))
+    return f"{sentence}: give {beside[0]}, which its run has left" if beside else sentence
 
 
 def _provenance(

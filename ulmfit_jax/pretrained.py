@@ -41,11 +41,21 @@ def model_folder(name: str | Path) -> Path:
     known = ", ".join(shipped) or "none in this installation"
     if not folder.exists():
         raise ArtifactError(f"there is no model {str(name)!r}: give a model folder or a shipped model's name ({known})")
-    if (folder / "config.json").is_file():
-        raise ArtifactError(
-            f"{folder} is a run that has not finished: give the training command again to go on with it"
+    raise ArtifactError(_no_model_in(folder, known))
+
+
+def _no_model_in(folder: Path, known: str) -> str:
+    """What a folder without a finished model may be, and what to do."""
+    if runs := sorted(folder.glob("seed-*/model/manifest.json")):
+        return (
+            f"{folder} holds the runs of several seeds, a model in each: give one, such as {runs[0].parents[1]}, or "
+            f"join them with ulmfit ensemble {folder}/seed-* --out DIR"
         )
-    raise ArtifactError(f"{folder} is not a model folder (it has no manifest.json); shipped models: {known}")
+    if (folder / "parameters").exists():
+        return f"{folder} is a model folder without its manifest.json: copy the model folder again"
+    if (folder / "config.json").is_file():
+        return f"{folder} is a run that has not finished: give the training command again to go on with it"
+    return f"{folder} is not a model folder (it has no manifest.json); shipped models: {known}"
 
 
 def language_models_of(model: Path) -> list[Path]:

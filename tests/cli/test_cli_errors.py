@@ -73,7 +73,7 @@ def test_show_names_the_row_whose_label_is_missing_where_labels_are_asked_for(tm
         ),
         (["--test", "unknown.csv"], ["unknown.csv, example 2 has the label 'maybe'", "'bad', 'good'"]),
         (["--unlabeled", "nowhere.txt"], ["nowhere.txt does not exist"]),
-        (["--devices", "99"], ["99 asked for"]),
+        (["--devices", "99"], ["99 devices are asked for"]),
         (["--batch-size", "7", "--devices", "2"], ["--batch-size 7 does not divide over 2 devices"]),
         (["--transductive"], ["--transductive is about the test texts"]),
         (["--recipe", "fine_tune"], ["--epochs does not fit --recipe fine_tune, which takes one number"]),
@@ -131,7 +131,7 @@ def test_models_of_another_kind(trained: Trained, language_model: Path, ulmfit: 
 
 
 def test_no_such_device(trained: Trained, ulmfit: Run) -> None:
-    refused(ulmfit("evaluate", trained.out, trained.test, "--devices", "99"), "devices: 99 asked for")
+    refused(ulmfit("evaluate", trained.out, trained.test, "--devices", "99"), "99 devices are asked for")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "folder"])
@@ -144,6 +144,29 @@ def test_an_unfinished_run_is_no_model_yet(tmp_path: Path, trained: Trained, ulm
     shutil.copytree(trained.out, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "model")
     refused(ulmfit("evaluate", tmp_path / "run", trained.test), "is a run that has not finished")
+
+
+def test_a_model_without_its_manifest_is_no_run(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:
+    shutil.copytree(trained.out / "model", tmp_path / "model")
+    (tmp_path / "model" / "manifest.json").unlink()
+    refused(ulmfit("evaluate", tmp_path / "model", trained.test), "is a model folder without its manifest.json: copy")
+
+
+def test_runs_of_several_seeds_are_named(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:
+    shutil.copytree(trained.out / "model", tmp_path / "run" / "seed-0" / "model")
+    (tmp_path / "run" / "config.json").write_text("{}", "utf-8")
+    refused(ulmfit("evaluate", tmp_path / "run", trained.test), f"give one, such as {tmp_path / 'run' / 'seed-0'}, or")
+
+
+def test_training_does_not_start_from_a_classifier(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:
+    outcome = ulmfit("train", trained.train, "--pretrained", trained.out, "--out", tmp_path / "run")
+    refused(outcome, f"training starts from a language model or an encoder: give {trained.out / 'language_model'}")
+
+
+def test_there_is_no_option_to_go_on(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:
+    outcome = ulmfit("train", trained.train, "--resume", tmp_path)
+    assert outcome.code == 2
+    assert outcome.err.startswith("ulmfit train: there is no option --resume: the same command with the same")
 
 
 def _truncate(path: Path) -> None:

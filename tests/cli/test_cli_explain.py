@@ -52,4 +52,4 @@ def test_people_get_the_words_and_the_strongest_of_them(
 def test_an_unknown_label_is_named(trained: Trained, ulmfit: Run) -> None:
     outcome = ulmfit("explain", trained.out, "--label", "ugly")
     assert outcome.code == 2
-    assert "label is 'ugly', but the classes are" in outcome.err
+    assert "there is no label 'ugly': the classes are" in outcome.err

@@ -46,8 +46,9 @@ def test_a_shipped_language_model_by_name(ulmfit: Run) -> None:
 
 
 def test_an_ensemble_and_its_damaged_member(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
-    both = tmp_path / "both"
-    assert ulmfit("ensemble", trained.out, trained.out, "--out", both).code == 0
+    both, other = tmp_path / "both", tmp_path / "other"
+    shutil.copytree(trained.out / "model", other)
+    assert ulmfit("ensemble", trained.out, other, "--out", both).code == 0
     found = ulmfit("info", both, "--json").json
     assert (found["kind"], len(found["members"])) == ("ensemble", 2)
     assert found["members"][1]["kind"] == "classifier"
@@ -56,6 +57,14 @@ def test_an_ensemble_and_its_damaged_member(trained: Trained, tmp_path: Path, ul
     assert outcome.code == 2
     assert outcome.out.count("DAMAGED") == 2  # as a file of the ensemble, and in the member
     assert "tokenizer.json is missing" in outcome.err
+
+
+@pytest.mark.parametrize("folders", [[""], ["", "model"]], ids=["one", "the same twice"])
+def test_an_ensemble_needs_two_classifiers(folders: list[str], trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
+    outcome = ulmfit("ensemble", *(trained.out / name for name in folders), "--out", tmp_path / "both")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "at least two classifiers, each given once" in outcome.err
+    assert not (tmp_path / "both").exists()
 
 
 @pytest.mark.parametrize("member", [".", "..", "/", "member-0/.."])

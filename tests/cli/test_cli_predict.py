@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import itertools
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,7 +72,7 @@ def test_the_encoding_of_lines_and_of_standard_input(
     assert json.loads(printed[0].out.splitlines()[0])["text"] == "Ein schöner Film"
     refused = ulmfit("predict", trained.out, tmp_path / "a.txt", "--encoding", "klingon")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err.startswith("ulmfit: encoding is 'klingon', which Python does not know")
+    assert refused.err.startswith("ulmfit: encoding is 'klingon', which is not known")
 
 
 def test_answers_come_in_order_and_in_batches(
@@ -127,7 +129,37 @@ def test_no_input_gives_no_output(model: LengthClassifier, monkeypatch: pytest.M
 def test_a_text_in_the_place_of_a_file_is_answered_with_how_to_give_it(model: LengthClassifier, ulmfit: Run) -> None:
     outcome = ulmfit("predict", "model", "Isn't it lovely?")
     assert outcome.code == 2
-    assert """echo 'Isn'"'"'t it lovely?' | ulmfit predict model""" in outcome.err
+    assert """ulmfit predict model --text 'Isn'"'"'t it lovely?'""" in outcome.err
+
+
+def test_texts_on_the_command_line(model: LengthClassifier, ulmfit: Run) -> None:
+    lines = ulmfit("predict", "model", "--text", "no", "--text", "a longer text").out.splitlines()
+    assert [(row["text"], row["label"]) for row in map(json.loads, lines)] == [
+        ("no", "short"),
+        ("a longer text", "long"),
+    ]
+    refused = ulmfit("predict", "model", "texts.txt", "--text", "no")
+    assert (refused.code, refused.out) == (2, "")
+    assert "not both" in refused.err
+
+
+def test_a_table_of_answers_can_be_read_as_one(model: LengthClassifier, tmp_path: Path, ulmfit: Run) -> None:
+    texts = ["two\nlines", 'a "quoted", one', "", "schön", "a\rb"]
+    table = write_csv(tmp_path / "t.csv", [(text,) for text in texts], header=("text",))
+    rows = list(csv.reader(io.StringIO(ulmfit("predict", "model", table, "--csv").out, newline="")))
+    assert rows[0] == ["text", "label", "long", "short"]
+    assert [row[0] for row in rows[1:]] == texts
+    assert [row[1] for row in rows[1:]] == ["long", "long", "short", "long", "short"]
+    np.testing.assert_allclose([float(row[2]) for row in rows[1:]], [0.9, 1, 0, 0.5, 0.3], atol=1e-6)
+
+
+def test_a_table_of_answers_with_several_labels(
+    model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    monkeypatch.setattr(model, "multi_label", True, raising=False)
+    give(monkeypatch, b"long enough, this\n")
+    rows = list(csv.reader(io.StringIO(ulmfit("predict", "model", "--csv").out)))
+    assert rows == [["text", "labels", "long", "short"], ["long enough, this", "long", "1.0", "0.0"]]
 
 
 def test_line_breaks_inside_a_table_stay(model: LengthClassifier, tmp_path: Path, ulmfit: Run) -> None:
@@ -147,7 +179,8 @@ def test_json_survives_a_console_without_unicode(
 
 
 def test_an_ensemble_is_made_measured_and_asked(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
-    made = ulmfit("ensemble", trained.out, trained.out / "model", "--out", tmp_path / "both")
+    shutil.copytree(trained.out / "model", tmp_path / "other")
+    made = ulmfit("ensemble", trained.out, tmp_path / "other", "--out", tmp_path / "both")
     assert (made.code, made.out) == (0, f"{tmp_path / 'both'}: an ensemble of 2 classifiers\n")
     figures = ulmfit("evaluate", tmp_path / "both", trained.test, "--json").json
     assert figures["accuracy"] == ulmfit("evaluate", trained.out, trained.test, "--json").json["accuracy"]

@@ -191,8 +191,18 @@ def test_an_encoding_that_is_named(tmp_path: Path, encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["klingon", "base64", ""])
 def test_what_is_no_encoding_of_text(tmp_path: Path, encoding: str) -> None:
-    with pytest.raises(ConfigError, match=f"encoding is '{encoding}', which Python does not know; give one such as"):
+    with pytest.raises(ConfigError, match=f"encoding is '{encoding}', which is not known; give one such as"):
         read_dataset(write(tmp_path / "a.csv", CSV), encoding=encoding)
+
+
+def test_utf8_that_is_read_as_something_else_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "a.csv", "text,label\nEin schöner Film,a\n")
+    assert read_dataset(path, encoding="cp1252").texts == ["Ein schÃ¶ner Film"]
+    assert "looks like UTF-8, and is read as cp1252" in caplog.text
+    caplog.clear()
+    path = write(tmp_path / "b.csv", "text,label\nEin schöner Film,a\n".encode("cp1252"))
+    assert read_dataset(path, encoding="cp1252").texts == ["Ein schöner Film"]
+    assert not caplog.text
 
 
 # name, content, options, what the message has to say
@@ -205,7 +215,7 @@ ERRORS = [
     ("a.csv", "\ntext,label\n", {}, "blank first row"),
     ("a.csv", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19 of the file\)"),
     ("a.csv.gz", b"text,label\nok,a\ncaf\xe9,b\n", {}, r"line 3 has the byte 0xe9 at column 4 \(byte 19"),
-    ("a.csv", "text,label\n".encode("utf-16"), {"encoding": "utf-8"}, "looks like UTF-16"),
+    ("a.csv", "text,label\n".encode("utf-16"), {"encoding": "utf-8"}, "looks like UTF-16.* encoding='utf-16'"),
     ("a.csv", b"text,label\nx\x81,a\n", {"encoding": "cp1252"}, "is not cp1252 behind line 0 .*give the encoding"),
     ("a.csv", "text,label\nx,a\n", {"encoding": "utf-16"}, "is not utf-16 behind line 0"),
     (
@@ -227,7 +237,9 @@ ERRORS = [
     ("a.csv", "text,label\n1,2\n", {"text_column": "label"}, "named twice"),
     ("a.csv", "text,text,label\n1,2,3\n", {}, "'text' more than once"),
     ("a.csv", "text,label\nx,a\n\ny,a,b\n", {}, r"row 4 \(line 4\) has 3 fields and the header has 2"),
-    ("a.csv", 'text,label\n"x\ny",a\nz\n', {}, r"row 3 \(line 4\) has 1 fields"),
+    ("a.csv", 'text,label\n"x\ny",a\nz\n', {}, r"row 3 \(line 4\) has 1 fields.* give the row all of its"),
+    ("a.csv", "How many miles is it to the sea?,NUM\nx,a\n", {}, "put a first line with names above it"),
+    ("a.xlsx", "x", {}, "is a spreadsheet; save it as .csv"),
     ("a.csv", 'text,label\nx,a\n"y,a\nz,b\n', {}, r"row 3 \(line 3\) cannot be read"),
     ("a.csv", 'text,label\n"x" y,a\n', {}, r"row 2 \(line 2\) cannot be read"),
     ("a.csv", "text,label\nx,a\ny, \n", {}, r"row 3 \(line 3\) has no label"),

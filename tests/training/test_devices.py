@@ -58,7 +58,7 @@ def test_a_tree_lies_whole_or_in_shares_on_the_devices() -> None:
 
 @pytest.mark.parametrize("count", [0, 5])
 def test_devices_that_are_not_there(count: int) -> None:
-    with pytest.raises(ConfigError, match=f"{count} asked for, but this machine offers 4 cpu"):
+    with pytest.raises(ConfigError, match=f"{count} devices are asked for, but this machine offers 4 cpu"):
         Devices(count)
     assert len(Devices()) == len(jax.local_devices()) == 4
 

@@ -62,8 +62,8 @@ class Artifact:
     kind: str
     architecture: Architecture
     tokenizer: Tokenizer
-    parameters: Tree
-    statistics: Tree = field(default_factory=dict)
+    parameters: Tree = field(repr=False)
+    statistics: Tree = field(default_factory=dict, repr=False)
     labels: tuple[str, ...] = ()
     head: Head | None = None
     backwards: bool = False

@@ -60,7 +60,8 @@ def _number(text: str) -> float:
 def add_reading_options(parser: argparse.ArgumentParser, labels: bool, of_model: bool = False) -> None:
     """How DATA is read; with `of_model`, as the model's own texts were if nothing is said."""
     kept = (
-        "Where these options are not given, those count that the model was trained with, if the file has such columns."
+        "Where columns are not given, those count that the model was trained with, if the file has them. The encoding "
+        "is that of this file."
     )
     group = parser.add_argument_group("reading data", kept if of_model else None)
     group.add_argument(

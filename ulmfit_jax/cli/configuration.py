@@ -95,7 +95,7 @@ def read_configuration(file: Path, command: argparse.ArgumentParser) -> dict[str
     except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error.strerror}): give --config a TOML file") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not TOML: {error}") from error
+        raise ConfigError(f"{file} is not TOML: {error}; text stands in quotation marks there") from error
     actions = {_key(action): action for action in command._actions if action.help != argparse.SUPPRESS}
     known = {key: action for key, action in actions.items() if action.dest not in _NOT_IN_A_FILE}
     for key in content:

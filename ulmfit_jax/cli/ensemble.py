@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ulmfit_jax.cli.console import show
+from ulmfit_jax.errors import ConfigError
 
 SUMMARY = "join trained classifiers: the mean of their probabilities"
 
@@ -24,13 +25,19 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit ensemble`."""
     parser.add_argument("models", metavar="DIR", nargs="+", help="folders of finished training runs, or of models")
-    parser.add_argument("--out", dest="place", metavar="DIR", required=True, help="model folder to write")
+    parser.add_argument(
+        "--out", dest="place", metavar="DIR", required=True, help="model folder to write; one that is there is replaced"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Load the members, write the ensemble."""
     from ulmfit_jax.ensemble import Ensemble
+    from ulmfit_jax.pretrained import model_folder
     from ulmfit_jax.text_classifier import TextClassifier
 
+    folders = [model_folder(model).resolve() for model in options.models]
+    if len(set(folders)) < len(folders) or len(folders) < 2:
+        raise ConfigError("an ensemble needs at least two classifiers, each given once")
     Ensemble([TextClassifier.load(model) for model in options.models]).save(options.place)
     show(f"{options.place}: an ensemble of {len(options.models)} classifiers")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ulmfit_jax.cli.arguments import add_reading_options, add_trained_model
 from ulmfit_jax.cli.console import colours_are_shown, show, show_json
-from ulmfit_jax.cli.predict import texts_of
+from ulmfit_jax.cli.predict import add_texts, texts_of
 
 if TYPE_CHECKING:
     from ulmfit_jax.inference.explain import Explanation
@@ -27,7 +27,7 @@ FILE is what `ulmfit predict` takes; without FILE, lines are read from standard 
 
 EXAMPLES = """\
 examples:
-  echo "What a lovely surprise." | ulmfit explain run
+  ulmfit explain run --text "What a lovely surprise."
   ulmfit explain run letters.txt --label complaint --method leave-out
   ulmfit explain run reviews.csv --text-column body --json > words.jsonl
 """
@@ -36,7 +36,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit explain`."""
     add_trained_model(parser)
-    parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
+    add_texts(parser)
     parser.add_argument(
         "--method", choices=("gradient", "leave-out"), default="gradient", help="default: %(default)s; see above"
     )

@@ -14,7 +14,8 @@ DESCRIPTION = """\
 Print texts that a language model makes up, one after the other, each beginning with a prompt. It is the quickest look
 at what a model has learnt from its texts. With --stream, a text appears while it is written.
 
-Pieces are drawn by their probabilities, or, with --beams, the most probable text is searched for.
+Pieces are drawn by their probabilities, or, with --beams, the most probable text is searched for, whatever the options
+of drawing say (--temperature, --min-p, --top-k, --top-p, --seed). Long ones repeat themselves: --no-repeat 4 helps.
 """
 
 EXAMPLES = """\

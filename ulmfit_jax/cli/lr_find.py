@@ -26,7 +26,8 @@ DESCRIPTION = """\
 Train for some steps at learning rates that rise from --start to --end, look at the loss, and print the rates that
 fastai's readings of the curve suggest: valley (half-way down its longest fall, fastai's default), steep (where it falls
 fastest), minimum (a tenth of the rate with the lowest loss) and slide (where the curve begins to flatten, seen from its
-end). On a terminal the curve is drawn too. Nothing is kept.
+end). On a terminal the curve is drawn too. Nothing is kept. If in doubt, take valley; where the default lies among the
+readings, there is no reason to leave it.
 
 With --stage lm, DATA needs no labels, and the rates are for `ulmfit finetune-lm --learning-rate` and `ulmfit train
 --lm-learning-rate`. With --stage classifier the head trains on the encoder as it is: give the language model that has

@@ -81,12 +81,12 @@ from labelled reviews to answers:
   ulmfit show reviews.csv                              look at the texts as the model reads them
   ulmfit train reviews.csv --out run --dry-run         what would be trained, and how long it takes
   ulmfit train reviews.csv --out run --test test.csv   train, test, compare with a baseline
-  echo "What a lovely surprise." | ulmfit predict run  classify lines of text
+  ulmfit predict run --text "What a lovely surprise."  classify a text, or the lines of a file
   ulmfit evaluate run more.csv                         accuracy on other labelled texts
 
 DATA is, wherever it is asked for:
   a file .csv, .tsv, .jsonl or .parquet with a column of texts and, where needed, one of labels
-  a file .txt, one text a line, without labels
+  a file .txt without labels, one text a line (for language models the choice is yours: --documents)
   a folder with one sub-folder of .txt files for each label
   tfds:NAME[/CONFIG]:SPLIT, a TensorFlow data set, such as 'tfds:imdb_reviews:train[:2500]'
 
@@ -118,6 +118,8 @@ class _Parser(argparse.ArgumentParser):
         given = sys.argv[1:] if args is None else list(args)
         for option in _own_options(self, given):
             name = option.partition("=")[0]
+            if name == "--resume" and "--out" in self._option_string_actions:
+                self.error("there is no option --resume: the same command with the same --out goes on by itself")
             if name not in self._option_string_actions:
                 self.error(f"there is no option {name}{_like(name, _shown_options(self))}")
         return super().parse_known_args(given, namespace)

@@ -6,7 +6,7 @@ import argparse
 
 from ulmfit_jax.cli.arguments import add_json, add_reading_options
 from ulmfit_jax.cli.console import show, show_json
-from ulmfit_jax.cli.predict import texts_of
+from ulmfit_jax.cli.predict import add_texts, texts_of
 from ulmfit_jax.counted import counted
 
 SUMMARY = "measure how well a language model foretells texts"
@@ -23,14 +23,14 @@ EXAMPLES = """\
 examples:
   ulmfit perplexity wikipedia-small-forward letters.txt
   ulmfit perplexity run/language_model letters.txt
-  echo "The kettle is quiet." | ulmfit perplexity run/language_model --json
+  ulmfit perplexity run/language_model --text "The kettle is quiet." --json
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit perplexity`."""
     parser.add_argument("model", metavar="DIR|NAME", help="folder of a language model, or the name of a shipped one")
-    parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
+    add_texts(parser)
     add_json(parser)
     add_reading_options(parser, labels=False, of_model=True)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +19,16 @@ from ulmfit_jax.cli.arguments import (
     as_the_model,
     reading_options,
 )
-from ulmfit_jax.cli.console import note, show_json
-from ulmfit_jax.errors import DataError
+from ulmfit_jax.cli.console import note, plain, show, show_json
+from ulmfit_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ulmfit_jax.answers import Answers
+
+    Printer = Callable[[list[str], np.ndarray], None]
+    """Of texts and their probabilities `[texts, classes]`."""
 
 SUMMARY = "classify texts, one a line"
 
@@ -31,13 +38,15 @@ each label. Where a text may have several labels, or none, it is labels, a list 
 empty line is a text too. Texts are read and answered in batches, so the input may be of any length.
 
 FILE is a text file with one text a line (also .gz or .xz), or a table with a column of texts (.csv, .tsv, .jsonl,
-.parquet, tfds:...). Without FILE, lines are read from standard input.
+.parquet, tfds:...). Without FILE, lines are read from standard input. With --csv the answers are a table for a
+spreadsheet, a row for each text in the same order.
 """
 
 EXAMPLES = """\
 examples:
-  echo "What a lovely surprise." | ulmfit predict run
+  ulmfit predict run --text "What a lovely surprise."
   ulmfit predict run letters.txt > answers.jsonl
+  ulmfit predict run letters.csv --csv > answers.csv
   ulmfit predict run reviews.csv --text-column body | grep '"label": "negative"'
 """
 
@@ -49,7 +58,8 @@ _BATCH_CHARACTERS = 4_000_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit predict`."""
     add_trained_model(parser)
-    parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
+    add_texts(parser)
+    parser.add_argument("--csv", action="store_true", help="print a table: text, label, probability of each label")
     add_device_options(parser)
     add_reading_options(parser, labels=False, of_model=True)
 
@@ -59,16 +69,30 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.ensemble import load_classifier
 
     model = load_classifier(options.model, devices=options.devices)
+    print_answers = _csv_printer(model) if options.csv else _json_printer(model)
     for texts in _batches(texts_of(options)):
-        _answer(model, texts)
+        print_answers(texts, model.predict_proba(texts))
+        sys.stdout.flush()
+
+
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    """What `texts_of` reads."""
+    parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
+    parser.add_argument(
+        "--text", action="append", metavar="T", help="a text itself in the place of FILE; may be given several times"
+    )
 
 
 def texts_of(options: argparse.Namespace) -> Iterable[str]:
-    """The texts that `predict` and `explain` are given, lazily."""
+    """The texts that `predict`, `explain` and `perplexity` are given, lazily."""
     from ulmfit_jax.data import TextStream
     from ulmfit_jax.data.dataset import TABLES
     from ulmfit_jax.data.lines import checked_encoding, data_suffix, decode_lines, read_lines
 
+    if options.text is not None:
+        if options.data is not None:
+            raise ConfigError("give texts as FILE or as --text, not both")
+        return options.text
     if options.data is None:
         encoding = checked_encoding(options.encoding)
         if sys.stdin.isatty():
@@ -77,8 +101,8 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
     path = Path(options.data)
     if " " in options.data and not os.path.exists(path):
         raise DataError(
-            f"there is no file {options.data!r}; for a text itself: echo {shlex.quote(options.data)} | "
-            f"ulmfit {options.command} {shlex.quote(options.model)}"
+            f"there is no file {options.data!r}; for a text itself: ulmfit {options.command} "
+            f"{shlex.quote(options.model)} --text {shlex.quote(options.data)}"
         )
     if data_suffix(path) in TABLES or options.data.startswith("tfds:"):
         return TextStream(options.data, **reading_options(as_the_model(options)))
@@ -108,15 +132,42 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _answer(model: Answers, texts: list[str]) -> None:
+def _json_printer(model: Answers) -> Printer:
+    """A line of JSON for each text."""
+    key = "labels" if model.multi_label else "label"
+
+    def print_answers(texts: list[str], probabilities: np.ndarray) -> None:
+        for text, answer, row in zip(texts, _answers(model, probabilities), probabilities, strict=True):
+            by_name = dict(zip(model.class_names, row, strict=True))
+            show_json({"text": text, key: answer if model.multi_label else answer[0], "probabilities": by_name})
+
+    return print_answers
+
+
+def _csv_printer(model: Answers) -> Printer:
+    """A table, whose head is printed at once; several labels of a text stand in one field, `;` between them."""
+    _show_row(["text", "labels" if model.multi_label else "label", *model.class_names])
+
+    def print_answers(texts: list[str], probabilities: np.ndarray) -> None:
+        for text, answer, row in zip(texts, _answers(model, probabilities), probabilities, strict=True):
+            _show_row([text, ";".join(answer), *plain(row)])
+
+    return print_answers
+
+
+def _answers(model: Answers, probabilities: np.ndarray) -> list[list[str]]:
+    """The labels of each text: one, or those that apply."""
     from ulmfit_jax.inference.label_answers import given_labels
 
-    classes = model.class_names
-    for text, probabilities in zip(texts, model.predict_proba(texts), strict=True):
-        by_name = dict(zip(classes, probabilities, strict=True))
-        if model.multi_label:
-            given = [name for name, is_given in zip(classes, given_labels(probabilities), strict=True) if is_given]
-            show_json({"text": text, "labels": given, "probabilities": by_name})
-        else:
-            show_json({"text": text, "label": classes[int(probabilities.argmax())], "probabilities": by_name})
-    sys.stdout.flush()
+    if not model.multi_label:
+        return [[model.class_names[int(row.argmax())]] for row in probabilities]
+    return [
+        [name for name, is_given in zip(model.class_names, row, strict=True) if is_given]
+        for row in given_labels(probabilities)
+    ]
+
+
+def _show_row(values: list[str | float]) -> None:
+    line = io.StringIO()
+    csv.writer(line).writerow(values)  # quotes a field with a line break only if its own line ends in that too
+    show(line.getvalue().removesuffix("\r\n"))

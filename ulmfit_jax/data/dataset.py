@@ -216,7 +216,10 @@ def _records(
         return _line_records(path, encoding)
     if not os.path.exists(path):
         raise DataError(f"{location} does not exist; give a file, a folder or tfds:NAME:SPLIT.")
-    raise DataError(f"{location} is of no known kind; give a file {', '.join(TABLES)} or .txt, or a folder.")
+    if suffix in (".xlsx", ".xls", ".ods"):
+        raise DataError(f"{location} is a spreadsheet; save it as .csv and give that file.")
+    kinds = f"a file {', '.join(TABLES)} or .txt, of text also with .gz or .xz behind it, or a folder"
+    raise DataError(f"{location} is of no known kind; give {kinds}.")
 
 
 def _line_records(path: Path, encoding: str | None) -> Iterator[Record]:

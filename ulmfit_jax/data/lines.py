@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import logging
 import lzma
 import os
 import zlib
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from ulmfit_jax.errors import ConfigError, DataError
+
+logger = logging.getLogger(__name__)
 
 COMPRESSIONS = (".gz", ".xz")
 
@@ -74,7 +77,7 @@ def checked_encoding(name: str | None) -> str | None:
         return codecs.lookup(name).name
     except (LookupError, ValueError) as error:
         raise ConfigError(
-            f"encoding is {name!r}, which Python does not know; give one such as utf-8, utf-16, cp1252 or shift_jis"
+            f"encoding is {name!r}, which is not known; give one such as utf-8, utf-16, cp1252 or shift_jis"
         ) from error
 
 
@@ -172,15 +175,28 @@ def _open(path: Path) -> io.BufferedReader | gzip.GzipFile | lzma.LZMAFile:
 def _decoded(path: Path, encoding: str | None) -> Iterator[str]:
     try:
         with closing(_open(path)) as file:
+            start = file.peek(4)
             if encoding is None:
-                start = file.peek(4)
                 encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+            elif not encoding.startswith("utf") and _is_utf8_of_many_bytes(start):
+                logger.warning(
+                    "%s looks like UTF-8, and is read as %s: see whether its texts are right", path, encoding
+                )
             yield from decode_lines(cast(BinaryIO, file), str(path), encoding)
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, MemoryError) as error:
         reason = str(error) or "it wants too much memory"
         raise DataError(f"{path} is damaged or cut off ({reason}); make or download the file again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); give a file that can.") from error
+
+
+def _is_utf8_of_many_bytes(start: bytes) -> bool:
+    """Whether a file begins as only UTF-8 does: with characters of several bytes, and nothing else is in it."""
+    try:
+        # What is cut off at the end is not looked at.
+        return not start.isascii() and bool(codecs.getincrementaldecoder("utf-8")().decode(start))
+    except UnicodeDecodeError:
+        return False
 
 
 def _bounded(next_line: Callable[[], Line], end: Line, source: str) -> Iterator[Line]:
@@ -194,8 +210,11 @@ def _bounded(next_line: Callable[[], Line], end: Line, source: str) -> Iterator[
 
 def _not_utf8(source: str, number: int, offset: int, raw: bytes, start: int) -> str:
     # Begins so: what some spreadsheets export as "Unicode text".
-    kind = "looks like UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and number == 1 else "is not UTF-8"
+    is_utf16 = raw[:2] in (b"\xff\xfe", b"\xfe\xff") and number == 1
+    kind, advice = "is not UTF-8", OR_GIVE_ENCODING
+    if is_utf16:
+        kind, advice = "looks like UTF-16", ", or give encoding='utf-16'"
     return (
         f"{source} {kind}: line {number} has the byte 0x{raw[start]:02x} at column {start + 1} "
-        f"(byte {offset + start} of the file); save the file as UTF-8{OR_GIVE_ENCODING}."
+        f"(byte {offset + start} of the file); save the file as UTF-8{advice}."
     )

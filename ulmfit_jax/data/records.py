@@ -166,7 +166,9 @@ def _meant(name: str, existing: Sequence[str]) -> str:
 def _advice(existing: Sequence[str], kinds: Sequence[str]) -> str:
     names = ", ".join(_shorten(name) for name in existing[:20]) + (", …" if len(existing) > 20 else "")
     columns = " and ".join(f"the {kind}'s column with {kind}_column" for kind in kinds)
-    return f"name {columns}: there are {names}."
+    # Names of columns are words; a text among them is more likely the first row of a file without a header.
+    no_header = " (if that is a row of data, put a first line with names above it)"
+    return f"name {columns}: there are {names}{no_header if any(len(name.split()) > 4 for name in existing) else ''}."
 
 
 def is_missing(value: Any) -> bool:

@@ -50,10 +50,12 @@ def csv_records(
     labels = [header.index(name) for name in columns.labels]
     for place, row in rows:
         if len(row) != len(header):
-            raise DataError(
-                f"{path}, {place} has {len(row)} fields and the header has {len(header)}; put quotation marks around "
-                "a field that holds a separator or a line break."
+            advice = (
+                "give the row all of its fields, empty ones too, and see that no quotation mark is missing"
+                if len(row) < len(header)
+                else "put quotation marks around a field that holds a separator or a line break"
             )
+            raise DataError(f"{path}, {place} has {len(row)} fields and the header has {len(header)}; {advice}.")
         yield Record(place, tuple(row[i] for i in texts), columns.label([row[i] for i in labels]))
 
 

@@ -110,7 +110,7 @@ class Explainer:
             raise ConfigError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
         labels = list(self._artifact.labels)
         if label is not None and label not in labels:
-            raise ConfigError(f"label is {label!r}, but the classes are {', '.join(labels)}")
+            raise ConfigError(f"there is no label {label!r}: the classes are {', '.join(labels)}")
         ids = self._artifact.tokenizer.encode(text)
         groups = word_groups(self._artifact.tokenizer, ids)
         whole = self._predictor.log_probabilities(Corpus.from_arrays([ids]))[0]

@@ -54,8 +54,8 @@ class Devices:
         available = available_devices()
         if count is not None and not 1 <= count <= len(available):
             raise ConfigError(
-                f"devices: {count} asked for, but this machine offers {len(available)} {available[0].platform}: "
-                f"give a number from 1 to {len(available)}, or leave it out to use all"
+                f"{count} devices are asked for, but this machine offers {len(available)} {available[0].platform}: "
+                f"give at most {len(available)}, or no number to use all"
             )
         self.devices: Sequence[jax.Device] = available[:count]
         self._own = slice(0, len(self.devices))
