@@ -10,7 +10,7 @@ from typing import Any
 from ulmfit_jax.errors import ConfigError
 
 _FINGERPRINTED = {
-    "texts": "on other texts (with their labels, or unlabelled ones)",
+    "texts": "on other texts or labels",
     "labels": "on other texts or labels",
     "data_sha256": "on other texts or labels",
     "unlabeled_sha256": "with other unlabelled texts",
