@@ -4,7 +4,7 @@ Fine-tunes the shipped English language model on short reviews of everyday thing
 300 labelled, 120 to test on, 423 without labels), transfers it to a classifier by gradual unfreezing, and shows what
 comes out.
 
-    python experiments/demo.py            # about 3 minutes on 2 CPU cores
+    python experiments/demo.py            # minutes on 2 CPU cores
 """
 
 from __future__ import annotations

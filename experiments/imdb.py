@@ -20,6 +20,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import numpy as np
 
 from running import run_or_explain
 from ulmfit_jax import ConfigError, Ensemble, LanguageModel, TextClassifier
-from ulmfit_jax.answers import evaluated
+from ulmfit_jax.answers import Answers, evaluated
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import (
@@ -39,6 +40,7 @@ from ulmfit_jax.data import (
     show_language_model_batch,
 )
 from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.inference.temperature import expected_calibration_error
 from ulmfit_jax.nn.architecture import PRESETS
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import SHIPPED_PAIR, model_folder
@@ -118,7 +120,7 @@ class Experiment:
     def run(self) -> None:
         """All steps."""
         options = self.options
-        train, test, lm_texts = self.data()
+        train, test, lm_texts = self.data
         if not options.skip_plain and not (options.backwards and self.pretrained is None):
             print("\n(a) Classifier without language-model fine-tuning")
             self.classify("plain", self.classifier(self.pretrained, self.preset), train, test)
@@ -132,6 +134,7 @@ class Experiment:
             self.classify("self_trained", self.classifier(model, None, options.self_training), train, test, others)
         print("\n" + json.dumps(self.report["results"], indent=2))
 
+    @cached_property
     def data(self) -> tuple[TextDataset, TextDataset, list[str]]:
         """Training and test reviews, and the language model's texts."""
         everything = self.read("train")
@@ -227,7 +230,7 @@ class Experiment:
         classifier.save(self.options.out / "models" / f"classifier_{name}")
         probabilities = classifier.predict_proba(test.texts)
         np.save(self.options.out / f"test_{name}.npy", probabilities)
-        result = evaluated(probabilities, label_indices(test, classifier.class_names), classifier.class_names)
+        result = figures(classifier, probabilities, test)
         row = classifier.predict_proba(EXAMPLE)[0]
         example = {str(label): round(float(p), 4) for label, p in zip(classifier.classes_, row, strict=True)}
         print("\nDocuments:\n" + show_documents(train, None, classifier.artifact.tokenizer, rows=3))
@@ -262,6 +265,14 @@ def note(folder: Path, report: dict[str, Any], name: str, result: dict[str, Any]
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
+def figures(model: Answers, probabilities: np.ndarray, test: TextDataset) -> dict[str, Any]:
+    """Those of `Answers.evaluate`, of probabilities that are there already, since a pass over the test reviews takes
+    minutes."""
+    truth = label_indices(test, model.class_names)
+    ece = expected_calibration_error(probabilities, truth)
+    return {**evaluated(probabilities, truth, model.class_names), "ece": ece}
+
+
 def both_directions(options: argparse.Namespace) -> None:
     """The steps in each direction; then the mean of the two classifiers of each kind, whose test reviews were read."""
     if options.pretrained is not None:
@@ -273,13 +284,13 @@ def both_directions(options: argparse.Namespace) -> None:
         runs.append(Experiment(argparse.Namespace(**{**vars(options), **chosen})))
         runs[-1].run()
     report = read_report(options)
-    test = runs[0].data()[1]
+    test = runs[0].data[1]
     found = [run.report["results"].keys() - {"language_model"} for run in runs]
     for name in sorted(found[0] & found[1]):
         model = Ensemble([TextClassifier.load(run.options.out / "models" / f"classifier_{name}") for run in runs])
         model.save(options.out / "models" / f"ensemble_{name}")
         probabilities = np.mean([np.load(run.options.out / f"test_{name}.npy") for run in runs], axis=0)
-        result = evaluated(probabilities, label_indices(test, model.class_names), model.class_names)
+        result = figures(model, probabilities, test)
         note(options.out, report, name, {"test": result})
         print(f"Both directions, {name}: test {result}")
 

@@ -168,11 +168,11 @@ def _pretrained(options: ClassifierOptions) -> Artifact | None:
         return options.pretrained.artifact
     artifact = load_artifact(model_folder(options.pretrained))
     if artifact.kind == "classifier":
-        raise ArtifactError(_is_a_classifier(options.pretrained))
+        raise ArtifactError(_no_start(options.pretrained))
     return artifact
 
 
-def _is_a_classifier(name: str | Path) -> str:
+def _no_start(name: str | Path) -> str:
     """A sentence for somebody who wants to start from a classifier."""
     sentence = f"{name} is a classifier, and training starts from a language model or an encoder"
     beside = language_models_of(model_folder(name))

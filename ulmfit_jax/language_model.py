@@ -12,7 +12,8 @@ import numpy as np
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data.corpus import texts_fingerprint
-from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
+from ulmfit_jax.data.lists import check_collection
+from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.perplexity import perplexity
@@ -132,8 +133,7 @@ class LanguageModel(Writer):
             DataError: there is too little text, or it is one string.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
-        if isinstance(texts, str):
-            raise DataError("texts is one string: give a list of texts")
+        check_collection(texts)
         folder = Path(run_dir) if run_dir is not None else None
         fingerprint = texts_fingerprint(texts) if folder else None
         with kept_programs(folder):

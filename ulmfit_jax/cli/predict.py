@@ -8,7 +8,7 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from ulmfit_jax.answers import Answers
 
-    Printer = Callable[[list[str], np.ndarray], None]
-    """Of texts and their probabilities `[texts, classes]`."""
-
 SUMMARY = "classify texts, one a line"
 
 DESCRIPTION = """\
@@ -39,7 +36,7 @@ empty line is a text too. Texts are read and answered in batches, so the input m
 
 FILE is a text file with one text a line (also .gz or .xz), or a table with a column of texts (.csv, .tsv, .jsonl,
 .parquet, tfds:...). Without FILE, lines are read from standard input. With --csv the answers are a table for a
-spreadsheet, a row for each text in the same order.
+spreadsheet, a row for each text in the same order; several labels of a text stand in one field, `;` between them.
 """
 
 EXAMPLES = """\
@@ -69,9 +66,17 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.ensemble import load_classifier
 
     model = load_classifier(options.model, devices=options.devices)
-    print_answers = _csv_printer(model) if options.csv else _json_printer(model)
+    key = "labels" if model.multi_label else "label"
+    if options.csv:
+        _show_row(["text", key, *model.class_names])
     for texts in _batches(texts_of(options)):
-        print_answers(texts, model.predict_proba(texts))
+        probabilities = model.predict_proba(texts)
+        for text, answer, row in zip(texts, _answers(model, probabilities), probabilities, strict=True):
+            if options.csv:
+                _show_row([text, ";".join(answer), *plain(row)])
+            else:
+                by_name = dict(zip(model.class_names, row, strict=True))
+                show_json({"text": text, key: answer if model.multi_label else answer[0], "probabilities": by_name})
         sys.stdout.flush()
 
 
@@ -130,29 +135,6 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         raise
     if batch:
         yield batch
-
-
-def _json_printer(model: Answers) -> Printer:
-    """A line of JSON for each text."""
-    key = "labels" if model.multi_label else "label"
-
-    def print_answers(texts: list[str], probabilities: np.ndarray) -> None:
-        for text, answer, row in zip(texts, _answers(model, probabilities), probabilities, strict=True):
-            by_name = dict(zip(model.class_names, row, strict=True))
-            show_json({"text": text, key: answer if model.multi_label else answer[0], "probabilities": by_name})
-
-    return print_answers
-
-
-def _csv_printer(model: Answers) -> Printer:
-    """A table, whose head is printed at once; several labels of a text stand in one field, `;` between them."""
-    _show_row(["text", "labels" if model.multi_label else "label", *model.class_names])
-
-    def print_answers(texts: list[str], probabilities: np.ndarray) -> None:
-        for text, answer, row in zip(texts, _answers(model, probabilities), probabilities, strict=True):
-            _show_row([text, ";".join(answer), *plain(row)])
-
-    return print_answers
 
 
 def _answers(model: Answers, probabilities: np.ndarray) -> list[list[str]]:

@@ -17,14 +17,23 @@ from ulmfit_jax.errors import DataError
 def text_list(texts: Iterable[str]) -> list[str]:
     """A list of strings, or a sentence about what else was found."""
     texts = _as_iterable(texts)
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise DataError(f"texts is {'one string' if isinstance(texts, str) else texts!r:.40}: give a list of texts")
+    check_collection(texts)
     found = list(texts)
     for index, text in enumerate(found):
         if not isinstance(text, str):
             found_here = f"{type(text).__name__} ({reprlib.repr(text):.40})"
             raise DataError(f"text {index} is a {found_here}, it has to be a string")
     return found
+
+
+def check_collection(texts: Any) -> None:
+    """Refuse what is no collection of texts, such as one string, whose letters would be texts; reads nothing.
+
+    Raises:
+        DataError: see above.
+    """
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise DataError(f"texts is {'one string' if isinstance(texts, str) else texts!r:.40}: give a list of texts")
 
 
 def labelled_texts(texts: Iterable[str], labels: Sequence[Any], source: str) -> TextDataset:

@@ -19,7 +19,7 @@ def log_complements(log_probabilities: np.ndarray) -> np.ndarray:
 def label_loss(log_probabilities: np.ndarray, indicators: np.ndarray) -> float:
     """Mean binary cross-entropy in nats over documents and classes, both `[documents, classes]`."""
     picked = np.where(indicators > 0, log_probabilities, log_complements(log_probabilities))
-    return float(-picked.mean())
+    return float(0 - picked.mean())  # and not -0.0 where all is certain
 
 
 def micro_f1(given: np.ndarray, indicators: np.ndarray) -> float:
