@@ -26,7 +26,7 @@ def shown(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     screen = Screen(terminal)
     progress = ConsoleProgress(screen)
-    progress.stage_started(Stage("head", 1, 2e-2), ("valid_loss", "error_rate"), 4, 0)
+    progress.stage_started(Stage("head", 1, 2e-2), (2e-2,), ("valid_loss", "error_rate"), 4, 0)
     for step in (1, 2, 3, 4):
         progress.step_done(step, 0.5 / step)
     progress.epoch_done({"epoch": 0, "train_loss": 0.25, "valid_loss": 0.5, "error_rate": 0.125, "seconds": 120.0})
@@ -52,3 +52,13 @@ def test_elsewhere_there_are_whole_lines_at_most_one_a_minute(monkeypatch):
     assert "\x1b" not in text
     assert [line.split(" steps")[0] for line in text.splitlines() if "loss 0" in line] == ["head: 1/4", "head: 3/4"]
     assert text.splitlines()[2].split() == ["epoch", "train", "loss", "valid", "loss", "error", "rate", "time"]
+
+
+def test_the_rates_are_those_of_the_layers_that_train():
+    for stage, said in (
+        (Stage("last layer", 1, (1e-2 / 2.6**4, 1e-2), -2), "0.0038 to 0.01"),
+        (Stage("head", 1, 0.02, -1), "0.02"),
+    ):
+        screen = Screen(False)
+        ConsoleProgress(screen).stage_started(stage, stage.peaks(5), ("valid_loss",), 4, 0)
+        assert screen.getvalue().splitlines()[1] == f"{stage.name}: 1 epoch, 4 steps, rate {said}"

@@ -33,14 +33,15 @@ class ConsoleProgress:
         self._last = 0.0
         self._first: tuple[int, float] | None = None
 
-    def stage_started(self, stage: Stage, columns: tuple[str, ...], total_steps: int, done_steps: int) -> None:
+    def stage_started(
+        self, stage: Stage, peaks: tuple[float, ...], columns: tuple[str, ...], total_steps: int, done_steps: int
+    ) -> None:
         """Print the head of the stage's table."""
         self._stage, self._total, self._first = stage.name, total_steps, None
         self._last = time.monotonic()
         self._columns = ("train_loss", *columns)
         self._print(
-            f"\n{stage.name}: {counted(stage.epochs, 'epoch')}, {counted(total_steps, 'step')}, "
-            f"rate {_rate(stage.learning_rate)}"
+            f"\n{stage.name}: {counted(stage.epochs, 'epoch')}, {counted(total_steps, 'step')}, rate {_rates(peaks)}"
         )
         titles = [_TITLES.get(column, column) for column in self._columns]
         self._print("epoch" + "".join(f"{title:>12}" for title in titles) + f"{'time':>10}")
@@ -98,7 +99,5 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
-def _rate(rate: Any) -> str:
-    if isinstance(rate, tuple):
-        return " to ".join(f"{part:.2g}" for part in rate if part is not None)
-    return f"{rate:.2g}"
+def _rates(peaks: tuple[float, ...]) -> str:
+    return " to ".join(dict.fromkeys(f"{rate:.2g}" for rate in (peaks[0], peaks[-1])))

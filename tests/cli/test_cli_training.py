@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Outcome, Pretrained, Trained, reviews, script, tree, write_csv
+from command_line import SMALL, Outcome, Pretrained, Trained, reviews, script, tree, write_csv
 
 Run = Callable[..., Outcome]
 
@@ -125,3 +125,14 @@ def test_samples_differ_and_can_be_repeated(language_model: Path, ulmfit: Run) -
     assert first.startswith("The film was")
     assert first != second
     assert ulmfit(*command).out == outcome.out
+
+
+def test_labels_with_few_texts_are_remarked_upon(tmp_path: Path, ulmfit: Run) -> None:
+    rows = [("fine", "good"), ("lovely", "good"), ("bad", "poor"), *((f"meeting {n}", "plain") for n in range(12))]
+    command = ["train", write_csv(tmp_path / "few.csv", rows), "--out", tmp_path / "run", *SMALL, "--dry-run"]
+    assert "2 of 3 labels have fewer than 10 texts ('poor' has 1)" in ulmfit(*command).err
+    enough = [(f"{label} {n}", label) for label in ("good", "poor") for n in range(10)]
+    command[1] = write_csv(tmp_path / "enough.csv", enough)
+    outcome = ulmfit(*command)
+    assert outcome.code == 0, outcome.err
+    assert "fewer than 10" not in outcome.err

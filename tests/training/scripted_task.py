@@ -71,7 +71,9 @@ class StopAt(SilentProgress):
         if self._event == self.events - 1:
             raise Interruption
 
-    def stage_started(self, stage: Stage, columns: tuple[str, ...], total_steps: int, done_steps: int) -> None:
+    def stage_started(
+        self, stage: Stage, peaks: tuple[float, ...], columns: tuple[str, ...], total_steps: int, done_steps: int
+    ) -> None:
         self._happened()
 
     def step_done(self, done_steps: int, loss: float) -> None:

@@ -78,5 +78,5 @@ def _for_people(explanation: Explanation) -> str:
     lines = [f"{explanation.label} {explanation.probability:.3f}", f"  {text}"]
     for name, words in zip(("for", "against"), strongest(explanation), strict=True):
         if words:
-            lines.append(f"  {name}: " + ", ".join(f"{word} {importance:+.2f}" for word, importance in words))
+            lines.append(f"  {name}: " + ", ".join(f"{word} {importance:+.2g}" for word, importance in words))
     return "\n".join(lines)

@@ -1,9 +1,10 @@
 """Labelled texts on the command line: the arguments of commands that hold a trained classifier against some, what these
-name, and a remark on labels that look like several."""
+name, and remarks on labels that look like several and on labels with few texts."""
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ulmfit_jax.cli.arguments import (
@@ -15,8 +16,12 @@ from ulmfit_jax.cli.arguments import (
     labelled_reading_options,
 )
 from ulmfit_jax.cli.console import note
+from ulmfit_jax.counted import counted
 
 _SEPARATOR = ";"
+
+FEW_TEXTS = 10
+"""A label with fewer texts is remarked on."""
 
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
@@ -59,4 +64,17 @@ def remark_on_separator(data: TextDataset) -> None:
         note(
             f"{count:,} {has} with {_SEPARATOR!r}, taken as it stands for one class: if several labels a "
             f"text are meant, give --label-separator {_SEPARATOR!r}"
+        )
+
+
+def remark_on_few_texts(data: TextDataset) -> None:
+    """Say so where some labels have hardly any texts to learn them from."""
+    counts = Counter(data.labels or (name for given in data.label_sets or () for name in given))
+    few = sorted((count, name) for name, count in counts.items() if count < FEW_TEXTS)
+    if few:
+        least, name = few[0]
+        note(
+            f"{len(few):,} of {counted(len(counts), 'label')} {'has' if len(few) == 1 else 'have'} fewer than "
+            f"{FEW_TEXTS} texts ({name!r} has {least}): expect little there; labelled texts help most, texts without "
+            "labels (--unlabeled) too"
         )

@@ -101,7 +101,7 @@ class Answered:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """Those of `Answers.evaluate`."""
+        """Those of `Answers.evaluate`, but `ece`, which `calibration` has."""
         return evaluated(self.probabilities, self.truth, self.classes)
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.optim.groups import discriminative_rates, layer_groups
+from ulmfit_jax.optim.groups import layer_groups
 from ulmfit_jax.training.stages import Stage
 
 PARTS = {"language_model": "Language model", "classifier": "Classifier", "self_training": "Self-training"}
@@ -118,7 +118,8 @@ def _stages(config: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[Stag
             end += 1
         if end == begin:
             return
-        peaks = discriminative_rates(stage.learning_rate, len(groups))[stage.freeze_to :]
         names = tuple(group.name for group in groups[stage.freeze_to :])
-        yield StageRecord(stage, tuple(rows[begin:end]), begin * epoch_steps, epoch_steps, names, peaks)
+        yield StageRecord(
+            stage, tuple(rows[begin:end]), begin * epoch_steps, epoch_steps, names, stage.peaks(len(groups))
+        )
         begin = end

@@ -113,7 +113,7 @@ class Loop:
         step = task.step(optimizer.transform, optimizer.trainable, self._devices, self._options.skip_nonfinite > 0)
         total_steps = stage.epochs * task.batches_per_epoch
         done = position.epoch * task.batches_per_epoch + position.batch
-        self._progress.stage_started(stage, task.columns, total_steps, done)
+        self._progress.stage_started(stage, stage.peaks(len(task.groups)), task.columns, total_steps, done)
         while position.epoch < stage.epochs and not self._stops_early():
             state = self._run_epoch(stage, state, step, optimizer)
         if position.epoch < stage.epochs:

@@ -11,8 +11,11 @@ from ulmfit_jax.training.stages import Stage
 class Progress(Protocol):
     """Receives what happens in a run, in order."""
 
-    def stage_started(self, stage: Stage, columns: tuple[str, ...], total_steps: int, done_steps: int) -> None:
-        """A stage begins, or goes on from `done_steps`."""
+    def stage_started(
+        self, stage: Stage, peaks: tuple[float, ...], columns: tuple[str, ...], total_steps: int, done_steps: int
+    ) -> None:
+        """A stage begins, or goes on from `done_steps`; `peaks` are the highest rates of the layer groups that
+        train."""
 
     def step_done(self, done_steps: int, loss: float) -> None:
         """A step is done; `loss` is the smoothed training loss."""
@@ -27,7 +30,9 @@ class Progress(Protocol):
 class SilentProgress:
     """Tells nobody."""
 
-    def stage_started(self, stage: Stage, columns: tuple[str, ...], total_steps: int, done_steps: int) -> None:
+    def stage_started(
+        self, stage: Stage, peaks: tuple[float, ...], columns: tuple[str, ...], total_steps: int, done_steps: int
+    ) -> None:
         """Ignored."""
 
     def step_done(self, done_steps: int, loss: float) -> None:

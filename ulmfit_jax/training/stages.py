@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.optim.groups import discriminative_rates
 from ulmfit_jax.optim.schedules import (
     Schedule,
     constant,
@@ -81,6 +82,10 @@ class Stage:
         if self.schedule == "one_cycle":
             return one_cycle_momentum(total_steps, self.momentums, pct_start=self.pct_start)
         return constant(self.momentums[0])
+
+    def peaks(self, n_groups: int) -> tuple[float, ...]:
+        """The peak rates of the layer groups that train, out of `n_groups`."""
+        return discriminative_rates(self.learning_rate, n_groups)[self.freeze_to :]
 
     def to_dict(self) -> dict[str, Any]:
         """The stage as plain values, as written to `config.json`."""
