@@ -23,7 +23,7 @@ from ulmfit_jax.training_estimate import Planned, PlannedStage, forward_products
 
 
 class ClassifierPrograms:
-    """The stages of a classifier and its programs: one for each stage and bucket of document lengths, and to score."""
+    """The stages of a classifier and its programs: one for each stage and shape of batches, and to score."""
 
     def __init__(self, planned: Planned, plan: ClassifierPlan, devices: Devices):
         """Nothing is measured yet; programs and stages go to `planned`."""
@@ -75,12 +75,12 @@ class ClassifierPrograms:
 
     def _training_epoch(self, stage: Stage) -> dict[Hashable, int]:
         """The programs of an epoch, and how often each runs."""
-        chunks = self._train.chunks_of_training()
+        longest = self._train.longest_of_training()
         forward, backward = layer_products(self._plan.start.architecture, self._task.groups, stage)
         runs: dict[Hashable, int] = {}
-        for bucket, number, count in _typical(self._train, chunks):
-            key = ("classifier", stage.freeze_to, bucket)
-            tokens = chunks[number] * self._train.bptt
+        for shape, number, count in _typical(self._train, longest):
+            key = ("classifier", stage.freeze_to, shape)
+            tokens = self._train.computed(longest[number])
             work = forward * tokens + backward * min(tokens, self._plan.settings.max_length)
             run = partial(self._time_step, stage, number)
             self._planned.programs[key] = Program("classifier", True, work * self._train.batch_size, run)
@@ -112,15 +112,16 @@ class ClassifierPrograms:
         return timed(run)
 
 
-def _typical(documents: DocumentBatches, chunks: Sequence[int]) -> list[tuple[int, int, int]]:
-    """For each bucket that occurs: the bucket, the number of the batch whose chunks are nearest to the bucket's mean,
-    and how many batches it has."""
-    by_bucket: dict[int, list[int]] = defaultdict(list)
-    for number, count in enumerate(chunks):
-        by_bucket[documents.bucket(count)].append(number)
+def _typical(documents: DocumentBatches, longest: Sequence[int]) -> list[tuple[tuple[int, int], int, int]]:
+    """For each shape of batches that occurs: the shape, the number of the batch whose computed tokens are nearest to
+    the mean of such batches, and how many there are."""
+    by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for number, tokens in enumerate(longest):
+        by_shape[documents.shape(tokens)].append(number)
+    computed = [documents.computed(tokens) for tokens in longest]
     typical = []
-    for bucket, numbers in sorted(by_bucket.items()):
-        mean = float(np.mean([chunks[number] for number in numbers]))
-        nearest = min(numbers, key=lambda number: abs(chunks[number] - mean))
-        typical.append((bucket, nearest, len(numbers)))
+    for shape, numbers in sorted(by_shape.items()):
+        mean = float(np.mean([computed[number] for number in numbers]))
+        nearest = min(numbers, key=lambda number: abs(computed[number] - mean))
+        typical.append((shape, nearest, len(numbers)))
     return typical

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracles.sorted_batches import padded, training_order
-from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches, chunk_buckets
+from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches, chunk_buckets, short_chunks
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError, DataError
 from ulmfit_jax.text.rules import BOS_ID, PAD_ID
@@ -29,10 +29,13 @@ def document(corpus: Corpus, index: int, backwards: bool) -> list[int]:
 
 def check_layout(batch: DocumentBatch, corpus: Corpus, labels: list[int], bptt: int, backwards: bool) -> None:
     chunks, time, rows = batch.tokens.shape
-    assert time == bptt
+    longest = int(batch.lengths.max())
+    if longest <= bptt:
+        assert (chunks, time) == (1, min(steps for steps in short_chunks(bptt) if steps >= longest))
+    else:
+        assert (chunks, time) == (min(count for count in chunk_buckets(1000) if count * bptt >= longest), bptt)
     assert batch.tokens.dtype == batch.lengths.dtype == batch.labels.dtype == np.int32
     assert batch.documents.dtype == np.int64
-    assert chunks in chunk_buckets(1000)
     assert all(a >= b for a, b in pairwise(batch.lengths))
     for row in range(rows):
         index = int(batch.documents[row])
@@ -41,7 +44,7 @@ def check_layout(batch: DocumentBatch, corpus: Corpus, labels: list[int], bptt: 
         assert batch.lengths[row] == len(expected)
         assert batch.labels[row] == (-1 if index < 0 else labels[index])
         flat = batch.tokens[:, :, row].reshape(-1).tolist()
-        assert flat == padded(expected, chunks * bptt, bptt, PAD_ID)
+        assert flat == padded(expected, chunks * time, time, PAD_ID)
 
 
 @given(lengths_of_documents, st.integers(1, 9), st.integers(1, 12), st.booleans())
@@ -77,11 +80,14 @@ def test_training_equals_the_slow_twin_from_every_start(lengths, batch_size, bpt
 
 
 @given(lengths=lengths_of_documents, batch_size=st.integers(1, 7), bptt=st.integers(1, 9), epoch=st.integers(0, 3))
-def test_chunks_of_batches_are_known_without_making_them(lengths, batch_size, bptt, epoch):
+def test_shapes_of_batches_are_known_without_making_them(lengths, batch_size, bptt, epoch):
     batches = DocumentBatches(numbered(lengths), None, batch_size, bptt, seed=4)
-    chunks, found = batches.chunks_of_training(epoch), list(batches.training_epoch(epoch))
-    assert chunks == [-(-int(batch.lengths.max()) // bptt) for batch in found]
-    assert [batches.bucket(count) for count in chunks] == [batch.tokens.shape[0] for batch in found]
+    longest, found = batches.longest_of_training(epoch), list(batches.training_epoch(epoch))
+    assert longest == [int(batch.lengths.max()) for batch in found]
+    assert [batches.shape(tokens) for tokens in longest] == [batch.tokens.shape[:2] for batch in found]
+    for tokens, batch in zip(longest, found, strict=True):
+        begun = (batch.tokens != PAD_ID).any(axis=(1, 2))
+        assert batches.computed(tokens) == begun.sum() * batch.tokens.shape[1]
 
 
 def test_pieces_longer_than_fifty_batches_are_sorted_apart():
@@ -131,6 +137,17 @@ def test_the_buckets():
     assert chunk_buckets(1) == (2,)
 
 
+def test_short_documents_have_short_chunks():
+    assert short_chunks(72) == (18, 36, 72)
+    assert short_chunks(1) == (1,)
+    corpus = numbered([3, 18, 19, 36, 37, 72, 73, 145])
+    found = {
+        int(batch.lengths.max()): batch.tokens.shape[:2] for batch in DocumentBatches(corpus, None, 1).evaluation()
+    }
+    expected = {3: (1, 18), 18: (1, 18), 19: (1, 36), 36: (1, 36), 37: (1, 72), 72: (1, 72), 73: (2, 72), 145: (8, 72)}
+    assert found == expected
+
+
 def test_errors():
     corpus = numbered([3, 5])
     with pytest.raises(DataError, match="2 documents and 1 label;"):
@@ -150,7 +167,9 @@ def test_errors():
 def test_chosen_buckets_are_kept_and_reach_the_longest_document():
     corpus = Corpus.from_arrays([np.full(length, 9, np.uint16) for length in (3, 10, 21)])
     for chosen, found in (((2, 8), (2, 8)), ((2,), (2, 6)), ((6,), (6,))):
-        assert DocumentBatches(corpus, None, 1, 4, buckets=chosen).buckets == found
+        batches = DocumentBatches(corpus, None, 1, 4, buckets=chosen)
+        assert batches.buckets == found
+        assert [batches.shape(tokens) for tokens in (1, 3, 4)] == [(found[0], 4)] * 3
     for wrong in ((), (0, 2), (4, 2), (2, 2)):
         with pytest.raises(ConfigError, match="buckets are"):
             DocumentBatches(corpus, None, 1, 4, buckets=wrong)

@@ -53,6 +53,17 @@ def test_penalties_are_the_twin_s_in_every_bucket(
         np.testing.assert_allclose(gradients[1][path], gradient, rtol=1e-4, atol=1e-6, err_msg=path)
 
 
+def test_short_documents_in_a_short_chunk_are_penalised_as_in_a_whole_one(parameters: Tree) -> None:
+    documents = [[5, 7, 9], [11], [3, 4]]
+    expected, gradient = penalty(parameters, *laid_out(documents, BPTT, 2), 2.0, 1.0, 8)
+    assert float(expected) > 0
+    for steps in (3, 4):
+        value, found = penalty(parameters, *laid_out(documents, steps, 1), 2.0, 1.0, 8)
+        assert float(value) == pytest.approx(float(expected), rel=1e-5)
+        for path, array in flatten(found).items():
+            np.testing.assert_allclose(array, flatten(gradient)[path], rtol=1e-4, atol=1e-7, err_msg=path)
+
+
 def test_each_penalty_has_its_factor() -> None:
     outputs = np.random.default_rng(0).normal(size=(4, 2, 3)).astype(np.float32)
     everywhere = jnp.ones((4, 2), bool)

@@ -68,13 +68,16 @@ def penalties(
 ) -> tuple[float, float]:
     """AR and TAR of a batch without their factors: mean square of the outputs, and of their change from step to step.
 
-    As in fastai, each document fills its last chunk up with pads that the encoder reads too, and the batch is as wide
-    as its longest document, with zeros where a shorter one has not begun.
+    As in fastai, the encoder reads pads after the end of a document too, and the batch is as wide as its longest
+    document, with zeros where a shorter one has not begun. All begin with a whole chunk; in the last one, the document
+    with most tokens there decides where the batch ends.
     """
-    filled = [[*document, *[PAD] * (-len(document) % bptt)] for document in documents]
-    width = min(max(len(document) for document in filled), max(max_length // bptt, 1) * bptt)
+    end = max((len(document) - 1) % bptt + 1 for document in documents)
+    filled = [[*document, *[PAD] * ((end - len(document)) % bptt)] for document in documents]
+    width = min(max(len(document) for document in filled), (max(max_length // bptt, 1) - 1) * bptt + end)
     grid = np.zeros((len(documents), width, np.shape(encoder["embedding"])[1]))
     for row, document in enumerate(filled):
         outputs = encode(encoder, document)[-width:]
         grid[row, width - len(outputs) :] = outputs
-    return float((grid**2).mean()), float((np.diff(grid, axis=1) ** 2).mean())
+    changes = np.diff(grid, axis=1)
+    return float((grid**2).mean()), float((changes**2).mean()) if changes.size else 0.0

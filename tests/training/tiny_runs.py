@@ -66,7 +66,7 @@ def language_model_task(devices: int | None = 1, **options: Any) -> LanguageMode
 def classifier_task(devices: int | None = 1, count: int = 40, **options: Any) -> ClassifierTask:
     """Documents of one or two chunks, 40 in 5 batches of 8, or fewer than 8 in a batch that is filled up; one shape."""
     corpus, labels = documents(count, 2 * BPTT)
-    train, valid = (DocumentBatches(corpus, labels, 8, BPTT, seed=1) for _ in range(2))
+    train, valid = (DocumentBatches(corpus, labels, 8, BPTT, seed=1, buckets=(2,)) for _ in range(2))
     return ClassifierTask(SIZES, Head(2, (6,)), train, valid, Devices(devices), **options)
 
 
@@ -93,13 +93,13 @@ def run(
 
 
 def assert_trained_alike(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    """Equal to 1e-5 relative, all arrays as one vector; and each element to 1e-4 of the largest one of its array: where
+    """Equal to 1e-5 relative, all arrays as one vector; and each element to 2e-4 of the largest one of its array: where
     a gradient is nearly nothing, Adam divides its rounding by as little."""
     assert sorted(found) == sorted(expected)
     difference = {path: found[path] - array for path, array in expected.items()}
     assert _norm(difference) <= 1e-5 * _norm(expected)
     for path, array in expected.items():
-        assert np.abs(difference[path]).max() <= max(1e-4 * np.abs(array).max(), 1e-7), path
+        assert np.abs(difference[path]).max() <= max(2e-4 * np.abs(array).max(), 1e-7), path
 
 
 def _norm(arrays: dict[str, np.ndarray]) -> float:

@@ -20,12 +20,14 @@ SORTED_BATCHES = 50
 class DocumentBatch:
     """A batch of documents cut into chunks of bptt tokens, every document ending in the last chunk.
 
+    Where all have fewer tokens than a chunk, the only chunk may be shorter.
+
     A document of n tokens has c = ceil(n / bptt) chunks; its j-th holds its tokens [j·bptt, (j+1)·bptt) and stands at
     chunk `chunks - c + j`. So padding is whole chunks before the document and fewer than bptt tokens after it
     (fastai's `Pad_Chunk`). Rows are sorted by length, longest first; filler rows come last.
 
     Attributes:
-        tokens: int32 [chunks, bptt, batch], PAD_ID where there is no token.
+        tokens: int32 [chunks, steps, batch], PAD_ID where there is no token; steps is bptt where there are several.
         lengths: int32 [batch], tokens of each document, 0 for a filler row.
         labels: int32 [batch], -1 where there is none; [batch, classes] of documents that may have several labels.
         documents: int64 [batch], index in the corpus, -1 for a filler row.
@@ -38,9 +40,9 @@ class DocumentBatch:
 
     def read(self, row: int) -> np.ndarray:
         """The tokens of one row without the padding, [length] int32: the inverse of the layout."""
-        chunks, bptt, _ = self.tokens.shape
+        chunks, steps, _ = self.tokens.shape
         length = int(self.lengths[row])
-        start = (chunks - -(-length // bptt)) * bptt
+        start = (chunks - -(-length // steps)) * steps
         return self.tokens[:, :, row].reshape(-1)[start : start + length]
 
 
@@ -60,6 +62,12 @@ def chunk_buckets(max_chunks: int) -> tuple[int, ...]:
     while buckets[-1] < max_chunks:
         buckets.append(buckets[-1] * 4)
     return tuple(buckets)
+
+
+def short_chunks(bptt: int) -> tuple[int, ...]:
+    """The steps to which the only chunk of a batch of short documents is rounded up, rising: a quarter of a chunk, half
+    a chunk, a whole one."""
+    return tuple(sorted({-(-bptt // 4), -(-bptt // 2), bptt}))
 
 
 def _with_longest(buckets: Sequence[int], longest: int) -> tuple[int, ...]:
@@ -93,7 +101,8 @@ class DocumentBatches:
         backwards: each document from its last token to its first.
         seed: of the order of training, not negative.
         buckets: the chunk counts that batches are rounded up to, rising; the longest document's is added
-            where it is longer. None: those of `chunk_buckets`. Few of them compile less and compute more empty chunks.
+            where it is longer. None: those of `chunk_buckets`, and for documents that are shorter than a chunk the
+            steps of `short_chunks`. Few of them compile less and compute more empty chunks.
 
     Raises:
         DataError: no documents, or not one label for each.
@@ -128,6 +137,7 @@ class DocumentBatches:
         self._lengths = read_lengths(corpus)
         longest = -(-int(self._lengths.max()) // bptt)
         self.buckets = chunk_buckets(longest) if buckets is None else _with_longest(buckets, longest)
+        self._short_chunks = short_chunks(bptt) if buckets is None else ()
 
     @property
     def batches_per_epoch(self) -> int:
@@ -165,17 +175,22 @@ class DocumentBatches:
         """Yields every document exactly once, longest first (fastai's validation order), the last batch filled up."""
         return (self._assemble(rows) for rows in self._batched(self._longest_first(np.arange(len(self.corpus)))))
 
-    def chunks_of_training(self, epoch: int = 0) -> list[int]:
-        """How many chunks of each batch of an epoch hold tokens, in its order: what its time grows with."""
+    def longest_of_training(self, epoch: int = 0) -> list[int]:
+        """The tokens of the longest document of each batch of an epoch, in its order."""
         order = self._training_order(np.random.default_rng([self.seed, epoch]))
-        return [self._chunks(rows) for rows in order[: self.batches_per_epoch]]
+        return [int(self._lengths[rows].max()) for rows in order[: self.batches_per_epoch]]
 
-    def bucket(self, chunks: int) -> int:
-        """The chunks of the batch, padding included, of which so many hold tokens."""
-        return next(bucket for bucket in self.buckets if bucket >= chunks)
+    def shape(self, longest: int) -> tuple[int, int]:
+        """Chunks and steps of the batch, padding included, whose longest document has so many tokens."""
+        if steps := [count for count in self._short_chunks if count >= longest]:
+            return 1, steps[0]
+        chunks = -(-longest // self.bptt)
+        return next(bucket for bucket in self.buckets if bucket >= chunks), self.bptt
 
-    def _chunks(self, rows: np.ndarray) -> int:
-        return -(-int(self._lengths[rows].max()) // self.bptt)
+    def computed(self, longest: int) -> int:
+        """Tokens of a row of that batch that are computed: its time grows with them. Chunks of padding cost nothing."""
+        _, steps = self.shape(longest)
+        return -(-longest // steps) * steps
 
     def _training_order(self, generator: np.random.Generator) -> list[np.ndarray]:
         order = generator.permutation(len(self.corpus))
@@ -198,11 +213,11 @@ class DocumentBatches:
         lengths, documents = (np.full(self.batch_size, fill, np.int64) for fill in (0, -1))
         labels = np.full((self.batch_size, *self.labels.shape[1:]), -1, np.int64)
         lengths[: len(rows)], labels[: len(rows)], documents[: len(rows)] = self._lengths[rows], self.labels[rows], rows
-        chunks = self.bucket(self._chunks(rows))
-        padded = np.full((self.batch_size, chunks * self.bptt), PAD_ID, np.int32)
+        chunks, steps = self.shape(int(lengths.max()))
+        padded = np.full((self.batch_size, chunks * steps), PAD_ID, np.int32)
         for row, document in enumerate(rows):
             ids = read_document(self.corpus, document, self.backwards)
-            start = (chunks - -(-len(ids) // self.bptt)) * self.bptt
+            start = (chunks - -(-len(ids) // steps)) * steps
             padded[row, start : start + len(ids)] = ids
-        tokens = np.ascontiguousarray(padded.reshape(self.batch_size, chunks, self.bptt).transpose(1, 2, 0))
+        tokens = np.ascontiguousarray(padded.reshape(self.batch_size, chunks, steps).transpose(1, 2, 0))
         return DocumentBatch(tokens, lengths.astype(np.int32), labels.astype(np.int32), documents)

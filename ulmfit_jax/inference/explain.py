@@ -134,7 +134,7 @@ class Explainer:
         table = np.zeros((_FIRST_ROW + bptt * chunks, embedding.shape[1]), np.float32)
         table[_FIRST_ROW : _FIRST_ROW + len(ids)] = embedding[ids]
         rows = Corpus.from_arrays([np.arange(len(ids), dtype=np.int32) + _FIRST_ROW])
-        batch = next(DocumentBatches(rows, None, 1, bptt, self._artifact.backwards).evaluation())
+        batch = next(DocumentBatches(rows, None, 1, bptt, self._artifact.backwards, buckets=(chunks,)).evaluation())
         slope = np.asarray(self._slope(table, batch.tokens, batch.lengths, target))
         products = (slope * table).sum(axis=1)[_FIRST_ROW:]
         return np.array([products[word].sum() for word in words], np.float32)

@@ -120,18 +120,25 @@ def activation_penalties(
     """AR and TAR of a batch of documents, as fastai's `RNNRegularizer` gives them for classifiers.
 
     Both act on the padded outputs of the whole batch: `activation` times the mean square, `temporal` times the mean
-    square change from step to step. The means run over as many chunks as the longest document of the batch has, so that
-    rounding the batch up to a static number of chunks changes nothing; where the batch is spread over `axis_name`, the
-    longest document of all shares decides, so that the mean over equal shares is the penalty of the batch.
+    square change from step to step. The means run from the first chunk of the longest document to the last step at
+    which some document has a token, so that rounding the batch up to a static shape changes nothing; where the batch is
+    spread over `axis_name`, the documents of all shares decide, so that the mean over equal shares is the penalty of
+    the batch.
     """
-    outputs, started, _ = documents
+    outputs, started, valid = documents
     time, batch, features = outputs.shape
-    in_batch = started.any(axis=1)
+    begun, going_on = started.any(axis=1), lax.cummax(valid.any(axis=1).astype(jnp.int32), reverse=True) > 0
     if axis_name:
-        in_batch = lax.pmax(in_batch.astype(jnp.int32), axis_name) > 0
+        begun, going_on = (lax.pmax(array.astype(jnp.int32), axis_name) > 0 for array in (begun, going_on))
+    in_batch = begun & going_on
     steps = jnp.maximum(in_batch.sum(dtype=jnp.int32), 1).astype(jnp.float32)
-    total = activation * jnp.square(outputs).sum() / (steps * batch * features)
+    total = (
+        activation
+        * jnp.square(jnp.where(in_batch[:, None, None], outputs, jnp.float32(0))).sum()
+        / (steps * batch * features)
+    )
     if temporal and time > 1:
-        change = jnp.where(in_batch[:-1, None, None], outputs[1:] - outputs[:-1], jnp.float32(0))
+        both = in_batch[:-1] & in_batch[1:]
+        change = jnp.where(both[:, None, None], outputs[1:] - outputs[:-1], jnp.float32(0))
         total = total + temporal * jnp.square(change).sum() / (jnp.maximum(steps - 1, 1) * batch * features)
     return total
