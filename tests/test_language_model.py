@@ -156,3 +156,8 @@ def test_a_run_folder_keeps_a_tokeniser_for_each_text(tmp_path):
     ]
     assert len(set(fingerprints)) == 3
     assert fingerprints[0] == fingerprints[3]
+
+
+def test_what_it_starts_from_is_shown():
+    assert repr(LanguageModel("wikipedia-small-forward")) == "LanguageModel('wikipedia-small-forward')"
+    assert repr(LanguageModel(preset="tiny")) == "LanguageModel(preset='tiny')"

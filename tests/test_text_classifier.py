@@ -217,7 +217,9 @@ def test_pandas_columns_and_numbers_as_labels():
         (["a b", "c d"], ["x", "x"], "only the class 'x'"),
         (["a b", "c d"], ["x"], "2 texts and 1 label;"),
         ("a text", ["x"], "give a list of texts"),
-        (["a b", 3], ["x", "y"], "text 1 is a int"),
+        (["a b", 3], ["x", "y"], r"texts\[1\] is 3, not a string"),
+        ({"text": ["a b"]}, ["x"], "texts is a dict: give one column"),
+        (pd.DataFrame({"text": ["a b", "c d"]}), ["x", "y"], "texts is a DataFrame: give one column"),
         (["a b", "c d"], ["x", "y"], "none can be held out to measure on"),
     ],
 )

@@ -113,6 +113,11 @@ class LanguageModel(Writer):
         self._artifact: Artifact | None = None
         self.history: list[dict[str, Any]] = []
 
+    def __repr__(self) -> str:
+        """What it starts from, or is."""
+        start = repr(str(self.pretrained)) if self.pretrained is not None else f"preset={self._scratch[0]!r}"
+        return f"LanguageModel({start}{', trained' if self.history else ''})"
+
     def fit(
         self,
         texts: Iterable[str],

@@ -159,7 +159,7 @@ class TextClassifier(Answers, Estimator):
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
         options, data = self.options, labelled_texts(texts, labels, "the training data")
-        more = text_list([] if unlabeled is None else unlabeled)
+        more = text_list([] if unlabeled is None else unlabeled, "unlabeled")
         folder = Path(run_dir) if run_dir is not None else None
         history: list[dict[str, Any]] = []
         seconds: dict[str, float] = {}

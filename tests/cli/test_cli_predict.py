@@ -147,6 +147,7 @@ def test_a_table_of_answers_can_be_read_as_one(model: LengthClassifier, tmp_path
     texts = ["two\nlines", 'a "quoted", one', "", "schön", "a\rb"]
     table = write_csv(tmp_path / "t.csv", [(text,) for text in texts], header=("text",))
     rows = list(csv.reader(io.StringIO(ulmfit("predict", "model", table, "--csv").out, newline="")))
+    assert ulmfit("predict", "model", "--csv", table).out == ulmfit("predict", "model", table, "--csv").out
     assert rows[0] == ["text", "label", "long", "short"]
     assert [row[0] for row in rows[1:]] == texts
     assert [row[1] for row in rows[1:]] == ["long", "long", "short", "long", "short"]

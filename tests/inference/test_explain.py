@@ -108,7 +108,7 @@ def test_unknown_methods_and_labels_are_refused(model: TextClassifier) -> None:
 
 def test_printed_and_in_a_notebook() -> None:
     shown = Explanation(("a", "<b>"), np.array([0.25, -1.0], np.float32), "x & y", 0.75, "gradient")
-    assert str(shown) == "x & y 0.750: a +0.25, <b> -1.00"
+    assert str(shown) == "x & y 0.750: a +0.25, <b> -1"
     page = shown._repr_html_()
     assert page.startswith("<p>x &amp; y 0.750</p>")
     assert to_html(shown) in page

@@ -31,17 +31,17 @@ def parse_arguments(parser: argparse.ArgumentParser, arguments: Sequence[str]) -
     arguments = list(arguments)
     name = next((argument for argument in arguments if not argument.startswith("-")), "")
     command = sub_parsers(parser).get(name)
-    file = _configuration_file(command, arguments) if command is not None else None
-    if command is None or file is None:
+    if command is None or arguments[0] != name:
         return parser.parse_args(arguments)
-    values = read_configuration(Path(file), command)
+    file = _configuration_file(command, arguments)
+    values = read_configuration(Path(file), command) if file is not None else {}
     for action in command._actions:
         if action.dest in values:
             action.default, action.required = None, False
             if not action.option_strings:
                 action.nargs = "?"
-    # Not `parse_args`, which takes a positional argument that may be missing for missing when an option comes first.
-    options = command.parse_intermixed_args(arguments[arguments.index(name) + 1 :])
+    # Not `parse_args`, for which a positional argument that may be missing is missing when an option comes before it.
+    options = command.parse_intermixed_args(arguments[1:])
     options.command = name
     for key, value in values.items():
         if getattr(options, key) is None:

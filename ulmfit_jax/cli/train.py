@@ -56,17 +56,19 @@ def run(options: argparse.Namespace) -> None:
     check_combinations(options)
     join_processes(options)
     from ulmfit_jax.answers import check_kind
+    from ulmfit_jax.classifier_plan import check_plan
     from ulmfit_jax.data import check_labels
 
     data = _read(options, options.data)
     remark_on_separator(data)
-    remark_on_few_texts(data)
     classes = check_labels(data)
     test = _read(options, options.test) if options.test is not None else None
     if test is not None:
         check_kind(test, data.label_sets is not None)
         check_labels(test, classes)
     unlabeled = _unlabeled(options, test)
+    check_plan(_model(options).options, data)
+    remark_on_few_texts(data)
     if options.dry_run:
         _show_plan(options, data, test, unlabeled)
         return

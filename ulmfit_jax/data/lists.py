@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,26 +14,30 @@ from ulmfit_jax.data.records import Record, clean_label
 from ulmfit_jax.errors import DataError
 
 
-def text_list(texts: Iterable[str]) -> list[str]:
-    """A list of strings, or a sentence about what else was found."""
+def text_list(texts: Iterable[str], name: str = "texts") -> list[str]:
+    """A list of strings, or a sentence about what else was found in the argument `name`."""
     texts = _as_iterable(texts)
-    check_collection(texts)
+    check_collection(texts, name)
     found = list(texts)
     for index, text in enumerate(found):
         if not isinstance(text, str):
-            found_here = f"{type(text).__name__} ({reprlib.repr(text):.40})"
-            raise DataError(f"text {index} is a {found_here}, it has to be a string")
+            raise DataError(f"{name}[{index}] is {reprlib.repr(text):.40}, not a string")
     return found
 
 
-def check_collection(texts: Any) -> None:
-    """Refuse what is no collection of texts, such as one string, whose letters would be texts; reads nothing.
+def check_collection(texts: Any, name: str = "texts") -> None:
+    """Refuse what is no collection of texts, such as one string, whose letters would be texts, or a table, whose names
+    of columns would be; reads nothing.
 
     Raises:
         DataError: see above.
     """
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise DataError(f"texts is {'one string' if isinstance(texts, str) else texts!r:.40}: give a list of texts")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        raise DataError(f"{name} is a {type(texts).__name__}: give one column of it, such as table['text']")
+    if isinstance(texts, str):
+        raise DataError(f"{name} is one string, {reprlib.repr(texts)}: give a list of texts; files are not read here")
+    if not isinstance(texts, Iterable):
+        raise DataError(f"{name} is {texts!r:.40}: give a list of texts")
 
 
 def labelled_texts(texts: Iterable[str], labels: Sequence[Any], source: str) -> TextDataset:

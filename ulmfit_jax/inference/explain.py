@@ -55,7 +55,7 @@ class Explanation:
     def __str__(self) -> str:
         """The class, its probability, and the words with their importance."""
         pairs = zip(self.words, self.importances, strict=True)
-        words = ", ".join(f"{word} {importance:+.2f}" for word, importance in pairs)
+        words = ", ".join(f"{word} {importance:+.2g}" for word, importance in pairs)
         return f"{self.label} {self.probability:.3f}: {words or '(no words)'}"
 
     def _repr_html_(self) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 import sentencepiece
 from text_rules import BOS_ID, PAD_ID, UNK, UNK_ID, apply_rules
 
+if len(sys.argv) < 2:
+    sys.exit('python classify.py NAME.json "a text" "another one"')
 file = Path(sys.argv[1])
 model = json.loads(file.read_text("utf-8"))
 network = jax.jit(jax.export.deserialize(bytearray(file.with_name(model["program"]).read_bytes())).call)
