@@ -60,9 +60,9 @@ def estimator() -> OfRows:
     return OfRows(None, "tiny", lm_epochs=0, epochs=(1, 0, 0, 0), validation_fraction=0, devices=1)
 
 
-def rows_as_texts(rows: Any) -> list[str]:
+def rows_as_texts(rows: Any, name: str = "texts") -> list[str]:
     matrix = np.asarray(rows)
-    return [" ".join(map(repr, row.tolist())) for row in matrix] if matrix.ndim == 2 else text_list(rows)
+    return [" ".join(map(repr, row.tolist())) for row in matrix] if matrix.ndim == 2 else text_list(rows, name)
 
 
 def numbers(texts: list[str]) -> np.ndarray:

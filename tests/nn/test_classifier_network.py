@@ -167,3 +167,10 @@ def test_other_depths_of_head() -> None:
 def test_impossible_heads_are_named(sizes: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         Head(**sizes)
+
+
+def test_a_head_is_read_from_a_dictionary_only() -> None:
+    assert Head.from_dict(Head(3, (7,), (0.2,)).to_dict()) == Head(3, (7,), (0.2,))
+    for wrong in (True, [3], "head", 3):
+        with pytest.raises(TypeError):
+            Head.from_dict(wrong)  # type: ignore[arg-type]

@@ -68,6 +68,8 @@ class Head:
         Raises:
             ValueError, KeyError, TypeError, ConfigError: it is no such thing.
         """
+        if not isinstance(sizes, dict):
+            raise TypeError(f"a head that is {sizes!r}")
         if not isinstance(multi_label := sizes.get("multi_label", False), bool):
             raise ValueError("a multi_label that is no truth value")
         return cls(int(sizes["n_classes"]), tuple(sizes["hidden"]), tuple(sizes["dropouts"]), multi_label)
