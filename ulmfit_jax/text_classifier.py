@@ -102,7 +102,8 @@ class TextClassifier(Answers, Estimator):
                 on learning from all of them (`ulmfit_jax.self_training`); several numbers are several rounds, each with
                 other texts and labels of the classifier of the round before. 0: none.
             cache_frozen: in stages that train the head alone, compute the documents' vectors once, with the encoder's
-                dropout off, and train on these: epochs after the first take seconds.
+                dropout off, and train on these: epochs after the first take seconds. The error stayed the same where
+                it was measured (experiments/README.md).
             keep_best: end with the parameters of the epoch with the lowest validation loss instead of the last.
             patience: end a stage after so many epochs without a lower validation loss; None never does.
             skip_nonfinite: how many steps of a stage of the method (language model, classifier) may be left out because
