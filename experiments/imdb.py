@@ -31,6 +31,7 @@ from ulmfit_jax import ConfigError, Ensemble, LanguageModel, TextClassifier
 from ulmfit_jax.answers import Answers, evaluated
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
+from ulmfit_jax.classifier_options import RECIPES
 from ulmfit_jax.data import (
     LanguageModelStream,
     TextDataset,
@@ -47,6 +48,12 @@ from ulmfit_jax.pretrained import SHIPPED_PAIR, model_folder
 
 EXAMPLE = "I really liked that movie!"
 PROMPT = "I liked this movie because"
+ABOUT = {
+    "text": "reviews of IMDb (Maas et al. 2011)",
+    "intended_use": "tells whether an English review of a film is positive or negative; it knows no third answer, and "
+    "the less a text is like such a review, the less its answer is worth",
+}
+"""For the classifiers' cards."""
 
 
 def arguments() -> argparse.Namespace:
@@ -66,12 +73,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lm-learning-rate", type=float, help="peak rate of its fine-tuning")
     parser.add_argument("--lm-batch-size", type=int, help="rows of its token stream")
     parser.add_argument(
+        "--recipe", choices=RECIPES, default=RECIPES[0], help="of the classifier; fine_tune costs a third on a CPU"
+    )
+    parser.add_argument(
         "--classifier-epochs",
         type=int,
-        nargs=4,
-        metavar=("HEAD", "LAST", "TWO", "ALL"),
-        help="epochs of the four stages of gradual unfreezing; default: by the number of labels, at least 1 1 1 2",
+        nargs="+",
+        metavar="N",
+        help="of the four stages of gradual unfreezing, or one number for fine_tune; default: by the number of labels",
     )
+    parser.add_argument("--cache-frozen", action="store_true", help="the head's first stage reads kept vectors")
     parser.add_argument(
         "--self-training",
         type=int,
@@ -87,6 +98,7 @@ def arguments() -> argparse.Namespace:
         help="share of the labelled reviews that measures each epoch; 0 trains on all",
     )
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
+    parser.add_argument("--hardware", default="2 CPU cores", help="said on the cards")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
     directions = parser.add_mutually_exclusive_group()
@@ -203,7 +215,9 @@ class Experiment:
             pretrained,
             preset,
             lm_epochs=0,
-            epochs=self.options.classifier_epochs and tuple(self.options.classifier_epochs),
+            recipe=self.options.recipe,
+            epochs=classifier_epochs(self.options),
+            cache_frozen=self.options.cache_frozen,
             self_training=self_training or 0,
             validation_fraction=self.options.validation_fraction,
             precision=self.options.precision,
@@ -227,7 +241,10 @@ class Experiment:
         folder = self.options.out / ("classifier_plain" if name == "plain" else "classifier_fine_tuned")  # (d) goes on
         classifier.fit(train.texts, train.labels or [], unlabeled, run_dir=folder, workers=2)
         trained = time.monotonic()
-        classifier.save(self.options.out / "models" / f"classifier_{name}")
+        history, stored = classifier.history_, self.options.out / "models" / f"classifier_{name}"
+        classifier.save(stored, half_precision=True)
+        classifier = TextClassifier.load(stored)  # what is measured is what is kept
+        classifier.verbose = True
         probabilities = classifier.predict_proba(test.texts)
         np.save(self.options.out / f"test_{name}.npy", probabilities)
         result = figures(classifier, probabilities, test)
@@ -241,11 +258,18 @@ class Experiment:
             {
                 "test": result,
                 "baseline": {"accuracy": baseline, "error": 1 - baseline},
-                "validation": classifier.history_[-1],
+                "validation": history[-1],
                 "example": example,
                 "seconds": {"training": trained - started, "testing": time.monotonic() - trained},
             },
         )
+        measures = {
+            "test error": f"{result['error']:.2%} of {result['n']:,} reviews, with the weights as stored",
+            "TF-IDF and logistic regression on the same labels": f"{1 - baseline:.2%}",
+            "minutes of training": f"{(trained - started) / 60:.0f}, on {self.options.hardware}",
+            "date": time.strftime("%Y-%m-%d"),
+        }
+        classifier.save(stored, half_precision=True, provenance={"measures": measures, **ABOUT})
 
     def note(self, name: str, result: dict[str, Any]) -> None:
         """Add a result to report.json."""
@@ -293,6 +317,13 @@ def both_directions(options: argparse.Namespace) -> None:
         result = figures(model, probabilities, test)
         note(options.out, report, name, {"test": result})
         print(f"Both directions, {name}: test {result}")
+
+
+def classifier_epochs(options: argparse.Namespace) -> int | tuple[int, ...] | None:
+    """As `TextClassifier` takes them: a number for `fine_tune`, numbers for the stages otherwise."""
+    if options.classifier_epochs is None:
+        return None
+    return options.classifier_epochs[0] if len(options.classifier_epochs) == 1 else tuple(options.classifier_epochs)
 
 
 def balanced_subset(data: TextDataset, size: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from reviews import reviews
-from ulmfit_jax import Ensemble
+from ulmfit_jax import Ensemble, TextClassifier
 from ulmfit_jax.data import read_dataset
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "imdb.py"
@@ -64,6 +64,7 @@ def imdb(data_dir: Path, out: Path, *more: str) -> subprocess.CompletedProcess[s
 
 def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp_path):
     options = ["--preset", "tiny", "--train-docs", "40", "--epochs", "1", "--skip-plain", "--self-training", "30"]
+    options += ["--recipe", "fine_tune", "--classifier-epochs", "1", "--cache-frozen", "--hardware", "two abacuses"]
     first = imdb(data_dir, tmp_path / "run", *options)
     assert first.returncode == 0, first.stderr
     assert "40 labelled reviews, 31 to test on, 140 texts for the language model" in first.stdout
@@ -73,7 +74,13 @@ def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp
     for name in ("fine_tuned", "self_trained"):
         assert results[name]["test"]["n"] == 31
         assert 0 <= results[name]["baseline"]["error"] <= 1
-        assert (tmp_path / "run" / "models" / f"classifier_{name}" / "manifest.json").is_file()
+        stored = tmp_path / "run" / "models" / f"classifier_{name}"
+        card = (stored / "README.md").read_text("utf-8")
+        assert f"test error: {results[name]['test']['error']:.2%} of 31 reviews" in card
+        assert "on two abacuses" in card
+        test = read_dataset("tfds:imdb_reviews:test", data_dir=str(data_dir))
+        kept = np.load(tmp_path / "run" / f"test_{name}.npy")
+        np.testing.assert_allclose(TextClassifier.load(stored).predict_proba(test.texts), kept, atol=1e-6)
     again = imdb(data_dir, tmp_path / "run", *options, "--resume")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("measured before") == 2
