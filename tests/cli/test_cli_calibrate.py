@@ -61,6 +61,13 @@ def test_texts_that_were_trained_on_are_refused(folder: Path, trained: Trained, 
     assert load_classifier(folder, devices=1).temperature == 1
 
 
+def test_measuring_on_the_training_texts_is_remarked_upon(trained: Trained, ulmfit: Run) -> None:
+    said = "holds the very texts that the model was trained on"
+    for data, expected in ((trained.train, True), (trained.test, False)):
+        outcome = ulmfit("evaluate", trained.out, data, "--devices", "1")
+        assert (outcome.code, said in outcome.err, said in outcome.out) == (0, expected, False)
+
+
 def test_the_temperature_is_taken_back(folder: Path, trained: Trained, ulmfit: Run) -> None:
     texts = [text for text, _ in reviews(20, 2)]
     before = load_classifier(folder, devices=1).predict_proba(texts)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli import labelled_texts
 from ulmfit_jax.cli.console import note, show, show_json
-from ulmfit_jax.cli.results import TRAINED_ON
 from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from ulmfit_jax.data import TextDataset
     from ulmfit_jax.ensemble import Ensemble
     from ulmfit_jax.text_classifier import TextClassifier
 
@@ -59,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
         _reset(options)
         return
     model, data = labelled_texts.model_and_texts(options)
-    if _was_trained_on(model, data):
+    if labelled_texts.were_trained_on(model, data):
         raise DataError(
             f"{data.source} holds the very texts that the model was trained on, of which it is surer than of others: "
             "give other labelled texts; the model is as it was"
@@ -103,15 +100,6 @@ def _save(model: TextClassifier | Ensemble, name: str) -> None:
 
     folder = model_folder(name)
     model.save(folder, half_precision=_is_half(model_summary(folder)))
-
-
-def _was_trained_on(model: TextClassifier | Ensemble, data: TextDataset) -> bool:
-    """Whether the texts and labels are all of those that a training command gave the model, or a member of it."""
-    from ulmfit_jax.data import texts_fingerprint
-
-    members: Sequence[Any] = getattr(model, "members", [model])
-    known = {member.artifact.provenance.get(TRAINED_ON) for member in members}
-    return texts_fingerprint([*data.texts, *data.label_lines]) in known
 
 
 def _is_half(summary: dict[str, Any]) -> bool:

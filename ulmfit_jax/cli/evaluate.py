@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.console import show, show_json
-from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts
+from ulmfit_jax.cli.console import note, show, show_json
+from ulmfit_jax.cli.labelled_texts import add_arguments, model_and_texts, were_trained_on
 from ulmfit_jax.cli.results import classes_as_text
 from ulmfit_jax.counted import counted
 
@@ -34,6 +34,8 @@ examples:
 def run(options: argparse.Namespace) -> None:
     """Load, read, measure, print."""
     model, data = model_and_texts(options)
+    if were_trained_on(model, data):
+        note(f"{data.source} holds the very texts that the model was trained on: on others it is less often right")
     figures = model.evaluate(data.texts, data.targets or ())
     if options.json:
         show_json({**figures, "model": options.model, "data": options.data})

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import (
     add_device_options,
@@ -16,6 +17,7 @@ from ulmfit_jax.cli.arguments import (
     labelled_reading_options,
 )
 from ulmfit_jax.cli.console import note
+from ulmfit_jax.cli.results import TRAINED_ON
 from ulmfit_jax.counted import counted
 
 _SEPARATOR = ";"
@@ -54,6 +56,15 @@ def model_and_texts(options: argparse.Namespace) -> tuple[TextClassifier | Ensem
     check_kind(data, model.multi_label)
     check_labels(data, model.class_names)
     return model, data
+
+
+def were_trained_on(model: TextClassifier | Ensemble, data: TextDataset) -> bool:
+    """Whether the texts and labels are all of those that a training command gave the model, or a member of it."""
+    from ulmfit_jax.data import texts_fingerprint
+
+    members: Sequence[Any] = getattr(model, "members", [model])
+    known = {member.artifact.provenance.get(TRAINED_ON) for member in members}
+    return texts_fingerprint([*data.texts, *data.label_lines]) in known
 
 
 def remark_on_separator(data: TextDataset) -> None:
