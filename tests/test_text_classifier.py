@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
+from oracles.documents import document_vector
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier, self_training
 from ulmfit_jax.artifact import save_artifact
@@ -74,6 +75,22 @@ def test_vectors_are_what_the_head_turns_into_probabilities(trained):
         hidden = np.maximum(hidden, 0) if layer == 0 else hidden
     expected = np.exp(hidden) / np.exp(hidden).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(trained.predict_proba(texts), expected, atol=1e-5)
+
+
+def test_a_head_without_hidden_layers_that_reads_all_layers(tmp_path):
+    texts, labels = reviews(80)
+    options = {**OPTIONS, "lm_epochs": 0, "epochs": (3, 0, 0, 1), "cache_frozen": True}
+    model = TextClassifier(None, **options, pool_layers="all", hidden=()).fit(texts, labels)
+    sizes, dense = model.artifact.architecture, model.artifact.parameters["head"]["dense_0"]["kernel"]
+    assert dense.shape == (4 * sizes.embedding_size + 2 * sizes.hidden_size, 2)
+    vectors = model.encode(texts[:5])
+    ids = model.artifact.tokenizer.encode(texts[0])
+    expected = document_vector(model.artifact.parameters["encoder"], ids, 72, all_layers=True)
+    np.testing.assert_allclose(vectors[0], expected, atol=1e-5)
+    model.save(tmp_path / "model")
+    loaded = TextClassifier.load(tmp_path / "model", devices=1)
+    np.testing.assert_array_equal(loaded.predict_proba(texts), model.predict_proba(texts))
+    assert loaded.artifact.head.pool_layers == "all"
 
 
 def test_the_history_has_every_epoch_of_every_stage(trained):
@@ -238,6 +255,10 @@ def test_bad_options_are_named(trained):
         TextClassifier(preset="tiny").fit(texts, labels)
     with pytest.raises(ConfigError, match="four numbers"):
         TextClassifier(None, preset="tiny", lm_epochs=0, epochs=3).fit(texts, labels)
+    with pytest.raises(ConfigError, match="pool_layers is 'first': choose one of last, all"):
+        TextClassifier(pool_layers="first").fit(texts, labels)
+    with pytest.raises(ConfigError, match=r"hidden is 50: give the size of each hidden layer, such as \(50,\)"):
+        TextClassifier(hidden=50).fit(texts, labels)
     with pytest.raises(DataError, match="'superb', which the model does not know"):
         trained.evaluate(["fine"], ["superb"])
     with pytest.raises(ConfigError, match="99 devices are asked for"):

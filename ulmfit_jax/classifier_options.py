@@ -10,6 +10,7 @@ from ulmfit_jax.class_weights import ClassWeight, check_class_weight
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPOUTS
+from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.products import check_precision
 
 RECIPES = ("gradual_unfreezing", "fine_tune")
@@ -29,6 +30,8 @@ class ClassifierOptions:
     epochs: int | Sequence[int] | None
     learning_rate: float | None
     drop_mult: float
+    pool_layers: str
+    hidden: Sequence[int]
     batch_size: int | None
     label_smoothing: float
     class_weight: ClassWeight
@@ -55,10 +58,21 @@ class ClassifierOptions:
             raise ConfigError(f"self_training is {self.self_training}: it counts texts, 0 for none")
         check_class_weight(self.class_weight)
         check_precision(self.precision)
+        self.head(2, multi_label=False)
         CLASSIFIER_DROPOUTS.scaled(self.drop_mult)  # in range, or refused
         LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.lm_drop_mult is None else self.lm_drop_mult)
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
+
+    def head(self, n_classes: int, multi_label: bool) -> Head:
+        """The head of a new classifier, with fastai's dropout after each hidden layer.
+
+        Raises:
+            ConfigError: there cannot be such a head.
+        """
+        if isinstance(self.hidden, int | str):
+            raise ConfigError(f"hidden is {self.hidden!r}: give the size of each hidden layer, such as (50,), or ()")
+        return Head(n_classes, tuple(self.hidden), (0.1,) * len(self.hidden), multi_label, self.pool_layers)
 
     @property
     def rounds(self) -> tuple[int, ...]:

@@ -94,7 +94,7 @@ def classifier_plan(
         stages = self_training_stages(unfreezing_epochs(len(rows), batch_size)[0], options.weight_decay)
     return ClassifierPlan(
         start,
-        start.head or Head(len(classes), multi_label=data.label_sets is not None),
+        start.head or options.head(len(classes), multi_label=data.label_sets is not None),
         (corpus.select(rows), labels[rows]),
         (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
         tuple(stages),

@@ -57,6 +57,8 @@ class TextClassifier(Answers, Estimator):
         epochs: int | Sequence[int] | None = None,
         learning_rate: float | None = None,
         drop_mult: float = 0.5,
+        pool_layers: str = "last",
+        hidden: Sequence[int] = (50,),
         batch_size: int | None = None,
         label_smoothing: float = 0.0,
         class_weight: ClassWeight = None,
@@ -90,6 +92,10 @@ class TextClassifier(Answers, Estimator):
                 or one for `fine_tune` (4 in the notebook). None chooses by the number of documents.
             learning_rate: peak rate of the first stage; 2e-2 (notebook), 1e-2 for `fine_tune`.
             drop_mult: scales the classifier's dropouts; 0.5 in fastai.
+            pool_layers: what the head reads: `last`, the concat pooling of the last layer, as in the paper and fastai;
+                `all`, beside it the means of the embedded tokens and of the lower layers' outputs, which made fewer
+                errors wherever it was measured (experiments/README.md).
+            hidden: sizes of the head's hidden layers; 50 in the paper and fastai (`lin_ftrs`), () for none.
             batch_size: documents of a batch; 64 in fastai, fewer for few documents.
             label_smoothing: weight of the uniform distribution in the target; 0, or 0.1 as in MultiFiT.
             class_weight: how much each class counts in the training loss, as in scikit-learn: `balanced` (documents /
@@ -119,6 +125,7 @@ class TextClassifier(Answers, Estimator):
         self.lm_epochs, self.lm_learning_rate = lm_epochs, lm_learning_rate
         self.lm_drop_mult, self.lm_batch_size = lm_drop_mult, lm_batch_size
         self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
+        self.pool_layers, self.hidden = pool_layers, hidden
         self.label_smoothing, self.class_weight = label_smoothing, class_weight
         self.weight_decay = weight_decay
         self.validation_fraction, self.self_training = validation_fraction, self_training
@@ -252,7 +259,8 @@ class TextClassifier(Answers, Estimator):
         return explainer.explain(text, None if label is None else str(label), method)
 
     def encode(self, texts: Texts | str) -> np.ndarray:
-        """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32.
+        """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32; more with
+        `pool_layers="all"`.
 
         They are what the head gets: the encoder's last output, maximum and mean over a document's tokens. Cosine
         similarity is the usual measure of nearness.

@@ -27,9 +27,20 @@ STEP = 0.0004
 """Share by which embeddings are made longer: a larger one crosses kinks of the pooling and the head."""
 
 
-@pytest.fixture(params=[False, True], ids=["forwards", "backwards"])
-def model(trained: TextClassifier, request: pytest.FixtureRequest) -> TextClassifier:
-    return changed(trained, backwards=request.param, settings={"bptt": 8, "max_length": 1440})
+@pytest.fixture(scope="module")
+def deep() -> TextClassifier:
+    """A classifier that reads all layers."""
+    texts, labels = reviews(200)
+    options = {"lm_epochs": 0, "epochs": (0, 0, 0, 5), "learning_rate": 0.2, "batch_size": 16, "pool_layers": "all"}
+    return TextClassifier(None, "tiny", devices=1, **options).fit(texts, labels)
+
+
+@pytest.fixture(params=["forwards", "backwards", "all layers"])
+def model(trained: TextClassifier, deep: TextClassifier, request: pytest.FixtureRequest) -> TextClassifier:
+    settings = {"bptt": 8, "max_length": 1440}
+    if request.param == "all layers":
+        return changed(deep, settings=settings)
+    return changed(trained, backwards=request.param == "backwards", settings=settings)
 
 
 def changed(model: TextClassifier, **fields: Any) -> TextClassifier:

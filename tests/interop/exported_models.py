@@ -36,9 +36,9 @@ def _drawn(tree: Tree, low: float, high: float) -> Tree:
     return jax.tree.map(lambda leaf: draw.uniform(low, high, leaf.shape).astype(np.float32), tree)
 
 
-def classifier(backwards: bool = False, multi_label: bool = False) -> Artifact:
+def classifier(backwards: bool = False, multi_label: bool = False, pool_layers: str = "last") -> Artifact:
     """Chunks of 8 tokens, of which the last 4 are pooled."""
-    head = replace(HEAD, multi_label=multi_label)
+    head = replace(HEAD, multi_label=multi_label, pool_layers=pool_layers)
     parameters, statistics = map(to_numpy, classifier_definition(sizes(), head).initialise(1))
     return Artifact(
         "classifier",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -145,6 +146,16 @@ def test_nothing_is_overwritten_and_nothing_left_behind(tmp_path: Path, monkeypa
 def test_a_name_that_fastai_does_not_find_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mine\.pt is no name that fastai finds: give one that ends in \.pth"):
         export_fastai(model("encoder"), tmp_path / "mine.pt")
+
+
+def test_a_classifier_of_all_layers_gives_its_encoder_only(tmp_path: Path) -> None:
+    deep = replace(HEAD, pool_layers="all")
+    parameters, statistics = map(to_numpy, classifier_definition(SIZES, deep).initialise(0))
+    artifact = Artifact("classifier", SIZES, TOKENIZER, parameters, statistics, ("bad", "good"), deep)
+    with pytest.raises(ConfigError, match="reads all layers, and those of fastai the last one only: write its encoder"):
+        export_fastai(artifact, tmp_path / "mine.pth")
+    assert not list(tmp_path.iterdir())
+    assert list(fastai_state(artifact, encoder_only=True)) == ENCODER_NAMES
 
 
 def test_without_torch_one_sentence_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,9 +42,13 @@ def read(monkeypatch: pytest.MonkeyPatch, reader: Path, *arguments: str) -> dict
     return runpy.run_path(str(reader))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["forwards", "backwards"])
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"backwards": True}, {"pool_layers": "all"}],
+    ids=["forwards", "backwards", "all layers"],
+)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, list[Path]]:
-    artifact = exported_models.classifier(request.param)
+    artifact = exported_models.classifier(**request.param)
     return artifact, export_stablehlo(artifact, tmp_path_factory.mktemp("export") / "new" / "mine.stablehlo")
 
 

@@ -155,6 +155,19 @@ def test_other_depths_of_head() -> None:
         np.testing.assert_allclose(scores[row], probabilities(parameters, statistics, document, BPTT), atol=1e-5)
 
 
+def test_a_head_that_reads_all_layers() -> None:
+    sizes = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=2)
+    head = Head(2, hidden=(), dropouts=(), pool_layers="all")
+    definition = ModuleDefinition(lambda rngs: ClassifierNetwork(sizes, head, rngs=rngs))
+    parameters, statistics = definition.initialise(0)
+    assert parameters["head"]["dense_0"]["kernel"].shape == (head.features(sizes), 2) == (3 * 3 + 3 + 4, 2)
+    tokens, lengths = laid_out(DOCUMENTS, BPTT)
+    scores = jax.jit(lambda: jax.nn.softmax(definition.bind(parameters, statistics).scores(tokens, lengths)))()
+    for row, document in enumerate(DOCUMENTS):
+        expected = probabilities(parameters, statistics, document, BPTT, all_layers=True)
+        np.testing.assert_allclose(scores[row], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("sizes", "named"),
     [
@@ -162,6 +175,7 @@ def test_other_depths_of_head() -> None:
         ({"n_classes": 2, "hidden": (50, 0)}, "hidden"),
         ({"n_classes": 2, "hidden": (50, 20)}, "dropouts"),
         ({"n_classes": 2, "dropouts": (1.0,)}, "dropouts"),
+        ({"n_classes": 2, "pool_layers": "first"}, "pool_layers is 'first': choose one of last, all"),
     ],
 )
 def test_impossible_heads_are_named(sizes: dict[str, Any], named: str) -> None:
@@ -170,7 +184,9 @@ def test_impossible_heads_are_named(sizes: dict[str, Any], named: str) -> None:
 
 
 def test_a_head_is_read_from_a_dictionary_only() -> None:
-    assert Head.from_dict(Head(3, (7,), (0.2,)).to_dict()) == Head(3, (7,), (0.2,))
+    for head in (Head(3, (7,), (0.2,)), Head(2, (), (), multi_label=True, pool_layers="all")):
+        assert Head.from_dict(head.to_dict()) == head
+    assert Head(2).to_dict().keys() == {"n_classes", "hidden", "dropouts"}  # as in files from before there was more
     for wrong in (True, [3], "head", 3):
         with pytest.raises(TypeError):
             Head.from_dict(wrong)  # type: ignore[arg-type]

@@ -17,7 +17,9 @@ from ulmfit_jax.nn.documents import EncodedDocuments, concat_pool, encode_docume
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
 
 SIZES = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=1)
+DEEP = Architecture(vocabulary_size=20, embedding_size=3, hidden_size=4, n_layers=3)
 DEFINITION = ModuleDefinition(lambda rngs: AwdLstm(SIZES, rngs=rngs))
+DEEP_DEFINITION = ModuleDefinition(lambda rngs: AwdLstm(DEEP, rngs=rngs))
 BPTT, WHOLE = 4, 1440
 DOCUMENT = st.integers(1, 15).flatmap(lambda n: st.lists(st.integers(2, 19), min_size=n, max_size=n))
 
@@ -29,9 +31,12 @@ def parameters() -> Tree:
     return drawn | {"embedding": 20 * drawn["embedding"]}
 
 
-@partial(jax.jit, static_argnums=3)
-def features(parameters: Tree, tokens: jax.Array, lengths: jax.Array, max_length: int = WHOLE) -> jax.Array:
-    return concat_pool(encode_documents(DEFINITION.bind(parameters), tokens, lengths, None, max_length))
+@partial(jax.jit, static_argnums=(3, 4))
+def features(
+    parameters: Tree, tokens: jax.Array, lengths: jax.Array, max_length: int = WHOLE, all_layers: bool = False
+) -> jax.Array:
+    encoded = encode_documents(DEFINITION.bind(parameters), tokens, lengths, None, max_length, all_layers)
+    return concat_pool(encoded)
 
 
 @settings(max_examples=25)
@@ -58,6 +63,23 @@ def test_only_whole_chunks_within_max_length_are_pooled_though_all_are_read(
         np.testing.assert_allclose(pooled[row], expected, rtol=1e-5, atol=1e-5)
 
 
+@partial(jax.jit, static_argnums=3)
+def deep_features(parameters: Tree, tokens: jax.Array, lengths: jax.Array, max_length: int) -> jax.Array:
+    encoder = DEEP_DEFINITION.bind(parameters)
+    return concat_pool(encode_documents(encoder, tokens, lengths, None, max_length, all_layers=True))
+
+
+@settings(max_examples=15)
+@given(documents=st.lists(DOCUMENT, min_size=3, max_size=3), max_length=st.sampled_from([8, WHOLE]))
+def test_the_lower_layers_are_pooled_where_they_are_asked_for(documents: list[list[int]], max_length: int) -> None:
+    parameters = jax.tree.map(lambda leaf: 4 * leaf, DEEP_DEFINITION.initialise(1)[0])
+    pooled = deep_features(parameters, *laid_out(documents, BPTT, 6), max_length)
+    assert pooled.shape == (3, 3 * 3 + 3 + 4 + 4)
+    for row, document in enumerate(documents):
+        expected = document_vector(parameters, document, BPTT, max_length, all_layers=True)
+        np.testing.assert_allclose(pooled[row], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_fastai_s_numbers_of_pooled_positions() -> None:
     """Of 1,500 and 3,000 tokens in chunks of 72, fastai pools 1,428 and 1,416."""
     encoder = DEFINITION.bind(DEFINITION.initialise(0)[0])
@@ -75,12 +97,15 @@ def test_padding_is_never_read_by_the_pooling_and_filler_rows_are_zero(parameter
     garbled = np.where(tokens == 1, 17, tokens)
     np.testing.assert_array_equal(features(parameters, garbled, lengths, WHOLE), expected)
     assert not np.asarray(expected[2]).any()
+    deep = features(parameters, tokens, lengths, WHOLE, True)
+    np.testing.assert_array_equal(features(parameters, garbled, lengths, WHOLE, True), deep)
+    assert not np.asarray(deep[2]).any()
 
 
 def test_pooling_takes_the_largest_output_even_if_all_are_negative() -> None:
     outputs = -jnp.arange(1, 7, dtype=jnp.float32).reshape(3, 2, 1)
     valid = jnp.array([[True, False], [True, True], [False, False]])
-    pooled = concat_pool(EncodedDocuments(outputs, valid, valid))
+    pooled = concat_pool(EncodedDocuments(outputs, valid, valid, jnp.zeros((2, 0), jnp.float32)))
     np.testing.assert_allclose(pooled, [[-3, -1, -2], [-4, -4, -4]])
 
 

@@ -67,7 +67,7 @@ def test_short_documents_in_a_short_chunk_are_penalised_as_in_a_whole_one(parame
 def test_each_penalty_has_its_factor() -> None:
     outputs = np.random.default_rng(0).normal(size=(4, 2, 3)).astype(np.float32)
     everywhere = jnp.ones((4, 2), bool)
-    documents = EncodedDocuments(jnp.asarray(outputs), everywhere, everywhere)
+    documents = EncodedDocuments(jnp.asarray(outputs), everywhere, everywhere, jnp.zeros((2, 0), jnp.float32))
     activation, temporal = (outputs**2).mean(), (np.diff(outputs, axis=0) ** 2).mean()
     assert float(activation_penalties(documents, 2.0, 0.0)) == pytest.approx(2 * activation, rel=1e-5)
     assert float(activation_penalties(documents, 0.0, 3.0)) == pytest.approx(3 * temporal, rel=1e-5)

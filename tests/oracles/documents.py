@@ -19,7 +19,13 @@ PAD = 1
 
 def encode(encoder: dict[str, Any], tokens: Sequence[int]) -> Array:
     """Outputs of the last layer [tokens, features] of one text read from the zero state."""
+    return encode_layers(encoder, tokens)[-1]
+
+
+def encode_layers(encoder: dict[str, Any], tokens: Sequence[int]) -> list[Array]:
+    """The embedded tokens and the outputs of each layer, [tokens, features] each."""
     features = np.asarray(encoder["embedding"], np.float64)[np.asarray(tokens)][:, None]
+    outputs = [features[:, 0]]
     for name in sorted(name for name in encoder if name.startswith("lstm_")):
         kernel, recurrent, *biases = (
             np.asarray(encoder[name][part], np.float64)
@@ -27,7 +33,8 @@ def encode(encoder: dict[str, Any], tokens: Sequence[int]) -> Array:
         )
         zero = np.zeros((1, recurrent.shape[0]))
         features, _, _ = lstm(features @ kernel + sum(biases), recurrent, zero, zero)
-    return features[:, 0]
+        outputs.append(features[:, 0])
+    return outputs
 
 
 def first_pooled(length: int, bptt: int, max_length: int) -> int:
@@ -36,17 +43,26 @@ def first_pooled(length: int, bptt: int, max_length: int) -> int:
     return max(chunks - max(max_length // bptt, 1), 0) * bptt
 
 
-def document_vector(encoder: dict[str, Any], tokens: Sequence[int], bptt: int, max_length: int = 1440) -> Array:
-    """Concat pooling [3 * features]: last output, maximum, mean."""
-    outputs = encode(encoder, tokens)[first_pooled(len(tokens), bptt, max_length) :]
-    return np.concatenate([outputs[-1], outputs.max(axis=0), outputs.mean(axis=0)])
+def document_vector(
+    encoder: dict[str, Any], tokens: Sequence[int], bptt: int, max_length: int = 1440, all_layers: bool = False
+) -> Array:
+    """Concat pooling [3 * features]: last output, maximum, mean; with all layers, the means of the lower ones too."""
+    start = first_pooled(len(tokens), bptt, max_length)
+    *below, outputs = (layer[start:] for layer in encode_layers(encoder, tokens))
+    means = [layer.mean(axis=0) for layer in below if all_layers]
+    return np.concatenate([outputs[-1], outputs.max(axis=0), outputs.mean(axis=0), *means])
 
 
 def probabilities(
-    parameters: dict[str, Any], statistics: dict[str, Any], tokens: Sequence[int], bptt: int, max_length: int = 1440
+    parameters: dict[str, Any],
+    statistics: dict[str, Any],
+    tokens: Sequence[int],
+    bptt: int,
+    max_length: int = 1440,
+    all_layers: bool = False,
 ) -> Array:
     """Class probabilities [classes] of one document, dropout off."""
-    features = document_vector(parameters["encoder"], tokens, bptt, max_length)
+    features = document_vector(parameters["encoder"], tokens, bptt, max_length, all_layers)
     head, running = parameters["head"], statistics["head"]
     layers = sum(name.startswith("dense_") for name in head)
     for index in range(layers):

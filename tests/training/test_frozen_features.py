@@ -9,11 +9,13 @@ import pytest
 from tiny_runs import classifier_task, run
 
 from ulmfit_jax.nn.architecture import Dropouts
+from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import flatten
 from ulmfit_jax.training.loop_options import TrainResult
 from ulmfit_jax.training.stages import Stage
 
 HEAD_ONLY_DROPOUT = Dropouts(output=0.4, hidden=0.0, weight=0.0, embedding=0.0, input=0.0)
+ALL_LAYERS = Head(2, (6,), pool_layers="all")
 STAGES = [Stage("head", 3, 2e-2, -1), Stage("all layers", 1, (1e-3, 1e-2)), Stage("head again", 1, 1e-2, -1)]
 
 
@@ -25,8 +27,8 @@ def trained(cache_frozen: bool, devices: int = 1, **options: Any) -> TrainResult
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"label_smoothing": 0.1, "class_weights": (0.2, 3.0)}, {"count": 5}],
-    ids=["", "smoothed and weighted", "filler rows"],
+    [{}, {"label_smoothing": 0.1, "class_weights": (0.2, 3.0)}, {"count": 5}, {"head": ALL_LAYERS}],
+    ids=["", "smoothed and weighted", "filler rows", "all layers"],
 )
 def test_cached_and_uncached_stages_end_alike(options: dict[str, Any]) -> None:
     plain, cached = trained(False, **options), trained(True, **options)

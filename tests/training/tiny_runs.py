@@ -28,6 +28,7 @@ from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.stages import Stage
 
 SIZES = Architecture(vocabulary_size=24, embedding_size=12, hidden_size=16, n_layers=3)
+HEAD = Head(2, (6,))
 BOS, RINGS, RING = 2, (9, 16), 7
 BPTT = 8
 
@@ -63,11 +64,11 @@ def language_model_task(devices: int | None = 1, **options: Any) -> LanguageMode
     return LanguageModelTask(SIZES, train, LanguageModelStream(corpus, 8, BPTT), Devices(devices), **options)
 
 
-def classifier_task(devices: int | None = 1, count: int = 40, **options: Any) -> ClassifierTask:
+def classifier_task(devices: int | None = 1, count: int = 40, head: Head = HEAD, **options: Any) -> ClassifierTask:
     """Documents of one or two chunks, 40 in 5 batches of 8, or fewer than 8 in a batch that is filled up; one shape."""
     corpus, labels = documents(count, 2 * BPTT)
     train, valid = (DocumentBatches(corpus, labels, 8, BPTT, seed=1, buckets=(2,)) for _ in range(2))
-    return ClassifierTask(SIZES, Head(2, (6,)), train, valid, Devices(devices), **options)
+    return ClassifierTask(SIZES, head, train, valid, Devices(devices), **options)
 
 
 def run(

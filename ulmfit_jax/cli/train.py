@@ -41,6 +41,7 @@ _DECISIVE = (
     "lm_learning_rate",
     "epochs",
     "learning_rate",
+    "pool_layers",
     "batch_size",
     "validation_fraction",
     "self_training",

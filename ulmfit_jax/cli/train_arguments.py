@@ -115,6 +115,13 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help=f"the same for the language model (default: {LANGUAGE_MODEL_RATES})",
     )
     group.add_argument(
+        "--pool-layers",
+        choices=("last", "all"),
+        default="last",
+        help="what the classifier's head reads of the language model: its last layer, as in the paper, or all "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
         "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
     )
     group.add_argument(

@@ -26,9 +26,10 @@ class DocumentEncoder:
 
     def __init__(self, artifact: Artifact, devices: Devices):
         """Bind the encoder of a language model, a classifier, or an encoder alone."""
-        self._vectors = vector_pass(artifact.architecture, jnp.float32, devices, reading(artifact))
+        self._vectors = vector_pass(artifact.architecture, jnp.float32, devices, reading(artifact), artifact.head)
         self._parameters = {"encoder": devices.replicate(artifact.parameters["encoder"])}
 
     def vectors(self, documents: Corpus) -> np.ndarray:
-        """Last output, maximum and mean over a document's tokens, `[documents, 3 * embedding]` float32."""
+        """Last output, maximum and mean over a document's tokens, `[documents, 3 * embedding]` float32; of a classifier
+        that pools all layers, the means of the lower ones too."""
         return self._vectors(self._parameters, {}, documents)

@@ -38,7 +38,15 @@ def fastai_state(artifact: Artifact, encoder_only: bool = False) -> dict[str, ND
     Args:
         artifact: a language model, a classifier or an encoder.
         encoder_only: of a language model or classifier, the encoder alone, as `learn.load_encoder` takes it.
+
+    Raises:
+        ConfigError: the classifier pools all layers, which fastai's do not.
     """
+    if artifact.head is not None and artifact.head.all_layers and not encoder_only:
+        raise ConfigError(
+            "this classifier reads all layers, and those of fastai the last one only: write its encoder alone "
+            "(--encoder, encoder_only=True), or train it with pool_layers='last'"
+        )
     leaves = flatten(artifact.parameters) | flatten(artifact.statistics)
     kind = "encoder" if encoder_only else artifact.kind
     prefix = {"encoder": "", "language_model": "0.", "classifier": "0.module."}[kind]

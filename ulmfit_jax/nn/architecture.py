@@ -38,6 +38,11 @@ class Architecture:
         sizes = [self.embedding_size, *[self.hidden_size] * (self.n_layers - 1), self.embedding_size]
         return list(itertools.pairwise(sizes))
 
+    @property
+    def lower_features(self) -> int:
+        """Features of what the layers read, all of them together: the embedding's and each layer's but the last's."""
+        return sum(inputs for inputs, _ in self.layer_sizes())
+
     def parameter_count(self) -> int:
         """Number of parameters of a language model of these sizes, decoder bias included."""
         lstm = sum(4 * out * (inp + out + 2) for inp, out in self.layer_sizes())

@@ -139,8 +139,22 @@ class AwdLstm(nnx.Module):
         Returns:
             Outputs of the last layer `[time, batch, embedding]` and the state after the last step.
         """
+        outputs, state = self.every_layer(tokens, state, noise, ends, active)
+        return outputs[-1], state
+
+    def every_layer(
+        self,
+        tokens: Array,
+        state: EncoderState,
+        noise: Noise | None = None,
+        ends: Array | None = None,
+        active: Array | None = None,
+    ) -> tuple[tuple[Array, ...], EncoderState]:
+        """The same, with the outputs of the embedding and of each layer, before the dropout that the next one sees:
+        `[time, batch, features]` each."""
         features = jnp.take(self.embedding[...], tokens, axis=0)
         features = jnp.where((tokens == PAD_ID)[..., None], lax.stop_gradient(features), features)
+        outputs = [features]
         if noise is not None:
             features = self._drop_embedded(features, tokens, noise)
         states = []
@@ -152,10 +166,11 @@ class AwdLstm(nnx.Module):
             else:
                 features, layer_state = layer.over_groups(features, state[index], mask, active)
             states.append(layer_state)
+            outputs.append(features)
             if noise is not None and noise.dropouts.hidden and index < self.architecture.n_layers - 1:
                 key = jax.random.fold_in(noise.key, 200 + index)
                 features = features * locked_mask(key, noise.dropouts.hidden, noise.rows, features.shape[-1])[None]
-        return features, tuple(states)
+        return tuple(outputs), tuple(states)
 
     def _drop_embedded(self, features: Array, tokens: Array, noise: Noise) -> Array:
         if noise.dropouts.embedding:

@@ -16,10 +16,13 @@ from jax.typing import DTypeLike
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.awd_lstm import AwdLstm, Noise
-from ulmfit_jax.nn.documents import MAX_LENGTH, activation_penalties, concat_pool, encode_documents
+from ulmfit_jax.nn.documents import MAX_LENGTH, EncodedDocuments, activation_penalties, concat_pool, encode_documents
 from ulmfit_jax.nn.dropout import locked_mask
 from ulmfit_jax.nn.label_loss import binary_cross_entropy
 from ulmfit_jax.nn.products import rounded_einsum
+
+POOL_LAYERS = ("last", "all")
+"""What a head may read of the encoder."""
 
 DEVICE_AXIS = "devices"
 """Name of the axis that training steps are mapped over; batch statistics are reduced over it."""
@@ -35,15 +38,20 @@ class Head:
         dropouts: dropout after each hidden layer; 0.1 in fastai (`ps`), not scaled by `drop_mult`.
         multi_label: a document has any number of the classes, each by itself (sigmoid and binary cross-entropy, as in
             fastai for `MultiCategoryBlock`), instead of one of them (softmax).
+        pool_layers: `last`: the concat pooling of the last layer's outputs, as in the paper and fastai; `all`: beside
+            it the means of the embedded tokens and of the lower layers' outputs, undropped. A language model's last
+            layer foretells the next token; what a text is about stands rather in the layers below.
 
     Raises:
-        ConfigError: a size below 1, a rate outside its range, or not one rate for each hidden layer.
+        ConfigError: a size below 1, a rate outside its range, not one rate for each hidden layer, or another word for
+            `pool_layers`.
     """
 
     n_classes: int
     hidden: tuple[int, ...] = (50,)
     dropouts: tuple[float, ...] = (0.1,)
     multi_label: bool = False
+    pool_layers: str = "last"
 
     def __post_init__(self) -> None:
         if self.n_classes < 1 or min(self.hidden, default=1) < 1:
@@ -55,11 +63,22 @@ class Head:
                 f"head: dropouts is {self.dropouts}, it has to be one rate of at least 0 and below 1 for each of the "
                 f"{len(self.hidden)} hidden layers"
             )
+        if self.pool_layers not in POOL_LAYERS:
+            raise ConfigError(f"pool_layers is {self.pool_layers!r}: choose one of {', '.join(POOL_LAYERS)}")
+
+    @property
+    def all_layers(self) -> bool:
+        """Whether the lower layers are pooled too."""
+        return self.pool_layers == "all"
+
+    def features(self, architecture: Architecture) -> int:
+        """Features of a pooled document."""
+        return 3 * architecture.embedding_size + (architecture.lower_features if self.all_layers else 0)
 
     def to_dict(self) -> dict[str, object]:
         """The sizes as a plain dictionary, as written to `config.json`."""
-        sizes = asdict(self)
-        return sizes if sizes.pop("multi_label") is False else {**sizes, "multi_label": True}
+        left_out = {"multi_label": False, "pool_layers": "last"}  # where they say nothing, for files from before them
+        return {name: value for name, value in asdict(self).items() if left_out.get(name) != value}
 
     @classmethod
     def from_dict(cls, sizes: dict[str, Any]) -> Head:
@@ -72,7 +91,8 @@ class Head:
             raise TypeError(f"a head that is {sizes!r}")
         if not isinstance(multi_label := sizes.get("multi_label", False), bool):
             raise ValueError("a multi_label that is no truth value")
-        return cls(int(sizes["n_classes"]), tuple(sizes["hidden"]), tuple(sizes["dropouts"]), multi_label)
+        pool_layers = sizes.get("pool_layers", "last")
+        return cls(int(sizes["n_classes"]), tuple(sizes["hidden"]), tuple(sizes["dropouts"]), multi_label, pool_layers)
 
     def log_probabilities(self, scores: Array) -> Array:
         """Log probabilities `[documents, classes]` of scores: together one, or of several labels each by itself."""
@@ -144,7 +164,7 @@ class PoolingHead(nnx.Module):
     def __call__(
         self, features: Array, rows: Array | None = None, noise: Noise | None = None, axis_name: str | None = None
     ) -> Array:
-        """Scores `[batch, classes]` of pooled `features` `[batch, 3 * embedding]`; `rows` as for `BatchNorm`."""
+        """Scores `[batch, classes]` of pooled `features` `[batch, features]`; `rows` as for `BatchNorm`."""
         layers = len(self.head.hidden) + 1
         for index in range(layers):
             features = getattr(self, f"norm_{index}")(features, rows, axis_name)
@@ -178,7 +198,7 @@ class ClassifierNetwork(nnx.Module):
 
     def __init__(self, architecture: Architecture, head: Head, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs):
         self.encoder = AwdLstm(architecture, dtype=dtype, rngs=rngs)
-        self.head = PoolingHead(3 * architecture.embedding_size, head, rngs=rngs)
+        self.head = PoolingHead(head.features(architecture), head, rngs=rngs)
 
     def loss(
         self,
@@ -213,7 +233,7 @@ class ClassifierNetwork(nnx.Module):
             Loss with the penalties (to differentiate) and the cross-entropy without them, both of this device's rows;
             their means over equal shares of the devices are those of the global batch.
         """
-        encoded = encode_documents(self.encoder, tokens, lengths, noise, max_length)
+        encoded = self._encoded(tokens, lengths, noise, max_length)
         pooled, rows = concat_pool(encoded), lengths > 0
         cross_entropy = self.head_loss(pooled, rows, labels, noise, label_smoothing, class_weights, axis_name)
         loss = cross_entropy
@@ -231,7 +251,7 @@ class ClassifierNetwork(nnx.Module):
         class_weights: Sequence[float] | None = None,
         axis_name: str | None = None,
     ) -> Array:
-        """Cross-entropy of the head in training on pooled `vectors` `[batch, 3 * embedding]`; see `loss`.
+        """Cross-entropy of the head in training on pooled `vectors` `[batch, features]`; see `loss`.
 
         `rows` `[batch]` bool says which rows are true ones.
         """
@@ -251,4 +271,7 @@ class ClassifierNetwork(nnx.Module):
 
     def scores(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:
         """Scores before the softmax, `[batch, classes]`, dropout off."""
-        return self.head(concat_pool(encode_documents(self.encoder, tokens, lengths, None, max_length)))
+        return self.head(concat_pool(self._encoded(tokens, lengths, None, max_length)))
+
+    def _encoded(self, tokens: Array, lengths: Array, noise: Noise | None, max_length: int) -> EncodedDocuments:
+        return encode_documents(self.encoder, tokens, lengths, noise, max_length, self.head.head.all_layers)

@@ -43,15 +43,23 @@ class EncodedDocuments(NamedTuple):
         outputs: `[time, batch, features]` of the pooled chunks, zero where a document had not started.
         started: `[time, batch]` bool: chunk belongs to the document (its padding at the end included).
         valid: `[time, batch]` bool: position holds a token of the document.
+        lower: sums over a document's pooled tokens of what the layers below the last read, `[batch, lower features]`;
+            no features unless they are asked for.
     """
 
     outputs: Array
     started: Array
     valid: Array
+    lower: Array
 
 
 def encode_documents(
-    encoder: AwdLstm, tokens: Array, lengths: Array, noise: Noise | None = None, max_length: int = MAX_LENGTH
+    encoder: AwdLstm,
+    tokens: Array,
+    lengths: Array,
+    noise: Noise | None = None,
+    max_length: int = MAX_LENGTH,
+    all_layers: bool = False,
 ) -> EncodedDocuments:
     """Run the encoder over documents of any length.
 
@@ -61,6 +69,7 @@ def encode_documents(
         lengths: tokens of each document, `[batch]` int32; 0 for a filler row.
         noise: what dropout draws from; None for a deterministic pass.
         max_length: tokens to pool at the end, cut down to whole chunks (at least one).
+        all_layers: give `lower`.
 
     Returns:
         Outputs and masks of the last chunks, with time `min(chunks, max_length // bptt) * bptt`.
@@ -70,38 +79,44 @@ def encode_documents(
     first_chunk = chunks - -(-lengths // bptt)
     groups = row_groups(batch)
 
-    def step(state: EncoderState, item: tuple[Array, Array]) -> tuple[EncoderState, Array]:
+    def step(state: EncoderState, item: tuple[Array, Array]) -> tuple[EncoderState, tuple[Array, Array]]:
         index, chunk = item
         started = index >= first_chunk
         chunk_noise = noise and noise._replace(key=jax.random.fold_in(noise.key, index))
         active = started.reshape(groups, -1).any(axis=1)
-        outputs, new_state = encoder(chunk, lax.stop_gradient(state), chunk_noise, active=active)
+        (*below, outputs), new_state = encoder.every_layer(chunk, lax.stop_gradient(state), chunk_noise, active=active)
+        position = (index - first_chunk)[None] * bptt + jnp.arange(bptt, dtype=jnp.int32)[:, None]
+        read = ((position >= 0) & (position < lengths[None]))[..., None]
+        sums = [jnp.where(read, features, jnp.float32(0)).sum(axis=0) for features in below if all_layers]
         new_state = jax.tree.map(lambda array: jnp.where(started[:, None], array, jnp.float32(0)), new_state)
-        return new_state, jnp.where(started[None, :, None], outputs, jnp.float32(0))
+        lower = jnp.concatenate([jnp.zeros((batch, 0), jnp.float32), *sums], axis=-1)
+        return new_state, (jnp.where(started[None, :, None], outputs, jnp.float32(0)), lower)
 
     indices = jnp.arange(chunks, dtype=jnp.int32)
     state = encoder.initial_state(batch)
     if warm:
         state, _ = lax.scan(lambda s, c: (step(s, c)[0], None), state, (indices[:warm], tokens[:warm]))
         state = lax.stop_gradient(state)
-    _, outputs = lax.scan(step, state, (indices[warm:], tokens[warm:]))
+    _, (outputs, lower) = lax.scan(step, state, (indices[warm:], tokens[warm:]))
 
     position = jnp.arange(warm * bptt, chunks * bptt, dtype=jnp.int32)[:, None] - (first_chunk * bptt)[None]
     return EncodedDocuments(
         outputs=outputs.reshape(-1, batch, outputs.shape[-1]),
         started=position >= 0,
         valid=(position >= 0) & (position < lengths[None]),
+        lower=lower.sum(axis=0),
     )
 
 
 def concat_pool(documents: EncodedDocuments) -> Array:
-    """Concat pooling over a document's own tokens: `[batch, 3 * features]` = last output, maximum, mean.
+    """Concat pooling over a document's own tokens: `[batch, 3 * features]` = last output, maximum, mean; then the means
+    of the lower layers, where they were asked for.
 
     Padding never counts: the last output is that of the last true token. (fastai reads a zero vector there for a text
     that lies wholly in the last, partial chunk of a wider batch; that is a defect, and it is not reproduced.) A filler
     row pools to zeros.
     """
-    outputs, _, valid = documents
+    outputs, _, valid, lower = documents
     mask = valid[..., None]
     count = valid.sum(axis=0, dtype=jnp.int32)
     last_position = jnp.argmax(
@@ -109,8 +124,9 @@ def concat_pool(documents: EncodedDocuments) -> Array:
     )
     last = jnp.take_along_axis(outputs, last_position[None, :, None], axis=0)[0]
     maximum = jnp.max(jnp.where(mask, outputs, jnp.float32(-jnp.inf)), axis=0)
-    mean = jnp.where(mask, outputs, jnp.float32(0)).sum(axis=0) / jnp.maximum(count, 1).astype(jnp.float32)[:, None]
-    pooled = jnp.concatenate([last, maximum, mean], axis=-1)
+    divisor = jnp.maximum(count, 1).astype(jnp.float32)[:, None]
+    mean = jnp.where(mask, outputs, jnp.float32(0)).sum(axis=0) / divisor
+    pooled = jnp.concatenate([last, maximum, mean, lower / divisor], axis=-1)
     return jnp.where((count > 0)[:, None], pooled, jnp.float32(0))
 
 
@@ -125,7 +141,7 @@ def activation_penalties(
     spread over `axis_name`, the documents of all shares decide, so that the mean over equal shares is the penalty of
     the batch.
     """
-    outputs, started, valid = documents
+    outputs, started, valid, _ = documents
     time, batch, features = outputs.shape
     begun, going_on = started.any(axis=1), lax.cummax(valid.any(axis=1).astype(jnp.int32), reverse=True) > 0
     if axis_name:

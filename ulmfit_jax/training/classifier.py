@@ -97,7 +97,7 @@ class ClassifierTask:
         self.scoring = scoring_pass(self.definition, architecture, head, devices, reading)
         self._frozen: FrozenFeatures | None = None
         if cache_frozen:
-            self._frozen = FrozenFeatures(architecture, self.definition, devices, reading, dtype)
+            self._frozen = FrozenFeatures(architecture, self.definition, devices, reading, dtype, head)
         self._head_alone = False
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:

@@ -59,21 +59,24 @@ class DocumentPass:
         width: int,
         devices: Devices,
         reading: Reading,
+        all_layers: bool = False,
     ):
         """Bind to a network.
 
         Args:
             encoder_of: from parameters and statistics to the encoder.
-            value_of: from them and documents' vectors `[rows, 3 * embedding]` to `[rows, width]`.
+            value_of: from them and documents' vectors `[rows, features]` to `[rows, width]`.
             architecture: sizes of the encoder.
             width: numbers that a document is given.
             devices: devices to map over; every process gets the values of all.
             reading: how documents are read.
+            all_layers: pool the lower layers into the vectors, too.
         """
+        self._all_layers = all_layers
         self._architecture, self._width, self._devices, self._reading = architecture, width, devices, reading
 
         def encode(parameters: Tree, statistics: Tree, block: Block, carry: LaneCarry) -> Any:
-            return encode_lanes(encoder_of(parameters, statistics), *block, carry)
+            return encode_lanes(encoder_of(parameters, statistics), *block, carry, all_layers)
 
         def read(parameters: Tree, statistics: Tree, vectors: jax.Array, places: jax.Array) -> jax.Array:
             return lax.all_gather(value_of(parameters, statistics, picked(vectors, places)), DEVICE_AXIS)
@@ -112,7 +115,7 @@ class DocumentPass:
 
     def initial_carry(self, lanes: DocumentLanes) -> Any:
         """What the first block begins from, spread over the devices."""
-        carry = initial_carry(self._architecture, lanes.lanes)
+        carry = initial_carry(self._architecture, lanes.lanes, self._all_layers)
         return self._devices.scatter(jax.tree.map(lambda array: self._devices.split_rows(np.asarray(array), 0), carry))
 
     def split(self, block: LaneBlock) -> Block:
@@ -146,22 +149,26 @@ def scoring_pass(
     def encoder_of(parameters: Tree, statistics: Tree) -> AwdLstm:
         return definition.bind(parameters, statistics).encoder
 
-    return DocumentPass(encoder_of, value_of, architecture, head.n_classes, devices, reading)
+    return DocumentPass(encoder_of, value_of, architecture, head.n_classes, devices, reading, head.all_layers)
 
 
-def vector_pass(architecture: Architecture, dtype: DTypeLike, devices: Devices, reading: Reading) -> DocumentPass:
-    """Vectors `[documents, 3 * embedding]`, what the head gets: last output, maximum and mean.
+def vector_pass(
+    architecture: Architecture, dtype: DTypeLike, devices: Devices, reading: Reading, head: Head | None = None
+) -> DocumentPass:
+    """Vectors `[documents, features]`, what `head` gets; by default last output, maximum and mean of the last layer.
 
     Of the parameters it takes the branch `encoder`, with products of `dtype`, and no statistics.
     """
+    head = head or Head(1)
     encoder = ModuleDefinition(lambda rngs: AwdLstm(architecture, dtype=dtype, rngs=rngs))
     return DocumentPass(
         lambda parameters, statistics: encoder.bind(parameters["encoder"]),
         lambda parameters, statistics, vectors: vectors,
         architecture,
-        3 * architecture.embedding_size,
+        head.features(architecture),
         devices,
         reading,
+        head.all_layers,
     )
 
 

@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 
 from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.nn.architecture import Architecture
+from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.training.document_scores import Reading, vector_pass
 from ulmfit_jax.training.mapping import Devices
@@ -29,9 +30,11 @@ class FrozenFeatures:
         devices: Devices,
         reading: Reading,
         dtype: DTypeLike,
+        head: Head,
     ):
-        """Vectors of an encoder of these sizes, with products of `dtype`; `definition` is that of the classifier."""
-        self._vectors = vector_pass(architecture, dtype, devices, reading)
+        """Vectors for `head` of an encoder of these sizes, with products of `dtype`; `definition` is that of the
+        classifier."""
+        self._vectors = vector_pass(architecture, dtype, devices, reading, head)
         self._kept: dict[int, np.ndarray] = {}
 
         def log_probabilities(parameters: Tree, statistics: Tree, vectors: jax.Array) -> jax.Array:
@@ -45,7 +48,7 @@ class FrozenFeatures:
         self._kept = {}
 
     def of(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
-        """Vectors `[documents, 3 * embedding]` float32 in the order of the corpus."""
+        """Vectors `[documents, features]` float32 in the order of the corpus."""
         if id(documents) not in self._kept:
             self._kept[id(documents)] = self._vectors(parameters, statistics, documents.corpus)
         return self._kept[id(documents)]
