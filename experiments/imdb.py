@@ -43,6 +43,7 @@ from ulmfit_jax.data import (
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.inference.temperature import expected_calibration_error
 from ulmfit_jax.nn.architecture import PRESETS
+from ulmfit_jax.nn.classifier import POOL_LAYERS
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import SHIPPED_PAIR, model_folder
 
@@ -82,6 +83,7 @@ def arguments() -> argparse.Namespace:
         metavar="N",
         help="of the four stages of gradual unfreezing, or one number for fine_tune; default: by the number of labels",
     )
+    parser.add_argument("--pool-layers", choices=POOL_LAYERS, default="last", help="what the classifier's head reads")
     parser.add_argument("--cache-frozen", action="store_true", help="the head's first stage reads kept vectors")
     parser.add_argument(
         "--self-training",
@@ -217,6 +219,7 @@ class Experiment:
             lm_epochs=0,
             recipe=self.options.recipe,
             epochs=classifier_epochs(self.options),
+            pool_layers=self.options.pool_layers,
             cache_frozen=self.options.cache_frozen,
             self_training=self_training or 0,
             validation_fraction=self.options.validation_fraction,
