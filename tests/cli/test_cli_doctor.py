@@ -42,6 +42,24 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "models", lambda: [])
 
 
+def test_extras_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"starlette", "uvicorn", "flatbuffers"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    check = checks.extras()
+    assert check.found == (
+        "serve; not installed: export, spacy, fastai (pip install 'ulmfit-jax[export,spacy,fastai]')"
+    )
+    assert (check.advice, check.broken) == ("", False)
+    there.update(("safetensors", "spacy", "torch"))
+    assert checks.extras().found == "serve, export, spacy, fastai"
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_missing_and_a_too_old_package(monkeypatch: pytest.MonkeyPatch, ulmfit: Run) -> None:
     real = importlib.metadata.version

@@ -14,6 +14,13 @@ from pathlib import Path
 from ulmfit_jax.errors import UlmfitError
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "sentencepiece", "numpy")
+_EXTRAS = {
+    "serve": ("starlette", "uvicorn"),
+    "export": ("flatbuffers", "safetensors"),
+    "spacy": ("spacy",),
+    "fastai": ("torch",),
+}
+"""What commands need beside these, by the extra of `pip install` that brings it."""
 _FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 _LITTLE_MEMORY, _LITTLE_DISK, _NO_DISK = 4e9, 5e9, 2e8
@@ -54,6 +61,23 @@ def python_and_packages() -> list[Check]:
         else:
             checks.append(Check(name, version))
     return checks
+
+
+def extras() -> Check:
+    """Which of the extras that some commands need are installed."""
+    found = {name: all(map(_is_installed, packages)) for name, packages in _EXTRAS.items()}
+    lines = [", ".join(name for name, there in found.items() if there) or "none installed"]
+    if absent := [name for name, there in found.items() if not there]:
+        lines.append(f"not installed: {', '.join(absent)} (pip install 'ulmfit-jax[{','.join(absent)}]')")
+    return Check("extras", "; ".join(lines))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _requirements() -> dict[str, str]:

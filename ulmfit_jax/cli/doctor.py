@@ -60,6 +60,7 @@ def _checks(place: Path) -> Iterator[Check]:
     from ulmfit_jax.cli import checks, speed
 
     yield from checks.python_and_packages()
+    yield checks.extras()
     devices = checks.devices()
     yield devices
     yield checks.processor()
