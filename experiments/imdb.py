@@ -83,7 +83,9 @@ def arguments() -> argparse.Namespace:
         metavar="N",
         help="of the four stages of gradual unfreezing, or one number for fine_tune; default: by the number of labels",
     )
-    parser.add_argument("--pool-layers", choices=POOL_LAYERS, default="last", help="what the classifier's head reads")
+    parser.add_argument(
+        "--pool-layers", choices=POOL_LAYERS, default="all", help="what the classifier's head reads; notebook: last"
+    )
     parser.add_argument("--cache-frozen", action="store_true", help="the head's first stage reads kept vectors")
     parser.add_argument(
         "--self-training",

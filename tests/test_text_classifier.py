@@ -62,7 +62,8 @@ def test_figures_of_each_class_are_those_of_scikit_learn(trained):
 def test_vectors_are_what_the_head_turns_into_probabilities(trained):
     texts = [*reviews(9, seed=3)[0], "one", " ".join(["long"] * 200)]
     vectors = trained.encode(texts)
-    assert (vectors.shape, vectors.dtype) == ((11, 3 * trained.artifact.architecture.embedding_size), np.float32)
+    sizes = trained.artifact.architecture
+    assert (vectors.shape, vectors.dtype) == ((11, 4 * sizes.embedding_size + 2 * sizes.hidden_size), np.float32)
     np.testing.assert_allclose(trained.encode(texts[-1]), vectors[-1:], atol=1e-6)
     assert trained.encode([]).shape == (0, vectors.shape[1])
 
@@ -79,8 +80,8 @@ def test_vectors_are_what_the_head_turns_into_probabilities(trained):
 
 def test_a_head_without_hidden_layers_that_reads_all_layers(tmp_path):
     texts, labels = reviews(80)
-    options = {**OPTIONS, "lm_epochs": 0, "epochs": (3, 0, 0, 1), "cache_frozen": True}
-    model = TextClassifier(None, **options, pool_layers="all", hidden=()).fit(texts, labels)
+    options = {**OPTIONS, "lm_epochs": 0, "epochs": (3, 0, 0, 1), "cache_frozen": True, "hidden": ()}
+    model = TextClassifier(None, **options).fit(texts, labels)
     sizes, dense = model.artifact.architecture, model.artifact.parameters["head"]["dense_0"]["kernel"]
     assert dense.shape == (4 * sizes.embedding_size + 2 * sizes.hidden_size, 2)
     vectors = model.encode(texts[:5])
@@ -91,6 +92,8 @@ def test_a_head_without_hidden_layers_that_reads_all_layers(tmp_path):
     loaded = TextClassifier.load(tmp_path / "model", devices=1)
     np.testing.assert_array_equal(loaded.predict_proba(texts), model.predict_proba(texts))
     assert loaded.artifact.head.pool_layers == "all"
+    plain = TextClassifier(None, **options, pool_layers="last").fit(texts, labels)
+    assert plain.encode(texts[:5]).shape == (5, 3 * sizes.embedding_size)
 
 
 def test_the_history_has_every_epoch_of_every_stage(trained):

@@ -19,7 +19,7 @@ TEXT = "12 days with it. The kettle was lovely. The novel was splendid."
 @pytest.fixture(scope="module")
 def trained() -> TextClassifier:
     texts, labels = reviews(200)
-    options = {"lm_epochs": 2, "epochs": (1, 0, 0, 10), "learning_rate": 0.2, "batch_size": 16}
+    options = {"lm_epochs": 2, "epochs": (1, 0, 0, 10), "learning_rate": 0.2, "batch_size": 16, "pool_layers": "last"}
     return TextClassifier(None, "tiny", devices=1, **options).fit(texts, labels)
 
 

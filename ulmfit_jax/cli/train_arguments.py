@@ -117,9 +117,9 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pool-layers",
         choices=("last", "all"),
-        default="last",
-        help="what the classifier's head reads of the language model: its last layer, as in the paper, or all "
-        "(default: %(default)s)",
+        default="all",
+        help="what the classifier's head reads of the language model: its last layer, as in the paper and fastai, or "
+        "all (default: %(default)s)",
     )
     group.add_argument(
         "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
