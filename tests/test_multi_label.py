@@ -144,12 +144,12 @@ def test_labels_may_be_sets_tuples_or_numbers() -> None:
 
 def test_weights_of_labels_move_their_answers(trained: TextClassifier) -> None:
     texts, labels = several(80)
-    options = {**OPTIONS, "epochs": (4, 0, 0, 0)}
+    options = {**OPTIONS, "epochs": (4, 0, 0, 0), "hidden": ()}  # labels share no hidden layer
     plain = TextClassifier(None, **options).fit(texts, labels)
     heavy = TextClassifier(None, **options, class_weight={"money": 30.0}).fit(texts, labels)
     difference = (heavy.predict_proba(texts) - plain.predict_proba(texts)).mean(axis=0)
     assert difference[1] > 0.1
-    assert abs(difference[0]) < 0.1
+    assert np.abs(difference[[0, 2]]).max() < difference[1] / 2
 
 
 @pytest.mark.parametrize(
