@@ -258,6 +258,13 @@ class Experiment:
         print("\nDocuments:\n" + show_documents(train, None, classifier.artifact.tokenizer, rows=3))
         print(f"test: {result}\n{EXAMPLE!r}: {classifier.predict(EXAMPLE)} {example}")
         baseline = tfidf_accuracy(train.texts, train.labels or [], test.texts, test.labels or [])
+        measures = {
+            "test error": f"{result['error']:.2%} of {result['n']:,} reviews, with the weights as stored",
+            "TF-IDF and logistic regression on the same labels": f"{1 - baseline:.2%}",
+            "minutes of training": f"{(trained - started) / 60:.0f}, on {self.options.hardware}",
+            "date": time.strftime("%Y-%m-%d"),
+        }
+        classifier.save(stored, half_precision=True, provenance={"measures": measures, **ABOUT})
         self.note(
             name,
             {
@@ -268,13 +275,6 @@ class Experiment:
                 "seconds": {"training": trained - started, "testing": time.monotonic() - trained},
             },
         )
-        measures = {
-            "test error": f"{result['error']:.2%} of {result['n']:,} reviews, with the weights as stored",
-            "TF-IDF and logistic regression on the same labels": f"{1 - baseline:.2%}",
-            "minutes of training": f"{(trained - started) / 60:.0f}, on {self.options.hardware}",
-            "date": time.strftime("%Y-%m-%d"),
-        }
-        classifier.save(stored, half_precision=True, provenance={"measures": measures, **ABOUT})
 
     def note(self, name: str, result: dict[str, Any]) -> None:
         """Add a result to report.json."""

@@ -2,8 +2,8 @@
 
     python experiments/layer_probe.py DATA/trec6/train.jsonl --documents 500 --valid-documents 2000 --repeats 3
 
-Nothing is fine-tuned. Each repeat draws other documents and prints nothing; the table at the end has the error on the
-other documents, mean and standard deviation over the repeats, of logistic regression on the standardised vectors. Its
+Nothing is fine-tuned. Each repeat draws other documents to train and to measure on. The table at the end has the error,
+mean and standard deviation over the repeats, of logistic regression on the standardised vectors. Its
 L2 penalty is chosen by five-fold cross-validation on the training documents. TF-IDF stands beside it.
 """
 

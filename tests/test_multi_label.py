@@ -149,6 +149,7 @@ def test_weights_of_labels_move_their_answers(trained: TextClassifier) -> None:
     heavy = TextClassifier(None, **options, class_weight={"money": 30.0}).fit(texts, labels)
     difference = (heavy.predict_proba(texts) - plain.predict_proba(texts)).mean(axis=0)
     assert difference[1] > 0.1
+    assert abs(difference[0]) < 0.1
     assert np.abs(difference[[0, 2]]).max() < difference[1] / 2
 
 

@@ -49,9 +49,8 @@ def python_and_packages() -> list[Check]:
     required = _requirements()
     checks = [Check("python", f"{platform.python_version()}, {platform.machine()} {platform.system()}")]
     for name in _PACKAGES:
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
+        version = _installed_version(name)
+        if version is None:
             checks.append(Check(name, "not installed", f"pip install '{name}{required.get(name, '')}'", broken=True))
             continue
         wanted = required.get(name, "")
@@ -65,19 +64,18 @@ def python_and_packages() -> list[Check]:
 
 def extras() -> Check:
     """Which of the extras that some commands need are installed."""
-    found = {name: all(map(_is_installed, packages)) for name, packages in _EXTRAS.items()}
+    found = {name: None not in map(_installed_version, packages) for name, packages in _EXTRAS.items()}
     lines = [", ".join(name for name, there in found.items() if there) or "none installed"]
     if absent := [name for name, there in found.items() if not there]:
         lines.append(f"not installed: {', '.join(absent)} (pip install 'ulmfit-jax[{','.join(absent)}]')")
     return Check("extras", "; ".join(lines))
 
 
-def _is_installed(package: str) -> bool:
+def _installed_version(package: str) -> str | None:
     try:
-        importlib.metadata.version(package)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _requirements() -> dict[str, str]:
