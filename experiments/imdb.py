@@ -192,7 +192,6 @@ class Experiment:
             verbose=True,
         )
         print("\n(b) Language model")
-        started = time.monotonic()
         model.fit(texts, run_dir=options.out / "language_model", workers=2)
         stream = LanguageModelStream(corpus_in_memory(texts[:100], model.tokenizer), 4, 24)
         print("\nA batch:\n" + show_language_model_batch(stream, model.tokenizer))
@@ -206,9 +205,8 @@ class Experiment:
             ]
         )
         print("\n".join(samples))
-        self.note(
-            "language_model", {**model.history[-1], "wall_seconds": time.monotonic() - started, "samples": samples}
-        )
+        seconds = sum(row["seconds"] for row in model.history)
+        self.note("language_model", {**model.history[-1], "seconds": seconds, "samples": samples})
         return model
 
     def classifier(
@@ -242,11 +240,11 @@ class Experiment:
         if name in self.report["results"]:
             print(f"measured before, see {self.options.out / 'report.json'}")  # the test set is read once
             return
-        started = time.monotonic()
         folder = self.options.out / ("classifier_plain" if name == "plain" else "classifier_fine_tuned")  # (d) goes on
         classifier.fit(train.texts, train.labels or [], unlabeled, run_dir=folder, workers=2)
         trained = time.monotonic()
         history, stored = classifier.history_, self.options.out / "models" / f"classifier_{name}"
+        training = sum(row["seconds"] for row in history)  # those of a run that was stopped in between too
         classifier.save(stored, half_precision=True)
         classifier = TextClassifier.load(stored)  # what is measured is what is kept
         classifier.verbose = True
@@ -261,7 +259,7 @@ class Experiment:
         measures = {
             "test error": f"{result['error']:.2%} of {result['n']:,} reviews, with the weights as stored",
             "TF-IDF and logistic regression on the same labels": f"{1 - baseline:.2%}",
-            "minutes of training": f"{(trained - started) / 60:.0f}, on {self.options.hardware}",
+            "minutes of training": f"{training / 60:.0f} after the language model's, on {self.options.hardware}",
             "date": time.strftime("%Y-%m-%d"),
         }
         classifier.save(stored, half_precision=True, provenance={"measures": measures, **ABOUT})
@@ -272,7 +270,7 @@ class Experiment:
                 "baseline": {"accuracy": baseline, "error": 1 - baseline},
                 "validation": history[-1],
                 "example": example,
-                "seconds": {"training": trained - started, "testing": time.monotonic() - trained},
+                "seconds": {"training": training, "testing": time.monotonic() - trained},
             },
         )
 
