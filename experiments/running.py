@@ -1,9 +1,12 @@
-"""How every experiment begins, with huge pages, and ends on a mistake of its user: one sentence, exit code 2."""
+"""How every experiment begins, with huge pages, and ends early: one sentence, and no traceback, when its user made a
+mistake (exit code 2) or stopped it (128 and the signal's number)."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.huge_pages import restart_with_huge_pages
@@ -15,5 +18,11 @@ def run_or_explain(name: str, experiment: Callable[[], None]) -> None:
     try:
         experiment()
     except UlmfitError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _end(f"{name}: {error}", 2)
+    except KeyboardInterrupt as error:  # in training it says that its state is saved
+        _end(f"{name}: {str(error) or 'interrupted'}", 128 + getattr(error, "signal", signal.SIGINT))
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise SystemExit(code) from None

@@ -1,0 +1,33 @@
+"""How an experiment ends early: one sentence and an exit code, no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "code"),
+    [
+        ("DataError('the texts are empty')", "study: the texts are empty", 2),
+        ("TrainingInterrupted(15)", "study: training was interrupted by SIGTERM; its state is saved", 143),
+        ("KeyboardInterrupt()", "study: interrupted", 130),
+    ],
+)
+def test_an_experiment_that_ends_early_says_why_in_a_sentence(error, sentence, code):
+    program = (
+        "from running import run_or_explain\n"
+        "from ulmfit_jax.errors import DataError\n"
+        "from ulmfit_jax.training.interruption import TrainingInterrupted\n"
+        f"def experiment():\n    raise {error}\n"
+        "run_or_explain('study', experiment)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=EXPERIMENTS, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", sentence + "\n")
