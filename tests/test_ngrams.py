@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ulmfit_jax.ngrams import cross_validated_classes, ngram_log_probabilities
+from ulmfit_jax.ngrams import NOTHING, cross_validated_log_probabilities, fitted_ngrams
 
 
 def documents(count: int, seed: int) -> list[np.ndarray]:
@@ -43,7 +43,7 @@ def dense(train: list[np.ndarray], positive: np.ndarray, others: list[np.ndarray
 def test_two_classes() -> None:
     train, others = documents(30, 0), documents(12, 1)
     labels = np.array([int(5 in ids) for ids in train])
-    found = ngram_log_probabilities(train, labels, others, 2)
+    found = fitted_ngrams(train, labels, 2).log_probabilities(others)
     np.testing.assert_allclose(found[:, 1] - found[:, 0], dense(train, labels == 1, others), atol=1e-3)
     np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
     assert (found.argmax(axis=1) == [int(5 in ids) for ids in others]).mean() > 0.7
@@ -52,7 +52,7 @@ def test_two_classes() -> None:
 def test_more_classes_of_which_one_has_no_label() -> None:
     train, others = documents(40, 2), documents(9, 3)
     labels = np.array([0 if 4 in ids else 1 if 7 in ids else 3 for ids in train])
-    found = ngram_log_probabilities(train, labels, others, 4)
+    found = fitted_ngrams(train, labels, 4).log_probabilities(others)
     assert np.isfinite(found).all()
     assert found[:, 2].max() == pytest.approx(np.log(np.finfo(np.float32).tiny))
     odds = np.stack([dense(train, labels == label, others) for label in (0, 1, 3)], axis=1)
@@ -65,12 +65,34 @@ def test_cross_validation_has_not_seen_the_label_of_a_document() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(2, size=200)
     unlearnable = [np.array([5, 6, 100 + number], np.int32) for number in range(200)]
-    found = cross_validated_classes(unlearnable, labels, 2)
+    found = cross_validated_log_probabilities(unlearnable, labels, 2).argmax(axis=1)
     assert 0.3 < (found == labels).mean() < 0.7
     learnable = [np.array([5, 10 + label, 100 + number], np.int32) for number, label in enumerate(labels)]
-    assert (cross_validated_classes(learnable, labels, 2) == labels).all()
+    assert (cross_validated_log_probabilities(learnable, labels, 2).argmax(axis=1) == labels).all()
 
 
 def test_cross_validation_of_a_class_with_one_document() -> None:
     texts = documents(9, 1)
-    assert set(cross_validated_classes(texts, [0] * 8 + [1], 2)) <= {0, 1}
+    found = cross_validated_log_probabilities(texts, [0] * 8 + [1], 2)
+    assert found.shape == (9, 2)
+    assert np.isfinite(found).all()
+
+
+def test_several_labels_a_text_are_a_question_each() -> None:
+    train, others = documents(40, 4), documents(9, 5)
+    indicators = np.array([[4 in ids, 7 in ids, True] for ids in train], np.int32)
+    found = fitted_ngrams(train, indicators, 3).log_probabilities(others)
+    for label in (0, 1):
+        odds = dense(train, indicators[:, label] > 0, others)
+        np.testing.assert_allclose(found[:, label], -np.log1p(np.exp(-odds)), atol=1e-3)
+    np.testing.assert_allclose(found[:, 2], 0, atol=1e-6)  # all of them have the third
+    assert cross_validated_log_probabilities(train, indicators, 3).shape == (40, 3)
+
+
+def test_rare_ngrams_are_left_out_where_that_is_wanted() -> None:
+    train = [np.array(ids, np.int32) for ids in ([3, 4], [3, 4, 5], [6, 3], [6, 7])]
+    model = fitted_ngrams(train, [0, 0, 1, 1], 2, min_documents=2)
+    assert sorted(map(tuple, model.ngrams.tolist())) == [(3, NOTHING), (3, 4), (4, NOTHING), (6, NOTHING)]
+    assert model.log_probabilities([train[0], train[3], np.zeros(0, np.int32)]).argmax(axis=1)[:2].tolist() == [0, 1]
+    with pytest.raises(ValueError, match="no terms remain"):
+        fitted_ngrams(train, [0, 0, 1, 1], 2, min_documents=4)

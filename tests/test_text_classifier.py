@@ -121,7 +121,7 @@ def test_self_training_goes_on_with_texts_that_the_classifier_labels(tmp_path, m
     first.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
     assert not np.allclose(first.predict_proba(more), model.predict_proba(more), atol=1e-3)
     again = TextClassifier(None, **options)
-    monkeypatch.setattr(self_training, "ngram_log_probabilities", None)  # the labels are kept
+    monkeypatch.setattr(self_training, "fitted_ngrams", None)  # the labels are kept
     again.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
     np.testing.assert_array_equal(again.predict_proba(more), model.predict_proba(more))
 

@@ -1,4 +1,5 @@
-"""`Ensemble`: several classifiers that answer together, such as a forward and a backward one (paper, section 5.2)."""
+"""`Ensemble`: several classifiers that answer together, such as a forward and a backward one (paper, section 5.2), and
+with them, if they shall, a linear model over n-grams."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import re
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +17,13 @@ from ulmfit_jax.artifact.folder import ENSEMBLE
 from ulmfit_jax.artifact.json_file import read_object
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
+from ulmfit_jax.counted import counted
+from ulmfit_jax.data.corpus import corpus_in_memory
+from ulmfit_jax.data.lists import text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.inference.temperature import checked_temperature
+from ulmfit_jax.ngram_voice import FOLDER as NGRAMS
+from ulmfit_jax.ngram_voice import NgramVoice, learnt_voice, load_voice
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text_classifier import TextClassifier
 
@@ -29,11 +36,17 @@ class Ensemble(Answers):
     """Classifiers over the same classes; the probabilities are the mean of theirs.
 
     The paper averages a forward and a backward model. Members may differ in everything but their classes: direction,
-    language model, tokeniser, seed.
+    language model, tokeniser, seed. `learn_ngrams` lets a linear model answer with them, whose probabilities weigh as
+    much as those of all members together.
     """
 
-    def __init__(self, members: Sequence[TextClassifier], temperature: float = 1.0):
-        """Join trained classifiers, with the temperature that `calibrate` found for their mean.
+    def __init__(self, members: Sequence[TextClassifier], temperature: float = 1.0, ngrams: NgramVoice | None = None):
+        """Join trained classifiers.
+
+        Args:
+            members: at least one.
+            temperature: what `calibrate` found for their mean.
+            ngrams: what `learn_ngrams` made, of the first member's tokens.
 
         Raises:
             ConfigError: there are none, or their classes are not the same.
@@ -41,7 +54,7 @@ class Ensemble(Answers):
         """
         if not members:
             raise ConfigError("an ensemble needs at least one classifier")
-        self.members, self._temperature = tuple(members), temperature
+        self.members, self._temperature, self.ngrams = tuple(members), temperature, ngrams
         for number, member in enumerate(self.members[1:], 2):
             if member.class_names != self.class_names:
                 raise ConfigError(
@@ -69,8 +82,47 @@ class Ensemble(Answers):
         """Whether a text may have several of the classes, or none."""
         return self.members[0].multi_label
 
+    def learn_ngrams(
+        self,
+        texts: Texts,
+        labels: Sequence[Any],
+        held_out_texts: Texts = (),
+        held_out_labels: Sequence[Any] = (),
+    ) -> Ensemble:
+        """Let a linear model over n-grams answer too (`ulmfit_jax.ngram_voice`); it takes seconds.
+
+        A calibration from before is taken back.
+
+        Args:
+            texts: documents, as a rule those that the members were trained on.
+            labels: one for each, or several, as in `TextClassifier.fit`.
+            held_out_texts: documents that neither were trained on, which tell how far the members can be believed; with
+                none they are believed as far as they believe themselves, which is often too far.
+            held_out_labels: their labels.
+
+        Raises:
+            DataError: no texts, a label that the members do not know, or texts that have no n-gram in common.
+        """
+        data, targets = self._labelled(texts, labels, "n-grams' data", "learn n-grams")
+        held_out = None
+        if len(held_out_texts):
+            others, truth = self._labelled(held_out_texts, held_out_labels, "held-out data", "check the members")
+            held_out = (self._of_members(others.texts), truth)
+        documents = corpus_in_memory(data.texts, self.members[0].artifact.tokenizer)
+        self.ngrams = learnt_voice(list(documents), targets, len(self.class_names), held_out)
+        self.uncalibrate()
+        return self
+
     def log_probabilities(self, texts: Texts) -> np.ndarray:
-        """Logarithm of the mean of the members' probabilities, `[documents, classes]` float64, before calibration."""
+        """Logarithm of the mean of the members' probabilities, and of those of the n-grams, `[documents, classes]`
+        float64, before calibration."""
+        of_members = self._of_members(texts)
+        if self.ngrams is None:
+            return of_members
+        documents = corpus_in_memory(text_list(texts), self.members[0].artifact.tokenizer)
+        return self.ngrams.log_probabilities(of_members, list(documents))
+
+    def _of_members(self, texts: Texts) -> np.ndarray:
         each = np.stack([member.predict_proba(texts) for member in self.members])
         return np.log(np.maximum(each.astype(np.float64).mean(axis=0), _SMALLEST))
 
@@ -99,10 +151,13 @@ class Ensemble(Answers):
             "labels": list(self.class_names),
             "members": names,
             "temperature": self.temperature,
+            **({"ngrams": self.ngrams.facts()} if self.ngrams else {}),
         }
         with written_whole(Path(folder)) as place:
             for name, member in zip(names, self.members, strict=True):
                 member.save(place / name, half_precision=half_precision)
+            if self.ngrams:
+                self.ngrams.save(place / NGRAMS, np.float16 if half_precision else np.float32)
             (place / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
             (place / "README.md").write_text(self._card(Path(folder).name), "utf-8")
             write_manifest(place)
@@ -111,7 +166,11 @@ class Ensemble(Answers):
         directions = [f"reads {'backwards' if m.artifact.backwards else 'forwards'}" for m in self.members]
         listed = [f"- [member-{n}](member-{n}/README.md) {direction}" for n, direction in enumerate(directions)]
         code = ["```python", "from ulmfit_jax import Ensemble", "", f'model = Ensemble.load("{name}")', "```"]
-        what = f"An ensemble of {len(self.members)} classifiers of ulmfit-jax: the mean of their probabilities."
+        what = (
+            f"An ensemble of {counted(len(self.members), 'classifier')} of ulmfit-jax: the mean of the probabilities."
+        )
+        if self.ngrams:
+            what += f" A linear model over {len(self.ngrams.model.ngrams):,} n-grams weighs as much as all of them."
         labels = f"Labels: {', '.join(self.class_names)}."
         if self.temperature != 1:
             what += f" It is calibrated: the logarithm of the mean is divided by {self.temperature:.4g}."
@@ -128,9 +187,16 @@ class Ensemble(Answers):
         found = _members(place)
         if found is None:
             raise ArtifactError(f"{place} holds no ensemble: TextClassifier.load reads a single classifier")
-        names, temperature = found
-        check_manifest(place, ("config.json", *(f"{name}/" for name in names)))
-        return cls([TextClassifier.load(place / name, devices=devices) for name in names], temperature)
+        names, temperature, ngrams = found
+        has_ngrams = ngrams is not None
+        check_manifest(place, ("config.json", *(f"{name}/" for name in [*names, *[NGRAMS] * has_ngrams])))
+        model = cls([TextClassifier.load(place / name, devices=devices) for name in names], temperature)
+        if has_ngrams:
+            vocabulary = model.members[0].artifact.tokenizer.vocabulary
+            model.ngrams = load_voice(
+                place / NGRAMS, ngrams, len(model.class_names), model.multi_label, len(vocabulary)
+            )
+        return model
 
 
 def load_classifier(folder: str | Path, *, devices: int | None = None) -> TextClassifier | Ensemble:
@@ -144,8 +210,9 @@ def load_classifier(folder: str | Path, *, devices: int | None = None) -> TextCl
     return Ensemble.load(folder, devices=devices)
 
 
-def _members(place: Path) -> tuple[list[str], float] | None:
-    """Names of an ensemble's members and its temperature; None where the folder holds a single model, or nothing."""
+def _members(place: Path) -> tuple[list[str], float, Any] | None:
+    """Names of an ensemble's members, its temperature and what is said of its n-grams, which may be None; None where
+    the folder holds a single model, or nothing."""
     try:
         config = read_object(place / "config.json")
     except ArtifactError:
@@ -161,6 +228,6 @@ def _members(place: Path) -> tuple[list[str], float] | None:
     if not isinstance(names, list) or not names or not all(_MEMBER.fullmatch(str(name)) for name in names):
         raise ArtifactError(f"{place / 'config.json'} names no members: copy the model folder again")
     try:
-        return names, checked_temperature(config.get("temperature", 1.0))
+        return names, checked_temperature(config.get("temperature", 1.0)), config.get("ngrams")
     except ValueError as error:
         raise ArtifactError(f"{place / 'config.json'} has {error}: copy the model folder again") from error

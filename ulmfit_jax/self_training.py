@@ -22,7 +22,7 @@ from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.inference.predict import Predictor
-from ulmfit_jax.ngrams import cross_validated_classes, ngram_log_probabilities
+from ulmfit_jax.ngrams import cross_validated_log_probabilities, fitted_ngrams
 from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import is_first
@@ -87,8 +87,8 @@ def _joint_labels(
     of_network = Predictor(teacher, devices, precision).log_probabilities(unlabelled)
     classes = label_indices(labelled, teacher.labels)
     n_classes = len(teacher.labels)
-    of_ngrams = ngram_log_probabilities(list(known), classes, list(unlabelled), n_classes)
-    unseen = cross_validated_classes(list(known), classes, n_classes)
+    of_ngrams = fitted_ngrams(list(known), classes, n_classes).log_probabilities(list(unlabelled))
+    unseen = cross_validated_log_probabilities(list(known), classes, n_classes).argmax(axis=1)
     shares = shares_of_classes(classes, unseen, of_ngrams.argmax(axis=1), n_classes)
     return with_shares(joint_scores([of_network, of_ngrams]), shares).argmax(axis=1)
 

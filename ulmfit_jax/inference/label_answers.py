@@ -27,9 +27,11 @@ def given_labels(probabilities: np.ndarray) -> np.ndarray:
     return probabilities > THRESHOLD
 
 
-def fitted_label_temperature(log_probabilities: np.ndarray, indicators: np.ndarray) -> float:
+def fitted_label_temperature(
+    log_probabilities: np.ndarray, indicators: np.ndarray, *, is_near_one: bool = False
+) -> float:
     """The temperature with the least binary cross-entropy over all questions; see `fitted_temperature`."""
-    return fitted_temperature(_questions(log_probabilities), indicators.reshape(-1))
+    return fitted_temperature(_questions(log_probabilities), indicators.reshape(-1), is_near_one=is_near_one)
 
 
 def label_calibration_error(probabilities: np.ndarray, indicators: np.ndarray) -> float:

@@ -46,7 +46,7 @@ def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return result
 
 
-def fitted_temperature(log_probabilities: np.ndarray, truth: np.ndarray) -> float:
+def fitted_temperature(log_probabilities: np.ndarray, truth: np.ndarray, *, is_near_one: bool = False) -> float:
     """The temperature with the least negative log likelihood, from 1 / `LARGEST` to `LARGEST`.
 
     The likelihood is concave in 1 / temperature, so that the sign of its slope says on which side the optimum is.
@@ -54,6 +54,8 @@ def fitted_temperature(log_probabilities: np.ndarray, truth: np.ndarray) -> floa
     Args:
         log_probabilities: `[documents, classes]`, up to a constant for each row.
         truth: classes, `[documents]`.
+        is_near_one: take the logarithm of the temperature to be drawn from the standard normal distribution before the
+            documents speak, so that a few that are all answered right do not lead to the bound.
     """
     scores = log_probabilities.astype(np.float64)
     scores = scores - scores[np.arange(len(truth)), truth][:, None]
@@ -62,6 +64,8 @@ def fitted_temperature(log_probabilities: np.ndarray, truth: np.ndarray) -> floa
         middle = (low + high) / 2
         weights = np.exp((scores - scores.max(axis=1, keepdims=True)) / np.exp(middle))
         slope = ((weights * scores).sum(axis=1) / weights.sum(axis=1)).mean()
+        if is_near_one:
+            slope -= middle * np.exp(middle) / len(truth)  # both are derivatives by 1 / temperature
         low, high = (middle, high) if slope > 0 else (low, middle)
     return float(np.clip(np.exp((low + high) / 2), 1 / LARGEST, LARGEST))
 

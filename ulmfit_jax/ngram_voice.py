@@ -1,0 +1,165 @@
+"""The voice of n-grams in an ensemble: a linear model beside the networks, each believed as far as it is right.
+
+A network reads sentences and a bag of n-grams counts words; they are wrong about different texts, and with some hundred
+labels or more the n-grams are often the better ones. Both are brought to the sharpness that they deserve before their
+probabilities are averaged: the n-grams by what they say of labelled texts in cross-validation, the networks by what
+they say of texts that they were not trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ulmfit_jax.errors import ArtifactError, DataError
+from ulmfit_jax.inference.label_answers import fitted_label_temperature, tempered_labels
+from ulmfit_jax.inference.temperature import checked_temperature, fitted_temperature, tempered
+from ulmfit_jax.ngrams import NOTHING, Ids, NgramModel, cross_validated_log_probabilities, fitted_ngrams
+
+FOLDER: Final = "ngrams"
+MIN_DOCUMENTS: Final = 2
+"""An n-gram of a single text says nothing that was worth its place: film reviews, 300 to 1,500 labels."""
+
+_ARRAYS: Final = {
+    "ngrams": np.int32,
+    "inverse_frequencies": np.float32,
+    "weights": np.float32,
+    "intercepts": np.float32,
+    "known": np.int32,
+}
+
+
+@dataclass(frozen=True)
+class NgramVoice:
+    """N-grams and networks answer together.
+
+    Attributes:
+        model: the linear model.
+        temperature: of its log probabilities.
+        networks_temperature: of the log probabilities of the networks' mean.
+    """
+
+    model: NgramModel
+    temperature: float
+    networks_temperature: float
+
+    def log_probabilities(self, of_networks: np.ndarray, documents: Sequence[Ids]) -> np.ndarray:
+        """Logarithm of the mean of both probabilities, `[documents, classes]` float64.
+
+        Args:
+            of_networks: log probabilities of the networks, `[documents, classes]`.
+            documents: token ids of the same documents.
+        """
+        sharpened = tempered_labels if self.model.multi_label else tempered
+        voices = [
+            sharpened(of_networks, self.networks_temperature),
+            sharpened(self.model.log_probabilities(documents), self.temperature),
+        ]
+        return np.log(np.maximum(np.mean(voices, axis=0, dtype=np.float64), np.finfo(np.float32).tiny))
+
+    def facts(self) -> dict[str, Any]:
+        """What the ensemble's `config.json` says of it."""
+        return {
+            "features": len(self.model.ngrams),
+            "temperature": self.temperature,
+            "networks_temperature": self.networks_temperature,
+        }
+
+    def save(self, folder: Path, dtype: Any) -> None:
+        """Write the arrays into the folder, which does not exist; floating-point numbers as `dtype`."""
+        folder.mkdir()
+        for name, kind in _ARRAYS.items():
+            np.save(folder / f"{name}.npy", getattr(self.model, name).astype(dtype if kind == np.float32 else kind))
+
+
+def learnt_voice(
+    documents: Sequence[Ids],
+    targets: np.ndarray,
+    n_classes: int,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> NgramVoice:
+    """Fit n-grams and both temperatures.
+
+    Args:
+        documents: token ids of labelled documents.
+        targets: index of each one's class, or, where a text may have several labels, indicators `[documents, classes]`.
+        n_classes: number of classes.
+        held_out: the networks' log probabilities of texts that they were not trained on, `[texts, classes]`, and these
+            texts' targets; None leaves the networks as sure as they are.
+
+    Raises:
+        DataError: the documents have no n-gram in common.
+    """
+    try:
+        model = fitted_ngrams(documents, targets, n_classes, min_documents=MIN_DOCUMENTS)
+        unseen = cross_validated_log_probabilities(documents, targets, n_classes, min_documents=MIN_DOCUMENTS)
+    except ValueError as error:  # scikit-learn finds no terms
+        raise DataError("n-grams cannot be learnt: hardly any two of the labelled texts share a token") from error
+    fitted = fitted_label_temperature if model.multi_label else fitted_temperature
+    networks = fitted(*held_out, is_near_one=True) if held_out is not None and len(held_out[1]) else 1.0
+    return NgramVoice(model, fitted(unseen, targets, is_near_one=True), networks)
+
+
+def load_voice(folder: Path, facts: Any, n_classes: int, multi_label: bool, vocabulary_size: int) -> NgramVoice:
+    """What `NgramVoice.save` wrote: every shape, type and range is checked, and nothing is executed.
+
+    Args:
+        folder: the arrays' place.
+        facts: what `config.json` says, as `NgramVoice.facts` gives it.
+        n_classes: number of classes of the ensemble.
+        multi_label: whether its texts may have several labels.
+        vocabulary_size: of the tokeniser whose tokens these are.
+
+    Raises:
+        ArtifactError: files are missing, damaged or do not belong together.
+    """
+    try:
+        arrays = {name: _array(folder / f"{name}.npy", kind) for name, kind in _ARRAYS.items()}
+        model = NgramModel(**arrays, n_classes=n_classes, multi_label=multi_label)
+        _check(model, vocabulary_size)
+        if facts["features"] != len(model.ngrams):
+            raise ValueError(f"{len(model.ngrams)} n-grams")
+        temperatures = [checked_temperature(facts[name]) for name in ("temperature", "networks_temperature")]
+    except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ArtifactError(
+            f"{folder} is not what ulmfit-jax writes ({reason}): copy the model folder again"
+        ) from error
+    return NgramVoice(model, *temperatures)
+
+
+def _array(file: Path, kind: Any) -> np.ndarray:
+    """An array of a `.npy` file, mapped first, so that no header makes it larger than its file."""
+    mapped = np.load(file, mmap_mode="r", allow_pickle=False) if file.stat().st_size else np.zeros(0)
+    if mapped.dtype.kind != np.dtype(kind).kind:
+        raise ValueError(f"{file.name} holds {mapped.dtype}")
+    return np.array(mapped, kind)
+
+
+def _check(model: NgramModel, vocabulary_size: int) -> None:
+    n_known = len(model.known)
+    n_scores = n_known - 1 if n_known < 3 and not model.multi_label else n_known
+    shapes = {
+        "ngrams": (len(model.ngrams), 2),
+        "inverse_frequencies": (len(model.ngrams),),
+        "weights": (len(model.ngrams), n_scores),
+        "intercepts": (n_scores,),
+        "known": (n_known,),
+    }
+    for name, shape in shapes.items():
+        if getattr(model, name).shape != shape:
+            raise ValueError(f"{name} has the shape {getattr(model, name).shape}, not {shape}")
+        if not np.isfinite(getattr(model, name)).all():
+            raise ValueError(f"{name} holds what is no number")
+    classes = np.arange(model.n_classes)
+    if not n_known or not np.isin(model.known, classes).all() or (np.diff(model.known) < 1).any():
+        raise ValueError("known names no classes")
+    if model.multi_label and n_known != model.n_classes:
+        raise ValueError("known names some of the classes")
+    first, second = model.ngrams.T
+    if not ((first >= 0) & (first < vocabulary_size) & (second >= NOTHING) & (second < vocabulary_size)).all():
+        raise ValueError("ngrams holds no tokens")
