@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ulmfit_jax.ngram_voice import FOLDER as NGRAMS
 from ulmfit_jax.ngram_voice import NgramVoice, learnt_voice, load_voice
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text_classifier import TextClassifier
+from ulmfit_jax.training.processes import is_first
 
 FORMAT_VERSION = 1
 _SMALLEST = float(np.finfo(np.float32).tiny)
@@ -138,12 +139,23 @@ class Ensemble(Answers):
     def _calibrated(self, figures: dict[str, float] | None) -> None:
         self._temperature = 1.0 if figures is None else figures["temperature"]
 
-    def save(self, folder: str | Path, *, half_precision: bool = False) -> None:
-        """Write one folder with a model folder for each member; `half_precision` stores 16-bit floats.
+    def save(
+        self, folder: str | Path, *, half_precision: bool = False, provenance: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write one folder with a model folder for each member.
+
+        In a run of several processes the first one writes.
+
+        Args:
+            folder: its place; a model folder there is replaced, but nothing that holds another file.
+            half_precision: store 16-bit floats.
+            provenance: more of where the members come from, for their cards. None: nothing.
 
         Raises:
             ArtifactError: the place holds something that is not a model, or cannot be written.
         """
+        if not is_first():
+            return
         names = [f"member-{number}" for number in range(len(self.members))]
         config = {
             "format_version": FORMAT_VERSION,
@@ -155,7 +167,7 @@ class Ensemble(Answers):
         }
         with written_whole(Path(folder)) as place:
             for name, member in zip(names, self.members, strict=True):
-                member.save(place / name, half_precision=half_precision)
+                member.save(place / name, half_precision=half_precision, provenance=provenance)
             if self.ngrams:
                 self.ngrams.save(place / NGRAMS, np.float16 if half_precision else np.float32)
             (place / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")

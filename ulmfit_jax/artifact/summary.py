@@ -22,9 +22,10 @@ def model_summary(folder: Path) -> dict[str, Any]:
 
     Returns:
         `folder`, `kind`, `format_version`, `bytes` (of all its files), `damage` (None where sizes and hashes are those
-        of the manifest, otherwise a sentence), `labels` and, for an ensemble, `members`, each such a summary; for a
-        single model `architecture`, `head`, `tokenizer`, `backwards`, `settings`, `provenance`, `parameters` (how many
-        numbers are stored, None where they cannot be read) and `stored_as` (their types).
+        of the manifest, otherwise a sentence), `labels` and, for an ensemble, `members`, each such a summary, and
+        `ngrams`, how many there are, where a linear model over them answers too; for a single model `architecture`,
+        `head`, `tokenizer`, `backwards`, `settings`, `provenance`, `parameters` (how many numbers are stored, None
+        where they cannot be read) and `stored_as` (their types).
 
     Raises:
         ArtifactError: `config.json` cannot be read, or is of another format version.
@@ -49,7 +50,8 @@ def model_summary(folder: Path) -> dict[str, Any]:
 def _of_kind(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     """What a single model says of itself, or the members of an ensemble."""
     if config["kind"] == ENSEMBLE:
-        return {"members": [_member(folder, name) for name in config["members"]]}
+        ngrams = {"ngrams": int(config["ngrams"]["features"])} if "ngrams" in config else {}
+        return {"members": [_member(folder, name) for name in config["members"]], **ngrams}
     parameters, types = _stored_arrays(folder)
     return {
         "architecture": Architecture(**config["architecture"]).to_dict(),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.console import note
+from ulmfit_jax.cli.ngrams import chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.report_page import leave_directions_page
 from ulmfit_jax.cli.results import trained_on
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
@@ -56,7 +57,7 @@ def direction_models(options: argparse.Namespace) -> dict[str, str]:
 def direction_runs(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
     """The options of each run, in the folders `forward` and `backward` of `--out`."""
     for name, model in direction_models(options).items():
-        chosen = {"pretrained": model, "pretrained_backward": None, "both_directions": False}
+        chosen = {"pretrained": model, "pretrained_backward": None, "both_directions": False, "ngrams": False}
         yield argparse.Namespace(**{**vars(options), **chosen, "out": str(Path(options.out) / name)})
 
 
@@ -70,7 +71,7 @@ def both_directions(
     from ulmfit_jax.ensemble import Ensemble
     from ulmfit_jax.text_classifier import TextClassifier
     from ulmfit_jax.training.compiled_programs import kept_programs
-    from ulmfit_jax.training.processes import is_first, wait_for_all
+    from ulmfit_jax.training.processes import wait_for_all
 
     runs = list(direction_runs(options))
     together = TrainingRun(options.out, COMMAND, {})
@@ -79,17 +80,19 @@ def both_directions(
         for run in runs:
             note(f"reading {Path(run.out).name}")
             reports.append(one_run(run))
-    members = {"members": [model_fingerprint(report["model"]) for report in reports]}
+    members: dict[str, Any] = {"members": [model_fingerprint(report["model"]) for report in reports]}
     members["measured"] = [report.get("test", {}).get("sha256") for report in reports]
-    together = TrainingRun(options.out, COMMAND, members)
+    together = TrainingRun(options.out, COMMAND, {**members, **chosen_ngrams(options)})
     if (finished := together.finished_report()) is not None:
         return {**finished, "page": str(together.page)} if together.page.exists() else finished
     model = Ensemble([TextClassifier.load(report["model"], devices=options.devices) for report in reports])
-    if is_first():
-        model.save(together.model)
+    with kept_programs(together.folder):
+        of_ngrams = learn_ngrams(model, options, data) if options.ngrams else {}
+    model.save(together.model)
     wait_for_all("the saved ensemble")
     with kept_programs(together.folder):
-        report = {**_joined(reports), **_measured(model, options, data, test), "model": str(together.model)}
+        measured = _measured(model, options, data, test)
+    report = {**_joined(reports), **of_ngrams, **measured, "model": str(together.model)}
     together.write_report(report)
     leave_directions_page(options, together, report)
     return {**report, "page": str(together.page)} if together.page.exists() else report
@@ -128,7 +131,8 @@ def directions_as_text(report: dict[str, Any]) -> str:
     measured = [name for name in ("validation", "test") if name in report]
     lines = [f"{'error':<20}" + "".join(f"{name:>12}" for name in measured)]
     lines.append(f"{'texts':<20}" + "".join(f"{report[name]['n']:>12,}" for name in measured))
-    for name, run in (*zip(DIRECTIONS, report["runs"], strict=True), ("together", report)):
+    together = "together, n-grams" if "ngrams" in report else "together"
+    for name, run in (*zip(DIRECTIONS, report["runs"], strict=True), (together, report)):
         lines.append(f"{name:<20}" + "".join(f"{run[column]['error']:>12.2%}" for column in measured))
     baseline = report.get("baseline", {})
     if "test" in report and baseline.get("error") is not None:

@@ -56,6 +56,8 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         lines.append(_line("labels", ", ".join(summary["labels"])))
     if "members" not in summary:
         lines += _single(summary)
+    if "ngrams" in summary:
+        lines.append(_line("n-grams", f"{summary['ngrams']:,}, weighing as much as all members together"))
     lines.append(_line("files", f"{summary['bytes']:,} bytes, {'DAMAGED' if summary['damage'] else 'as saved'}"))
     lines += _origin(summary.get("provenance") or {})
     for member in summary.get("members", ()):

@@ -12,6 +12,7 @@ from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, 
 from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.kept_columns import reading_provenance
 from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_separator
+from ulmfit_jax.cli.ngrams import chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
@@ -168,6 +169,7 @@ def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: li
     return {
         **{name: getattr(options, name) for name in _DECISIVE},
         **chosen_class_weight(options),
+        **chosen_ngrams(options),
         "pretrained": options.pretrained,
         "pretrained_sha256": model_fingerprint(options.pretrained),
         "data_sha256": _fingerprint(data),
@@ -185,11 +187,20 @@ def _train(
     options: argparse.Namespace, data: TextDataset, unlabeled: list[str], training: TrainingRun
 ) -> dict[str, Any]:
     """Train the classifier, or go on with it, and save it; returns the report."""
+    from ulmfit_jax.ensemble import Ensemble
     from ulmfit_jax.training.processes import wait_for_all
 
     model = _model(options)
     model.fit(data.texts, data.targets or (), unlabeled, run_dir=training.folder, workers=options.workers)
-    model.save(training.model, provenance={**reading_provenance(options), TRAINED_ON: _fingerprint(data)})
+    report = measures(model.history_)
+    provenance = {**reading_provenance(options), TRAINED_ON: _fingerprint(data)}
+    if options.ngrams:
+        joint = Ensemble([model])
+        network = {"network": {"validation": report["validation"]}} if "validation" in report else {}
+        report = {**report, **network, **learn_ngrams(joint, options, data)}
+        joint.save(training.model, provenance=provenance)
+    else:
+        model.save(training.model, provenance=provenance)
     wait_for_all("the saved model")
     return {
         "model": str(training.model),
@@ -201,7 +212,7 @@ def _train(
         },
         "transductive": options.transductive,
         "seed": options.seed,
-        **measures(model.history_),
+        **report,
     }
 
 
@@ -244,13 +255,13 @@ def _tested(
 ) -> tuple[dict[str, Any], Answered]:
     """The report with the accuracy on the test texts and that of the baseline, which learns from all labelled texts;
     and the answers behind them."""
+    from ulmfit_jax.ensemble import load_classifier
     from ulmfit_jax.report.measuring import measure
-    from ulmfit_jax.text_classifier import TextClassifier
     from ulmfit_jax.training.compiled_programs import kept_programs
 
     known = set(data.texts)
     with kept_programs(training.folder):
-        answered = measure(TextClassifier.load(training.model, devices=options.devices), "test", data, test)
+        answered = measure(load_classifier(training.model, devices=options.devices), "test", data, test)
     figures = {
         **answered.figures,
         "also_in_training": sum(text in known for text in test.texts),

@@ -41,7 +41,8 @@ examples:
   ulmfit train letters.csv --label-column topics --label-separator ';' --out run     several labels a text
   ulmfit train comments.csv --label-column toxic --label-column threat --out run     the same, a column for each label
   ulmfit train 'tfds:imdb_reviews:train[:2500]' --test tfds:imdb_reviews:test --data-dir tfds --out run --json
-  ulmfit train reviews.csv --out both --pretrained-backward backwards-model
+  ulmfit train reviews.csv --out run --ngrams
+  ulmfit train reviews.csv --out both --both-directions --ngrams
   ulmfit train reviews.csv --out run --dry-run
   ulmfit train --config run/ulmfit.toml --out again --seed 1
   ulmfit train reviews.csv --out scratch --pretrained none --preset tiny --lm-epochs 1 --epochs 1,0,0,0
@@ -82,6 +83,12 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--pretrained-backward",
         metavar="NAME|DIR",
         help="the language model that reads from the end, which asks for both directions (default: a shipped one)",
+    )
+    group.add_argument(
+        "--ngrams",
+        action="store_true",
+        help="let a linear model over n-grams, which learns in seconds, answer beside what is trained, each believed "
+        "as far as it is right on texts that it has not learnt from (DIR/model is then an ensemble)",
     )
     group.add_argument(
         "--lm-epochs",

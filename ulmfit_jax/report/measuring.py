@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ulmfit_jax.answers import Answers
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.report.facts import Answered
 from ulmfit_jax.report.label_facts import AnsweredLabels
-from ulmfit_jax.text_classifier import TextClassifier
 
 BASELINE = "TF-IDF (1-2-grams) and logistic regression"
 
 
 def measure(
-    model: TextClassifier, name: str, learnt: TextDataset, data: TextDataset, rows: Sequence[int] | None = None
+    model: Answers, name: str, learnt: TextDataset, data: TextDataset, rows: Sequence[int] | None = None
 ) -> Answered:
     """Let a classifier and the baseline answer.
 

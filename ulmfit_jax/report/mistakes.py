@@ -81,8 +81,8 @@ def most_confident(
     return found
 
 
-def mistakes_section(answered: Answered, mistakes: Sequence[Mistake]) -> Element:
-    """The mistakes as a list."""
+def mistakes_section(answered: Answered, mistakes: Sequence[Mistake], beside_ngrams: bool) -> Element:
+    """The mistakes as a list; whether n-grams, which have no colours, answered beside the network."""
     wrong = int((~answered.right).sum())
     parts: list[Content] = [element("h2", "The most confident mistakes")]
     if not wrong:
@@ -94,7 +94,7 @@ def mistakes_section(answered: Answered, mistakes: Sequence[Mistake]) -> Element
     if explained:
         says += (
             f" Words on blue speak for the {'answer' if single else 'label'}, words on orange (dotted) against it, by "
-            "the slope of its log odds in the word's embedding."
+            f"the slope of its log odds in the word's embedding{', in the network alone' if beside_ngrams else ''}."
         )
     parts.append(element("p", says))
     parts.append(element("ol", [_shown(mistake, answered.data.source) for mistake in mistakes], class_="mistakes"))

@@ -40,21 +40,22 @@ def run_page(facts: RunFacts, mistakes: Sequence[Mistake] = ()) -> str:
         facts: what the run has left.
         mistakes: from `most_confident`; shown where answers were measured.
     """
-    answered = facts.answered
+    answered, beside_ngrams = facts.answered, "ngrams" in facts.report
     sections = [training(facts), data(facts), times(facts), done(facts)]
     if isinstance(answered, AnsweredLabels):
         results = [label_comparison(answered), classes(answered), trust(answered, "labels of texts")]
-        sections = [*results, mistakes_section(answered, mistakes), *sections]
+        sections = [*results, mistakes_section(answered, mistakes, beside_ngrams), *sections]
     elif answered is not None:
         results = [comparison(answered), confusion(answered), classes(answered), trust(answered)]
-        sections = [*results, mistakes_section(answered, mistakes), *sections]
+        sections = [*results, mistakes_section(answered, mistakes, beside_ngrams), *sections]
     together = "and" if facts.artifact.multi_label else "or"
     title = f"{_listed(facts.artifact.labels, together)}: a text classifier"
     measured = f"Measured on {where(answered)}" if answered else "Not measured"
     provenance = facts.artifact.provenance
+    with_ngrams = ", answering together with n-grams" if beside_ngrams else ""
     lead = (
         f"{measured}. Trained on {counted(len(facts.data) - facts.held_out, 'labelled text')}, from "
-        f"{provenance.get('trained_from', 'scratch')}, seed {facts.report.get('seed', 0)}; {facts.date}."
+        f"{provenance.get('trained_from', 'scratch')}, seed {facts.report.get('seed', 0)}{with_ngrams}; {facts.date}."
     )
     links = [
         element("li", element("a", _TITLES[section.get("id", "")], href=f"#{section.get('id')}"))

@@ -34,7 +34,8 @@ def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
     if accuracy <= floor:
         yield f"It is no better than always answering the most frequent class ({floor:.1%})."
     if answered.baseline is not None and (better := float((answered.baseline == answered.truth).mean())) > accuracy:
-        yield f"TF-IDF is better ({better:.1%} against {accuracy:.1%}) and takes seconds; more text may help."
+        joined = "" if "ngrams" in facts.report else ", and --ngrams lets n-grams answer too"
+        yield f"TF-IDF is better ({better:.1%} against {accuracy:.1%}) and takes seconds; more text may help{joined}."
     if answered.name == "validation":
         yield (
             "Measured on texts that were held out of the training data, not on a test set: give --test for figures "

@@ -11,6 +11,7 @@ import jax
 from ulmfit_jax.classifier_plan import split_rows
 from ulmfit_jax.data.corpus import cached_corpus
 from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.ensemble import Ensemble, load_classifier
 from ulmfit_jax.report.facts import Answered, RunFacts, device_name, software_versions
 from ulmfit_jax.report.label_facts import AnsweredLabels
 from ulmfit_jax.report.label_results import surest_label_mistakes
@@ -18,7 +19,6 @@ from ulmfit_jax.report.measuring import measure
 from ulmfit_jax.report.mistakes import most_confident
 from ulmfit_jax.report.page import run_page
 from ulmfit_jax.report.stages import read_trainings
-from ulmfit_jax.text_classifier import TextClassifier
 from ulmfit_jax.training.processes import is_first
 from ulmfit_jax.training.run_configuration import write_atomically
 
@@ -55,7 +55,8 @@ def write_run_report(
         UlmfitError, OSError: something in the run folder cannot be read, or the page cannot be written.
     """
     folder = file.parent
-    model = TextClassifier.load(report["model"], devices=devices)
+    model = load_classifier(report["model"], devices=devices)
+    network = model.members[0] if isinstance(model, Ensemble) else model  # n-grams may answer beside it
     rows, held_out = split_rows(data, validation_fraction, seed)
     if answered is None and test is not None:
         answered = measure(model, "test", data, test)
@@ -67,17 +68,17 @@ def write_run_report(
     facts = RunFacts(
         command=command,
         report=report,
-        artifact=model.artifact,
+        artifact=network.artifact,
         trainings=read_trainings(folder),
         data=data,
-        tokens=cached_corpus(data.texts, model.artifact.tokenizer, folder / "tokens"),
+        tokens=cached_corpus(data.texts, network.artifact.tokenizer, folder / "tokens"),
         answered=answered,
         held_out=len(held_out),
         device=device_name(devices),
         versions=software_versions(),
         date=datetime.datetime.now().astimezone().strftime("%-d %B %Y, %H:%M"),
     )
-    explain = model.explain if jax.process_count() == 1 else None
+    explain = network.explain if jax.process_count() == 1 else None
     if isinstance(answered, AnsweredLabels):
         mistakes = surest_label_mistakes(answered, explain)
     else:

@@ -1,0 +1,76 @@
+"""`ulmfit train --ngrams`: one model in which n-grams answer beside what was trained, and every command takes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from command_line import Outcome, reviews, tree, write_csv
+
+from ulmfit_jax import Ensemble, LanguageModel
+
+Run = Callable[..., Outcome]
+
+
+def test_network_and_ngrams_are_one_model(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
+    train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
+    out = tmp_path / "run"
+    command = ["train", train, "--test", test, "--out", out, "--pretrained", language_model, "--devices", "1"]
+    command += ["--lm-epochs", "0", "--epochs", "1,0,0,0", "--ngrams"]
+    outcome = ulmfit(*command)
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"^validation +accuracy", outcome.out, re.MULTILINE)
+    assert re.search(r"^network alone +accuracy .*without the n-grams$", outcome.out, re.MULTILINE)
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    model = Ensemble.load(out, devices=1)
+    assert model.ngrams is not None
+    assert report["ngrams"] == model.ngrams.facts()
+    assert report["validation"]["n"] == report["documents"]["validation"] == 6
+    assert "accuracy" in report["network"]["validation"]
+    texts, labels = zip(*reviews(20, 2), strict=True)
+    assert report["test"]["accuracy"] == model.score(texts, labels) >= 0.9  # n-grams know the adjectives
+    page = (out / "report.html").read_text("utf-8")
+    assert "answering together with n-grams" in page
+
+    before = tree(out)
+    again = ulmfit(*command)
+    assert (again.out, tree(out)) == (outcome.out, before)
+    other = ulmfit(*command[:-1], "--json")  # the same folder without --ngrams is another run, whose network is there
+    assert other.code == 0
+    assert "ngrams" not in other.json
+
+    assert ulmfit(*command).code == 0
+    found = ulmfit("predict", out, "--text", texts[0]).json
+    np.testing.assert_allclose(list(found["probabilities"].values()), model.predict_proba(texts[0])[0], atol=1e-6)
+    assert re.search(r"^n-grams +\d+, weighing as much", ulmfit("info", out).out, re.MULTILINE)
+    assert "trained on" in ulmfit("evaluate", out, train).err
+    assert ulmfit("calibrate", out, test).code == 0
+    calibrated = Ensemble.load(out, devices=1)
+    assert calibrated.temperature != 1
+    np.testing.assert_array_equal(calibrated.predict(texts), model.predict(texts))
+    refused = ulmfit("export", out, "--to", tmp_path / "model.stablehlo")
+    assert refused.code == 2
+    assert f"give one of its members, such as {out / 'model' / 'member-0'}" in refused.err
+    assert ulmfit("explain", out / "model" / "member-0", "--text", texts[0]).code == 0
+
+
+def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
+    backward = tmp_path / "backward"
+    LanguageModel(preset="tiny", backwards=True, epochs=1, devices=1).fit([t for t, _ in reviews(60, 3)]).save(backward)
+    train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
+    command = ["train", train, "--test", test, "--out", tmp_path / "run", "--pretrained", language_model]
+    command += ["--pretrained-backward", backward, "--lm-epochs", "0", "--epochs", "1,0,0,0", "--devices", "1"]
+    outcome = ulmfit(*command, "--ngrams")
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"^together, n-grams +[\d.]+% +[\d.]+%$", outcome.out, re.MULTILINE)
+    model = Ensemble.load(tmp_path / "run", devices=1)
+    assert model.ngrams is not None
+    assert [member.artifact.backwards for member in model.members] == [False, True]
+    assert not (tmp_path / "run" / "forward" / "model" / "ngrams").exists()
+    texts, labels = zip(*reviews(20, 2), strict=True)
+    report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
+    assert report["test"]["accuracy"] == model.score(texts, labels) >= 0.9
+    assert ulmfit(*command, "--ngrams").out == outcome.out
