@@ -11,7 +11,8 @@ The language model reads the texts of the training and the unsupervised reviews,
 `--transductive` says so (the notebook does it). Validation is cut from the training labels; the test set is read once
 for each classifier, at the end. RUN keeps everything: `language_model/` and `classifier_*/` (training states),
 `models/` (model folders), `test_*.npy` (probabilities of the test reviews), `report.json`; with both directions in
-`forward/` and `backward/`. `--resume` goes on with an interrupted run.
+`forward/` and `backward/`. With `--ngrams`, each classifier is measured once more with n-grams that answer beside it,
+from the same probabilities. `--resume` goes on with an interrupted run.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ulmfit_jax.answers import Answers, evaluated
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.classifier_options import RECIPES
+from ulmfit_jax.classifier_plan import split_rows
 from ulmfit_jax.data import (
     LanguageModelStream,
     TextDataset,
@@ -101,6 +103,7 @@ def arguments() -> argparse.Namespace:
         default=0.1,
         help="share of the labelled reviews that measures each epoch; 0 trains on all",
     )
+    parser.add_argument("--ngrams", action="store_true", help="measure each classifier with n-grams beside it too")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
     parser.add_argument("--hardware", default="2 CPU cores", help="said on the cards")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
@@ -239,6 +242,7 @@ class Experiment:
         """(a), (c), (d): gradual unfreezing, the test set once, an example, the saved model."""
         if name in self.report["results"]:
             print(f"measured before, see {self.options.out / 'report.json'}")  # the test set is read once
+            self.add_ngrams(name, train, test)
             return
         folder = self.options.out / ("classifier_plain" if name == "plain" else "classifier_fine_tuned")  # (d) goes on
         classifier.fit(train.texts, train.labels or [], unlabeled, run_dir=folder, workers=2)
@@ -273,6 +277,17 @@ class Experiment:
                 "seconds": {"training": training, "testing": time.monotonic() - trained},
             },
         )
+        self.add_ngrams(name, train, test)
+
+    def add_ngrams(self, name: str, train: TextDataset, test: TextDataset) -> None:
+        """With `--ngrams`: the classifier and n-grams together, from the classifier's answers on the test reviews."""
+        folder, key = self.options.out / "models", f"{name}_with_ngrams"
+        if self.options.ngrams and key not in self.report["results"]:
+            model = Ensemble([TextClassifier.load(folder / f"classifier_{name}")])
+            known = np.load(self.options.out / f"test_{name}.npy")
+            result = figures_with_ngrams(model, self.options, train, test, known, folder / f"with_ngrams_{name}")
+            print(f"with n-grams: test {result}")
+            self.note(key, {"test": result})
 
     def note(self, name: str, result: dict[str, Any]) -> None:
         """Add a result to report.json."""
@@ -300,6 +315,26 @@ def figures(model: Answers, probabilities: np.ndarray, test: TextDataset) -> dic
     return {**evaluated(probabilities, truth, model.class_names), "ece": ece}
 
 
+def figures_with_ngrams(
+    model: Ensemble,
+    options: argparse.Namespace,
+    train: TextDataset,
+    test: TextDataset,
+    of_members: np.ndarray,
+    folder: Path,
+) -> dict[str, Any]:
+    """Let n-grams answer beside the members, whose probabilities of the test reviews are there already; the figures, of
+    what is then kept in `folder`."""
+    learnt, held_out = map(train.select, split_rows(train, options.validation_fraction, options.seed))
+    model.learn_ngrams(learnt.texts, learnt.labels or (), held_out.texts, held_out.labels or ())
+    model.save(folder, half_precision=True)
+    voice = Ensemble.load(folder).ngrams
+    assert voice is not None
+    documents = corpus_in_memory(test.texts, model.members[0].artifact.tokenizer)
+    together = voice.log_probabilities(np.log(np.maximum(of_members, 1e-30)), list(documents))
+    return {**figures(model, np.exp(together), test), "ngrams": voice.facts()}
+
+
 def both_directions(options: argparse.Namespace) -> None:
     """The steps in each direction; then the mean of the two classifiers of each kind, whose test reviews were read."""
     if options.pretrained is not None:
@@ -312,14 +347,20 @@ def both_directions(options: argparse.Namespace) -> None:
         runs[-1].run()
     report = read_report(options)
     test = runs[0].data[1]
-    found = [run.report["results"].keys() - {"language_model"} for run in runs]
-    for name in sorted(found[0] & found[1]):
+    for name in ("plain", "fine_tuned", "self_trained"):
+        if any(name not in run.report["results"] for run in runs):
+            continue
         model = Ensemble([TextClassifier.load(run.options.out / "models" / f"classifier_{name}") for run in runs])
         model.save(options.out / "models" / f"ensemble_{name}")
         probabilities = np.mean([np.load(run.options.out / f"test_{name}.npy") for run in runs], axis=0)
         result = figures(model, probabilities, test)
         note(options.out, report, name, {"test": result})
         print(f"Both directions, {name}: test {result}")
+        if options.ngrams:
+            place = options.out / "models" / f"with_ngrams_{name}"
+            result = figures_with_ngrams(model, options, runs[0].data[0], test, probabilities, place)
+            note(options.out, report, f"{name}_with_ngrams", {"test": result})
+            print(f"Both directions and n-grams, {name}: test {result}")
 
 
 def classifier_epochs(options: argparse.Namespace) -> int | tuple[int, ...] | None:

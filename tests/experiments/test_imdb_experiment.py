@@ -83,14 +83,18 @@ def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp
         kept = np.load(tmp_path / "run" / f"test_{name}.npy")
         np.testing.assert_allclose(TextClassifier.load(stored).predict_proba(test.texts), kept, atol=1e-6)
         assert results[name]["seconds"]["training"] > 0
-    again = imdb(data_dir, tmp_path / "run", *options, "--resume")
+    again = imdb(data_dir, tmp_path / "run", *options, "--resume", "--ngrams")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("measured before") == 2
-    assert json.loads((tmp_path / "run" / "report.json").read_text())["results"].keys() == results.keys()
+    joint = json.loads((tmp_path / "run" / "report.json").read_text())["results"]
+    assert joint.keys() == results.keys() | {"fine_tuned_with_ngrams", "self_trained_with_ngrams"}
+    model = Ensemble.load(tmp_path / "run" / "models" / "with_ngrams_fine_tuned")
+    assert joint["fine_tuned_with_ngrams"]["test"]["error"] == model.evaluate(test.texts, test.labels)["error"]
 
 
 def test_both_directions_and_their_mean(data_dir, tmp_path):
     options = ["--preset", "tiny", "--train-docs", "40", "--epochs", "1", "--lm-batch-size", "8", "--skip-plain"]
+    options += ["--ngrams"]
     found = imdb(data_dir, tmp_path / "run", *options, "--both-directions", "--classifier-epochs", "1", "1", "1", "1")
     assert found.returncode == 0, found.stderr
     each = [np.load(tmp_path / "run" / name / "test_fine_tuned.npy") for name in ("forward", "backward")]
@@ -99,9 +103,13 @@ def test_both_directions_and_their_mean(data_dir, tmp_path):
     assert [member.artifact.backwards for member in model.members] == [False, True]
     test = read_dataset("tfds:imdb_reviews:test", data_dir=str(data_dir))
     np.testing.assert_allclose(model.predict_proba(test.texts), (each[0] + each[1]) / 2, atol=1e-5)
-    result = json.loads((tmp_path / "run" / "report.json").read_text())["results"]["fine_tuned"]["test"]
-    figures = model.evaluate(test.texts, test.labels)
-    assert (result["error"], result["n"]) == (figures["error"], 31)
+    results = json.loads((tmp_path / "run" / "report.json").read_text())["results"]
+    for name, measured in (("fine_tuned", model), ("fine_tuned_with_ngrams", "with_ngrams_fine_tuned")):
+        if isinstance(measured, str):
+            measured = Ensemble.load(tmp_path / "run" / "models" / measured)
+            assert (len(measured.members), measured.ngrams is None) == (2, False)
+        figures = measured.evaluate(test.texts, test.labels)
+        assert (results[name]["test"]["error"], results[name]["test"]["n"]) == (figures["error"], 31)
 
 
 @pytest.mark.parametrize(
