@@ -7,7 +7,8 @@
 
 A variant names arguments of `TextClassifier` or `LanguageModel`. Each repeat draws other documents, the same ones for
 all variants; its number is the seed. Prints a Markdown table of means over the repeats. A classifier takes the encoder
-of --model as it is, trains on all its documents and is measured on the others; TF-IDF stands beside it.
+of --model as it is, trains on all its documents and is measured on the others; TF-IDF stands beside it, and with --ngrams
+the error of the classifier and n-grams together.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from running import run_or_explain
-from ulmfit_jax import LanguageModel, TextClassifier
+from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.errors import ConfigError
@@ -44,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--variant", action="append", required=True, help='such as "drop_mult=1.0, epochs=(1, 1, 1, 2)"'
     )
+    parser.add_argument("--ngrams", action="store_true", help="measure each classifier with n-grams beside it too")
     parser.add_argument("--verbose", action="store_true", help="show the tables of epochs")
     return parser.parse_args()
 
@@ -74,8 +76,13 @@ def measure_classifier(
     model = TextClassifier(options.model, **{**fixed, **chosen})
     model.fit(train.texts, train.labels or [])
     result = model.evaluate(valid.texts, valid.labels or [])
+    together: Measures = {}
+    if options.ngrams:
+        joint = Ensemble([model]).learn_ngrams(train.texts, train.labels or [])
+        together = {"error with n-grams, %": 100 * joint.evaluate(valid.texts, valid.labels or [])["error"]}
     return {
         "error, %": 100 * result["error"],
+        **together,
         "loss": result["loss"],
         "training loss": model.history_[-1]["train_loss"],
     }

@@ -96,10 +96,10 @@ def test_an_overconfident_network_without_knowledge_does_not_outvote_ngrams() ->
     good = log_softmax(np.eye(2)[truth] * 6 + random.normal(size=(200, 2)), axis=1)
     train, held, new = slice(0, 100), slice(100, 130), slice(130, 200)
     for scores in (noise, good):
-        voice = learnt_voice(documents[train], truth[train], 2, (scores[held], truth[held]))
+        voice = learnt_voice(documents[train], truth[train], 2, (scores[held], truth[held]), held_out=True)
         joint = voice.log_probabilities(scores[new], documents[new])
         assert (joint.argmax(axis=1) == truth[new]).mean() > 0.95
-    mute = learnt_voice([np.array([5, 6], np.int32)] * 100, truth[train], 2, (good[held], truth[held]))
+    mute = learnt_voice([np.array([5, 6], np.int32)] * 100, truth[train], 2, (good[held], truth[held]), held_out=True)
     joint = mute.log_probabilities(good[new], [np.array([5, 6], np.int32)] * 70)
     np.testing.assert_array_equal(joint.argmax(axis=1), good[new].argmax(axis=1))
 
@@ -115,7 +115,7 @@ def test_it_is_at_least_as_good_as_its_parts_on_texts_that_need_both() -> None:
     ]
     signs = np.where(by_word, random.normal(size=600), (2 * truth - 1) * 3 + random.normal(size=600))
     scores = log_softmax(np.stack([np.zeros(600), 3 * signs], axis=1), axis=1)
-    voice = learnt_voice(documents[:300], truth[:300], 2, (scores[300:400], truth[300:400]))
+    voice = learnt_voice(documents[:300], truth[:300], 2, (scores[300:400], truth[300:400]), held_out=True)
     new = slice(400, 600)
     errors = [
         (log_probabilities.argmax(axis=1) != truth[new]).mean()
@@ -126,6 +126,29 @@ def test_it_is_at_least_as_good_as_its_parts_on_texts_that_need_both() -> None:
         )
     ]
     assert errors[2] < min(errors[:2]) - 0.05
+
+
+def test_without_held_out_texts_the_network_is_about_as_sure_as_the_ngrams() -> None:
+    random = np.random.default_rng(2)
+    truth = random.integers(2, size=200)
+    documents = [np.append(random.integers(20, 60, 8), 5 + label).astype(np.int32) for label in truth]
+    odds = random.normal(size=200)
+    rows = np.arange(0, 200, 2)
+
+    def spread(log_probabilities: np.ndarray) -> float:
+        return float((log_probabilities[:, 1] - log_probabilities[:, 0]).std())
+
+    unseen = cross_validated_log_probabilities(documents, truth, 2, min_documents=2)[rows]
+    for scale, expected in ((0.1, 1.0), (2.0, None), (200.0, 3.0)):
+        centred = odds - odds[rows].mean()
+        target = spread(unseen) / odds[rows].std() * scale
+        scores = log_softmax(np.stack([np.zeros(200), centred * target], axis=1), axis=1)[rows]
+        voice = learnt_voice(documents, truth, 2, (scores, rows), held_out=False)
+        if expected is not None:
+            assert voice.networks_temperature == expected
+        else:
+            about_zero = spread(scores) / spread(unseen) * voice.temperature
+            assert voice.networks_temperature == pytest.approx(about_zero, rel=0.1)
 
 
 def test_a_few_right_answers_do_not_lead_to_the_bound() -> None:
@@ -150,7 +173,13 @@ def test_what_cannot_be_learnt_is_refused(ensemble: Ensemble) -> None:
     with pytest.raises(DataError, match="neutral"):
         ensemble.learn_ngrams(TEXTS, ["neutral", *LABELS[1:]])
     with pytest.raises(DataError, match="hardly any two"):
-        learnt_voice([np.array([5], np.int32), np.array([6], np.int32)], np.array([0, 1]), 2)
+        learnt_voice(
+            [np.array([5], np.int32), np.array([6], np.int32)],
+            np.array([0, 1]),
+            2,
+            (np.zeros((1, 2)), np.array([0])),
+            held_out=False,
+        )
     assert ensemble.ngrams is None
 
 

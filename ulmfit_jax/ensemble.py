@@ -23,7 +23,7 @@ from ulmfit_jax.data.lists import text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.inference.temperature import checked_temperature
 from ulmfit_jax.ngram_voice import FOLDER as NGRAMS
-from ulmfit_jax.ngram_voice import NgramVoice, learnt_voice, load_voice
+from ulmfit_jax.ngram_voice import SAMPLE, NgramVoice, learnt_voice, load_voice
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text_classifier import TextClassifier
 from ulmfit_jax.training.processes import is_first
@@ -98,19 +98,23 @@ class Ensemble(Answers):
             texts: documents, as a rule those that the members were trained on.
             labels: one for each, or several, as in `TextClassifier.fit`.
             held_out_texts: documents that neither were trained on, which tell how far the members can be believed; with
-                none they are believed as far as they believe themselves, which is often too far.
+                none they become about as sure as the n-grams are.
             held_out_labels: their labels.
 
         Raises:
             DataError: no texts, a label that the members do not know, or texts that have no n-gram in common.
         """
         data, targets = self._labelled(texts, labels, "n-grams' data", "learn n-grams")
-        held_out = None
         if len(held_out_texts):
-            others, truth = self._labelled(held_out_texts, held_out_labels, "held-out data", "check the members")
-            held_out = (self._of_members(others.texts), truth)
-        documents = corpus_in_memory(data.texts, self.members[0].artifact.tokenizer)
-        self.ngrams = learnt_voice(list(documents), targets, len(self.class_names), held_out)
+            others, known = self._labelled(held_out_texts, held_out_labels, "held-out data", "check the members")
+        else:
+            known = np.random.default_rng(0).permutation(len(data))[:SAMPLE]
+            others = data.select(known)
+        documents = list(corpus_in_memory(data.texts, self.members[0].artifact.tokenizer))
+        of_members = self._of_members(others.texts)
+        self.ngrams = learnt_voice(
+            documents, targets, len(self.class_names), (of_members, known), held_out=len(held_out_texts) > 0
+        )
         self.uncalibrate()
         return self
 

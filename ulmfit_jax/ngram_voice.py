@@ -3,7 +3,8 @@
 A network reads sentences and a bag of n-grams counts words; they are wrong about different texts, and with some hundred
 labels or more the n-grams are often the better ones. Both are brought to the sharpness that they deserve before their
 probabilities are averaged: the n-grams by what they say of labelled texts in cross-validation, the networks by what
-they say of texts that they were not trained on.
+they say of texts that they were not trained on. Where there are no such texts, the networks become as sure as the
+n-grams are, within the bounds of what fine-tuned networks are too sure of.
 """
 
 from __future__ import annotations
@@ -19,10 +20,18 @@ from ulmfit_jax.errors import ArtifactError, DataError
 from ulmfit_jax.inference.label_answers import fitted_label_temperature, tempered_labels
 from ulmfit_jax.inference.temperature import checked_temperature, fitted_temperature, tempered
 from ulmfit_jax.ngrams import NOTHING, Ids, NgramModel, cross_validated_log_probabilities, fitted_ngrams
+from ulmfit_jax.training.label_measures import log_complements
 
 FOLDER: Final = "ngrams"
 MIN_DOCUMENTS: Final = 2
 """An n-gram of a single text says nothing that was worth its place: film reviews, 300 to 1,500 labels."""
+
+SAMPLE: Final = 256
+"""So many of the texts that the networks were trained on say how sure they are."""
+
+_TOO_SURE: Final = (1.0, 3.0)
+"""Temperatures of networks without held-out texts. Guo et al. (2017, table 2) found some 1 to 3 for networks of many
+kinds."""
 
 _ARRAYS: Final = {
     "ngrams": np.int32,
@@ -80,7 +89,9 @@ def learnt_voice(
     documents: Sequence[Ids],
     targets: np.ndarray,
     n_classes: int,
-    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    of_networks: tuple[np.ndarray, np.ndarray],
+    *,
+    held_out: bool,
 ) -> NgramVoice:
     """Fit n-grams and both temperatures.
 
@@ -88,8 +99,9 @@ def learnt_voice(
         documents: token ids of labelled documents.
         targets: index of each one's class, or, where a text may have several labels, indicators `[documents, classes]`.
         n_classes: number of classes.
-        held_out: the networks' log probabilities of texts that they were not trained on, `[texts, classes]`, and these
-            texts' targets; None leaves the networks as sure as they are.
+        of_networks: the networks' log probabilities of some texts, `[texts, classes]`; and these texts' targets if they
+            are held out, or their rows among the documents.
+        held_out: whether these are texts that the networks were not trained on.
 
     Raises:
         DataError: the documents have no n-gram in common.
@@ -100,8 +112,19 @@ def learnt_voice(
     except ValueError as error:  # scikit-learn finds no terms
         raise DataError("n-grams cannot be learnt: hardly any two of the labelled texts share a token") from error
     fitted = fitted_label_temperature if model.multi_label else fitted_temperature
-    networks = fitted(*held_out, is_near_one=True) if held_out is not None and len(held_out[1]) else 1.0
-    return NgramVoice(model, fitted(unseen, targets, is_near_one=True), networks)
+    temperature = fitted(unseen, targets, is_near_one=True)
+    if held_out:
+        return NgramVoice(model, temperature, fitted(*of_networks, is_near_one=True))
+    scores, rows = of_networks
+    ratio = temperature * _spread(scores, model.multi_label) / _spread(unseen[rows], model.multi_label)
+    return NgramVoice(model, temperature, float(np.clip(ratio, *_TOO_SURE)))
+
+
+def _spread(log_probabilities: np.ndarray, multi_label: bool) -> float:
+    """Standard deviation of log probabilities about their mean over the classes, or of the labels' log odds."""
+    scores = log_probabilities.astype(np.float64)
+    centred = scores - (log_complements(scores) if multi_label else scores.mean(axis=1, keepdims=True))
+    return max(float(centred.std()), float(np.finfo(np.float32).tiny))
 
 
 def load_voice(folder: Path, facts: Any, n_classes: int, multi_label: bool, vocabulary_size: int) -> NgramVoice:
