@@ -7,8 +7,8 @@
 
 A variant names arguments of `TextClassifier` or `LanguageModel`. Each repeat draws other documents, the same ones for
 all variants; its number is the seed. Prints a Markdown table of means over the repeats. A classifier takes the encoder
-of --model as it is, trains on all its documents and is measured on the others; TF-IDF stands beside it, and with --ngrams
-the error of the classifier and n-grams together.
+of --model as it is, trains on all its documents and is measured on the others; TF-IDF stands beside it, and with
+--ngrams the error of the classifier and n-grams together.
 """
 
 from __future__ import annotations

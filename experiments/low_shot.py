@@ -3,9 +3,10 @@
     python experiments/imdb.py --data-dir DATA --out RUN --train-docs 2500 --epochs 1      # makes the language model
     python experiments/low_shot.py --data-dir DATA --out RESULTS --language-model RUN/models/language_model
 
-Three ways to use n labels: TF-IDF with logistic regression; a classifier on the encoder of the shipped language model
+Four ways to use n labels: TF-IDF with logistic regression; a classifier on the encoder of the shipped language model
 (supervised: nothing but the n reviews); one on the encoder of the language model that has read all reviews without
-their labels (semi-supervised). With --self-training, a fourth: the third, and the second classifier that it teaches.
+their labels (semi-supervised); the same with n-grams beside it. With --self-training, a fifth: the third, and the
+second classifier that it teaches.
 
 Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
 the end a table of mean and standard deviation over the draws, and a plot (`pip install '.[plots]'`).
@@ -21,15 +22,22 @@ import numpy as np
 
 from imdb import balanced_subset
 from running import run_or_explain
-from ulmfit_jax import TextClassifier
+from ulmfit_jax import Ensemble, TextClassifier
 from ulmfit_jax.baseline import tfidf_accuracy
-from ulmfit_jax.data import TextDataset, read_dataset
+from ulmfit_jax.data import TextDataset, corpus_in_memory, read_dataset
+from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.nn.products import PRECISIONS
 
 Cells = dict[str, float]
 """Error by `method/size/draw`."""
 
-COLOURS = {"TF-IDF": "#999999", "supervised": "#0072B2", "semi-supervised": "#D55E00", "self-trained": "#009E73"}
+COLOURS = {
+    "TF-IDF": "#999999",
+    "supervised": "#0072B2",
+    "semi-supervised": "#D55E00",
+    "with n-grams": "#CC79A7",
+    "self-trained": "#009E73",
+}
 
 
 def arguments() -> argparse.Namespace:
@@ -66,7 +74,7 @@ class LowShot:
 
     def methods(self) -> list[str]:
         """Their names, in the order of the table."""
-        return list(COLOURS)[: 4 if self.options.self_training else 3]
+        return [name for name in COLOURS if name != "self-trained" or self.options.self_training]
 
     def run(self) -> None:
         """Measure every cell that is missing."""
@@ -76,15 +84,19 @@ class LowShot:
                 for method in self.methods():
                     name = f"{method}/{size}/{draw}"
                     if name not in self.cells:
-                        self.cells[name] = self.error(method, train, draw)
+                        found = self.measured(method, train, draw)
+                        self.cells |= {f"{each}/{size}/{draw}": error for each, error in found.items()}
                         self.place.write_text(json.dumps(self.cells, indent=1) + "\n", "utf-8")
-                        print(f"{name}: error {self.cells[name]:.2%}", flush=True)
+                        print(
+                            f"{size} labels, draw {draw}: " + ", ".join(f"{m} {e:.2%}" for m, e in found.items()),
+                            flush=True,
+                        )
 
-    def error(self, method: str, train: TextDataset, seed: int) -> float:
-        """Test error of one method after training on `train`."""
-        labels, tested = train.labels or [], self.test.labels or []
+    def measured(self, method: str, train: TextDataset, seed: int) -> Cells:
+        """Test error of one method after training on `train`, and of what comes with it, by their names."""
+        labels = train.labels or []
         if method == "TF-IDF":
-            return 1 - tfidf_accuracy(train.texts, labels, self.test.texts, tested)
+            return {method: 1 - tfidf_accuracy(train.texts, labels, self.test.texts, self.test.labels or [])}
         model = TextClassifier(
             "wikipedia-small-forward" if method == "supervised" else self.options.language_model,
             lm_epochs=0,
@@ -94,7 +106,15 @@ class LowShot:
             seed=seed,
         )
         model.fit(train.texts, labels, self.unlabeled if method == "self-trained" else None)
-        return 1 - model.evaluate(self.test.texts, tested)["accuracy"]
+        probabilities = model.predict_proba(self.test.texts)
+        truth = label_indices(self.test, model.class_names)
+        if method in ("supervised", "self-trained"):
+            return {method: _error(probabilities, truth)}
+        joint = Ensemble([model]).learn_ngrams(train.texts, labels)
+        assert joint.ngrams is not None
+        documents = corpus_in_memory(self.test.texts, model.artifact.tokenizer)
+        together = joint.ngrams.log_probabilities(np.log(np.maximum(probabilities, 1e-30)), list(documents))
+        return {"semi-supervised": _error(probabilities, truth), "with n-grams": _error(together, truth)}
 
     def errors(self, method: str, size: int) -> np.ndarray:
         """Errors of a method at a size, by draw."""
@@ -136,6 +156,10 @@ class LowShot:
         axis.legend()
         axis.grid(alpha=0.3)
         figure.savefig(place, dpi=150)
+
+
+def _error(scores: np.ndarray, truth: np.ndarray) -> float:
+    return float((scores.argmax(axis=1) != truth).mean())
 
 
 def main() -> None:
