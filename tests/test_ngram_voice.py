@@ -134,21 +134,22 @@ def test_without_held_out_texts_the_network_is_about_as_sure_as_the_ngrams() -> 
     documents = [np.append(random.integers(20, 60, 8), 5 + label).astype(np.int32) for label in truth]
     odds = random.normal(size=200)
     rows = np.arange(0, 200, 2)
-
-    def spread(log_probabilities: np.ndarray) -> float:
-        return float((log_probabilities[:, 1] - log_probabilities[:, 0]).std())
-
     unseen = cross_validated_log_probabilities(documents, truth, 2, min_documents=2)[rows]
+    margin = np.abs(unseen[:, 1] - unseen[:, 0]).mean()
     for scale, expected in ((0.1, 1.0), (2.0, None), (200.0, 3.0)):
-        centred = odds - odds[rows].mean()
-        target = spread(unseen) / odds[rows].std() * scale
-        scores = log_softmax(np.stack([np.zeros(200), centred * target], axis=1), axis=1)[rows]
+        scaled = odds[rows] / np.abs(odds[rows]).mean() * margin * scale
+        scores = log_softmax(np.stack([np.zeros(100), scaled], axis=1), axis=1)
         voice = learnt_voice(documents, truth, 2, (scores, rows), held_out=False)
-        if expected is not None:
-            assert voice.networks_temperature == expected
-        else:
-            about_zero = spread(scores) / spread(unseen) * voice.temperature
-            assert voice.networks_temperature == pytest.approx(about_zero, rel=0.1)
+        assert voice.networks_temperature == pytest.approx(expected or scale * voice.temperature, rel=1e-6)
+
+
+def test_a_class_of_one_text_does_not_spoil_the_temperature() -> None:
+    random = np.random.default_rng(3)
+    truth = random.integers(2, size=100)
+    documents = [np.append(random.integers(20, 60, 8), 5 + label).astype(np.int32) for label in truth]
+    scores = (np.log(np.full((10, 3), 1 / 3)), np.zeros(10, np.int64))
+    voice = learnt_voice([*documents, documents[0]], np.append(truth, 2), 3, scores, held_out=True)
+    assert voice.temperature < 1  # above 2 if the text that its fold cannot know counted
 
 
 def test_a_few_right_answers_do_not_lead_to_the_bound() -> None:

@@ -26,6 +26,8 @@ FOLDER: Final = "ngrams"
 MIN_DOCUMENTS: Final = 2
 """An n-gram of a single text says nothing that was worth its place: film reviews, 300 to 1,500 labels."""
 
+_SMALLEST: Final = float(np.finfo(np.float32).tiny)
+
 SAMPLE: Final = 256
 """So many of the texts that the networks were trained on say how sure they are."""
 
@@ -68,7 +70,7 @@ class NgramVoice:
             sharpened(of_networks, self.networks_temperature),
             sharpened(self.model.log_probabilities(documents), self.temperature),
         ]
-        return np.log(np.maximum(np.mean(voices, axis=0, dtype=np.float64), np.finfo(np.float32).tiny))
+        return np.log(np.maximum(np.mean(voices, axis=0, dtype=np.float64), _SMALLEST))
 
     def facts(self) -> dict[str, Any]:
         """What the ensemble's `config.json` says of it."""
@@ -112,19 +114,28 @@ def learnt_voice(
     except ValueError as error:  # scikit-learn finds no terms
         raise DataError("n-grams cannot be learnt: hardly any two of the labelled texts share a token") from error
     fitted = fitted_label_temperature if model.multi_label else fitted_temperature
-    temperature = fitted(unseen, targets, is_near_one=True)
+    sureness = _sureness_of_labels if model.multi_label else _sureness
+    known = np.arange(len(targets))
+    if not model.multi_label:  # a class may have had no document outside of a fold
+        known = np.flatnonzero(unseen[known, targets] > np.log(_SMALLEST))
+    temperature = fitted(unseen[known], targets[known], is_near_one=True) if len(known) else 1.0
     if held_out:
         return NgramVoice(model, temperature, fitted(*of_networks, is_near_one=True))
     scores, rows = of_networks
-    ratio = temperature * _spread(scores, model.multi_label) / _spread(unseen[rows], model.multi_label)
+    ratio = temperature * sureness(scores) / max(sureness(unseen[rows]), _SMALLEST)
     return NgramVoice(model, temperature, float(np.clip(ratio, *_TOO_SURE)))
 
 
-def _spread(log_probabilities: np.ndarray, multi_label: bool) -> float:
-    """Standard deviation of log probabilities about their mean over the classes, or of the labels' log odds."""
+def _sureness(log_probabilities: np.ndarray) -> float:
+    """By how much the log probability of the first class exceeds that of the second, on average."""
+    second, first = np.sort(log_probabilities.astype(np.float64), axis=1)[:, -2:].T
+    return float((first - second).mean())
+
+
+def _sureness_of_labels(log_probabilities: np.ndarray) -> float:
+    """How far the log odds of a label are from 0, on average."""
     scores = log_probabilities.astype(np.float64)
-    centred = scores - (log_complements(scores) if multi_label else scores.mean(axis=1, keepdims=True))
-    return max(float(centred.std()), float(np.finfo(np.float32).tiny))
+    return float(np.abs(scores - log_complements(scores)).mean())
 
 
 def load_voice(folder: Path, facts: Any, n_classes: int, multi_label: bool, vocabulary_size: int) -> NgramVoice:

@@ -164,12 +164,12 @@ def _pair(name: str) -> tuple[int, int]:
 def _weights(features: Any, positive: np.ndarray) -> tuple[np.ndarray, float]:
     """What each feature adds to the log odds of a class against the rest, `[features]`, and what is added to all.
 
-    A class of all documents, or of none, has the log odds that the smallest float32 stands for.
+    A class of all documents, or of none, has the log odds of their numbers with half a document more on each side.
     """
     from sklearn.linear_model import LogisticRegression
 
     if positive.all() or not positive.any():
-        return np.zeros(features.shape[1]), -np.log(_SMALLEST) if positive.all() else np.log(_SMALLEST)
+        return np.zeros(features.shape[1]), float(np.log((positive.sum() + 0.5) / ((~positive).sum() + 0.5)))
     present = (features > 0).astype(np.float64)
     counts = [1 + np.asarray(present[rows].sum(axis=0)).ravel() for rows in (positive, ~positive)]
     shares = [count / count.sum() for count in counts]

@@ -41,6 +41,7 @@ examples:
   ulmfit train letters.csv --label-column topics --label-separator ';' --out run     several labels a text
   ulmfit train comments.csv --label-column toxic --label-column threat --out run     the same, a column for each label
   ulmfit train 'tfds:imdb_reviews:train[:2500]' --test tfds:imdb_reviews:test --data-dir tfds --out run --json
+  ulmfit train reviews.csv --out both --pretrained-backward backwards-model
   ulmfit train reviews.csv --out run --ngrams
   ulmfit train reviews.csv --out both --both-directions --ngrams
   ulmfit train reviews.csv --out run --dry-run
