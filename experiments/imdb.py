@@ -330,9 +330,10 @@ def figures_with_ngrams(
     model.save(folder, half_precision=True)
     voice = Ensemble.load(folder).ngrams
     assert voice is not None
-    documents = corpus_in_memory(test.texts, model.members[0].artifact.tokenizer)
-    together = voice.log_probabilities(np.log(np.maximum(of_members, 1e-30)), list(documents))
-    return {**figures(model, np.exp(together), test), "ngrams": voice.facts()}
+    documents = list(corpus_in_memory(test.texts, model.members[0].artifact.tokenizer))
+    together = voice.log_probabilities(np.log(np.maximum(of_members, 1e-30)), documents)
+    alone = figures(model, np.exp(voice.model.log_probabilities(documents)), test)
+    return {**figures(model, np.exp(together), test), "ngrams": {**voice.facts(), "alone": alone["error"]}}
 
 
 def both_directions(options: argparse.Namespace) -> None:
