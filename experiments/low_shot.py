@@ -24,7 +24,7 @@ from imdb import balanced_subset
 from running import run_or_explain
 from ulmfit_jax import Ensemble, TextClassifier
 from ulmfit_jax.baseline import tfidf_accuracy
-from ulmfit_jax.data import TextDataset, corpus_in_memory, read_dataset
+from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.nn.products import PRECISIONS
 
@@ -111,9 +111,7 @@ class LowShot:
         if method in ("supervised", "self-trained"):
             return {method: _error(probabilities, truth)}
         joint = Ensemble([model]).learn_ngrams(train.texts, labels)
-        assert joint.ngrams is not None
-        documents = corpus_in_memory(self.test.texts, model.artifact.tokenizer)
-        together = joint.ngrams.log_probabilities(np.log(np.maximum(probabilities, 1e-30)), list(documents))
+        together = joint.with_ngrams(np.log(np.maximum(probabilities, 1e-30)), self.test.texts)
         return {"semi-supervised": _error(probabilities, truth), "with n-grams": _error(together, truth)}
 
     def errors(self, method: str, size: int) -> np.ndarray:

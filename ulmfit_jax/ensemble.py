@@ -121,7 +121,15 @@ class Ensemble(Answers):
     def log_probabilities(self, texts: Texts) -> np.ndarray:
         """Logarithm of the mean of the members' probabilities, and of those of the n-grams, `[documents, classes]`
         float64, before calibration."""
-        of_members = self._of_members(texts)
+        return self.with_ngrams(self._of_members(texts), texts)
+
+    def with_ngrams(self, of_members: np.ndarray, texts: Texts) -> np.ndarray:
+        """The same from the members' answers, where these are there already.
+
+        Args:
+            of_members: logarithm of the mean of the members' probabilities, `[documents, classes]`.
+            texts: the documents.
+        """
         if self.ngrams is None:
             return of_members
         documents = corpus_in_memory(text_list(texts), self.members[0].artifact.tokenizer)

@@ -88,11 +88,10 @@ def both_directions(
     model = Ensemble([TextClassifier.load(report["model"], devices=options.devices) for report in reports])
     with kept_programs(together.folder):
         of_ngrams = learn_ngrams(model, options, data) if options.ngrams else {}
-    model.save(together.model)
-    wait_for_all("the saved ensemble")
-    with kept_programs(together.folder):
-        measured = _measured(model, options, data, test)
-    report = {**_joined(reports), **of_ngrams, **measured, "model": str(together.model)}
+        model.save(together.model)
+        wait_for_all("the saved ensemble")
+        figures = measured(model, options, data, test)
+    report = {**_joined(reports), **of_ngrams, **figures, "model": str(together.model)}
     together.write_report(report)
     leave_directions_page(options, together, report)
     return {**report, "page": str(together.page)} if together.page.exists() else report
@@ -110,8 +109,8 @@ def _joined(reports: list[dict[str, Any]]) -> dict[str, Any]:
     return {**shared, "directions": list(DIRECTIONS), "runs": reports, "seconds": seconds}
 
 
-def _measured(model: Any, options: argparse.Namespace, data: TextDataset, test: TextDataset | None) -> dict[str, Any]:
-    """The figures of both together, on the texts that neither was trained on and on the test texts."""
+def measured(model: Any, options: argparse.Namespace, data: TextDataset, test: TextDataset | None) -> dict[str, Any]:
+    """The figures of an ensemble on the texts that no member was trained on and on the test texts."""
     from ulmfit_jax.classifier_plan import split_rows
 
     report: dict[str, Any] = {}
@@ -128,15 +127,15 @@ def _measured(model: Any, options: argparse.Namespace, data: TextDataset, test: 
 
 def directions_as_text(report: dict[str, Any]) -> str:
     """The report as a table for a person."""
-    measured = [name for name in ("validation", "test") if name in report]
-    lines = [f"{'error':<20}" + "".join(f"{name:>12}" for name in measured)]
-    lines.append(f"{'texts':<20}" + "".join(f"{report[name]['n']:>12,}" for name in measured))
+    columns = [name for name in ("validation", "test") if name in report]
+    lines = [f"{'error':<20}" + "".join(f"{name:>12}" for name in columns)]
+    lines.append(f"{'texts':<20}" + "".join(f"{report[name]['n']:>12,}" for name in columns))
     together = "together, n-grams" if "ngrams" in report else "together"
     for name, run in (*zip(DIRECTIONS, report["runs"], strict=True), (together, report)):
-        lines.append(f"{name:<20}" + "".join(f"{run[column]['error']:>12.2%}" for column in measured))
+        lines.append(f"{name:<20}" + "".join(f"{run[column]['error']:>12.2%}" for column in columns))
     baseline = report.get("baseline", {})
     if "test" in report and baseline.get("error") is not None:
-        lines.append(f"{'baseline':<20}{baseline['error']:>{12 * len(measured)}.2%}   {baseline['name']}")
+        lines.append(f"{'baseline':<20}{baseline['error']:>{12 * len(columns)}.2%}   {baseline['name']}")
     if "documents" in report:
         lines.append(f"trained on {trained_on(report)}")
     lines.append(f"model of both: {report['model']}")

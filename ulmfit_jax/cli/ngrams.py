@@ -20,14 +20,11 @@ def learn_ngrams(model: Ensemble, options: argparse.Namespace, data: TextDataset
     the networks can be believed.
 
     Returns:
-        The report's entries: `ngrams`, and, where texts were held out, `validation`, figures of all together on them.
+        The report's entry `ngrams`.
     """
     from ulmfit_jax.classifier_plan import split_rows
 
     learnt, held_out = map(data.select, split_rows(data, options.validation_fraction, options.seed))
     model.learn_ngrams(learnt.texts, learnt.targets or (), held_out.texts, held_out.targets or ())
     assert model.ngrams is not None
-    report = {"ngrams": model.ngrams.facts()}
-    if len(held_out):
-        report["validation"] = model.evaluate(held_out.texts, held_out.targets or ())
-    return report
+    return {"ngrams": model.ngrams.facts()}

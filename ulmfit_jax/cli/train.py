@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
-from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text
+from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text, measured
 from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.kept_columns import reading_provenance
 from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_separator
@@ -197,7 +197,8 @@ def _train(
     if options.ngrams:
         joint = Ensemble([model])
         network = {"network": {"validation": report["validation"]}} if "validation" in report else {}
-        report = {**report, **network, **learn_ngrams(joint, options, data)}
+        of_ngrams = learn_ngrams(joint, options, data)
+        report = {**report, **network, **of_ngrams, **measured(joint, options, data, None)}
         joint.save(training.model, provenance=provenance)
     else:
         model.save(training.model, provenance=provenance)
