@@ -85,6 +85,9 @@ def arguments() -> argparse.Namespace:
         metavar="N",
         help="of the four stages of gradual unfreezing, or one number for fine_tune; default: by the number of labels",
     )
+    parser.add_argument("--classifier-learning-rate", type=float, help="peak rate of the classifier's first stage")
+    parser.add_argument("--lr-mult", type=float, help="its head's rate over its embedding's; default: the recipe's")
+    parser.add_argument("--classifier-batch-size", type=int, help="documents of its batches")
     parser.add_argument(
         "--pool-layers", choices=POOL_LAYERS, default="all", help="what the classifier's head reads; notebook: last"
     )
@@ -222,6 +225,9 @@ class Experiment:
             lm_epochs=0,
             recipe=self.options.recipe,
             epochs=classifier_epochs(self.options),
+            learning_rate=self.options.classifier_learning_rate,
+            lr_mult=self.options.lr_mult,
+            batch_size=self.options.classifier_batch_size,
             pool_layers=self.options.pool_layers,
             cache_frozen=self.options.cache_frozen,
             self_training=self_training or 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from ulmfit_jax.class_weights import ClassWeight, check_class_weight
@@ -29,6 +30,7 @@ class ClassifierOptions:
     lm_batch_size: int | None
     epochs: int | Sequence[int] | None
     learning_rate: float | None
+    lr_mult: float | None
     drop_mult: float
     pool_layers: str
     hidden: Sequence[int]
@@ -61,6 +63,8 @@ class ClassifierOptions:
         self.head(2, multi_label=False)
         CLASSIFIER_DROPOUTS.scaled(self.drop_mult)  # in range, or refused
         LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.lm_drop_mult is None else self.lm_drop_mult)
+        if self.lr_mult is not None and not 1 <= self.lr_mult < inf:
+            raise ConfigError(f"lr_mult is {self.lr_mult}: the head's rate is at least once that of the embedding")
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
 

@@ -24,7 +24,12 @@ from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first
-from ulmfit_jax.training.recipes import fine_tune_stages, gradual_unfreezing_stages, self_training_stages
+from ulmfit_jax.training.recipes import (
+    FINE_TUNE_SPREAD,
+    fine_tune_stages,
+    gradual_unfreezing_stages,
+    self_training_stages,
+)
 from ulmfit_jax.training.runs import ClassifierSettings, classifier_task
 from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
 from ulmfit_jax.training.stages import Stage
@@ -239,7 +244,10 @@ def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_group
     epochs = options.epochs if options.epochs is not None else unfreezing_epochs(documents, batch_size)
     if options.recipe == "fine_tune":
         whole = epochs if isinstance(epochs, int) else sum(epochs) - 1
-        return fine_tune_stages(whole, options.learning_rate or 1e-2, weight_decay=options.weight_decay)
+        spread = options.lr_mult or FINE_TUNE_SPREAD
+        return fine_tune_stages(whole, options.learning_rate or 1e-2, weight_decay=options.weight_decay, lr_mult=spread)
     if isinstance(epochs, int) or len(epochs) != 4 or not sum(epochs):
         raise ConfigError(f"epochs is {epochs!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
-    return gradual_unfreezing_stages(options.learning_rate or 2e-2, epochs, options.weight_decay, n_groups)
+    return gradual_unfreezing_stages(
+        options.learning_rate or 2e-2, epochs, options.weight_decay, n_groups, options.lr_mult
+    )

@@ -56,6 +56,7 @@ class TextClassifier(Answers, Estimator):
         lm_batch_size: int | None = None,
         epochs: int | Sequence[int] | None = None,
         learning_rate: float | None = None,
+        lr_mult: float | None = None,
         drop_mult: float = 0.5,
         pool_layers: str = "all",
         hidden: Sequence[int] = (50,),
@@ -91,6 +92,9 @@ class TextClassifier(Answers, Estimator):
             epochs: of the classifier: four numbers for the stages of gradual unfreezing, (1, 1, 1, 2) in the notebook,
                 or one for `fine_tune` (4 in the notebook). None chooses by the number of documents.
             learning_rate: peak rate of the first stage; 2e-2 (notebook), 1e-2 for `fine_tune`.
+            lr_mult: in stages that train several layers, how many times the embedding's rate the head's is: 45.7
+                (the paper's 2.6 for each layer), 100 for `fine_tune` (fastai). Thousands of labels move the lower
+                layers further than that: see experiments/README.md.
             drop_mult: scales the classifier's dropouts; 0.5 in fastai.
             pool_layers: what the head reads: `last`, the concat pooling of the last layer, as in the paper and fastai;
                 `all`, beside it the means of the embedded tokens and of the lower layers' outputs, the default because
@@ -124,7 +128,8 @@ class TextClassifier(Answers, Estimator):
         self.pretrained, self.preset, self.recipe = pretrained, preset, recipe
         self.lm_epochs, self.lm_learning_rate = lm_epochs, lm_learning_rate
         self.lm_drop_mult, self.lm_batch_size = lm_drop_mult, lm_batch_size
-        self.epochs, self.learning_rate, self.drop_mult, self.batch_size = epochs, learning_rate, drop_mult, batch_size
+        self.epochs, self.learning_rate, self.lr_mult = epochs, learning_rate, lr_mult
+        self.drop_mult, self.batch_size = drop_mult, batch_size
         self.pool_layers, self.hidden = pool_layers, hidden
         self.label_smoothing, self.class_weight = label_smoothing, class_weight
         self.weight_decay = weight_decay

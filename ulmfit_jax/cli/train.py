@@ -42,6 +42,7 @@ _DECISIVE = (
     "lm_learning_rate",
     "epochs",
     "learning_rate",
+    "lr_mult",
     "pool_layers",
     "batch_size",
     "validation_fraction",

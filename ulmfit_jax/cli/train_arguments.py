@@ -117,6 +117,13 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="peak of the classifier's first stage; the later ones follow from it (default: 0.02, for fine_tune 0.01)",
     )
     group.add_argument(
+        "--lr-mult",
+        type=positive_number,
+        metavar="M",
+        help="where several layers train, the head's rate is M times the embedding's; less moves the lower layers more, "
+        "for which there must be labels (default: 45.7, for fine_tune 100)",
+    )
+    group.add_argument(
         "--lm-learning-rate",
         type=positive_number,
         metavar="R",

@@ -12,6 +12,9 @@ from ulmfit_jax.training.stages import Rate, Stage
 LAYER_FACTOR = 2.6
 """The paper's ratio between the learning rates of neighbouring layers (section 3.2)."""
 
+FINE_TUNE_SPREAD = 100.0
+"""Of `fine_tune`: the last layer group's rate over the first's (fastai's `lr_mult`)."""
+
 
 def pretrain_stages(epochs: int = 1, learning_rate: float = 5e-3, weight_decay: float = 0.01) -> list[Stage]:
     """One-cycle from scratch, all layers: for a language model on general text."""
@@ -59,13 +62,14 @@ def gradual_unfreezing_stages(
     epochs: Sequence[int] = (1, 1, 1, 2),
     weight_decay: float = 0.01,
     n_groups: int = 5,
+    lr_mult: float | None = None,
 ) -> list[Stage]:
     """The notebook's classifier: head, then one more group a stage, then everything, at falling rates.
 
-    The peaks are learning_rate (2e-2), and 1/2, 1/4 and 1/20 of it for the next stages (1e-2, 5e-3, 1e-3), each spread
-    over the groups by 2.6 a layer.
+    The peaks are learning_rate (2e-2), and 1/2, 1/4 and 1/20 of it for the next stages (1e-2, 5e-3, 1e-3). The first
+    group's rate is the peak divided by `lr_mult`: None for 2.6 a layer, 45.7 in all.
     """
-    spread = LAYER_FACTOR ** (n_groups - 1)
+    spread = LAYER_FACTOR ** (n_groups - 1) if lr_mult is None else lr_mult
     peaks = [learning_rate * factor for factor in (1, 1 / 2, 1 / 4, 1 / 20)]
     plan: list[tuple[str, int, Rate]] = [
         ("head", -1, peaks[0]),
@@ -90,14 +94,18 @@ def self_training_stages(epochs: int = 1, weight_decay: float = 0.01) -> list[St
 
 
 def fine_tune_stages(
-    epochs: int, learning_rate: float = 2e-3, frozen_epochs: int = 1, weight_decay: float = 0.01
+    epochs: int,
+    learning_rate: float = 2e-3,
+    frozen_epochs: int = 1,
+    weight_decay: float = 0.01,
+    lr_mult: float = FINE_TUNE_SPREAD,
 ) -> list[Stage]:
-    """fastai's `fine_tune`: the last group for `frozen_epochs`, then everything at half the rate with a spread of
-    100."""
+    """fastai's `fine_tune`: the last group for `frozen_epochs`, then everything at half the rate, the first group's
+    divided by `lr_mult`."""
     stages = []
     if frozen_epochs:
         head = Stage("head", frozen_epochs, (None, learning_rate), -1, pct_start=0.99, weight_decay=weight_decay)
         stages.append(head)
     half = learning_rate / 2
-    whole = Stage("all layers", epochs, (half / 100, half), pct_start=0.3, div=5.0, weight_decay=weight_decay)
+    whole = Stage("all layers", epochs, (half / lr_mult, half), pct_start=0.3, div=5.0, weight_decay=weight_decay)
     return [*stages, whole]
