@@ -120,8 +120,8 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--lr-mult",
         type=positive_number,
         metavar="M",
-        help="where several layers train, the head's rate is M times the embedding's; less moves the lower layers more, "
-        "for which there must be labels (default: 45.7, for fine_tune 100)",
+        help="where several layers train, the head's rate is M times the embedding's; with less, the lower layers move "
+        "further, for which there must be labels (default: 45.7, for fine_tune 100)",
     )
     group.add_argument(
         "--lm-learning-rate",
