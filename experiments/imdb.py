@@ -83,7 +83,7 @@ def arguments() -> argparse.Namespace:
         type=int,
         nargs="+",
         metavar="N",
-        help="of the four stages of gradual unfreezing, or one number for fine_tune; default: by the number of labels",
+        help="of the four stages of gradual unfreezing, the two of fine_tune or its second; default: by the labels",
     )
     parser.add_argument("--classifier-learning-rate", type=float, help="peak rate of the classifier's first stage")
     parser.add_argument("--lr-mult", type=float, help="its head's rate over its embedding's; default: the recipe's")

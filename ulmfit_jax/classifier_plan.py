@@ -25,6 +25,7 @@ from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first
 from ulmfit_jax.training.recipes import (
+    FINE_TUNE_RATE,
     FINE_TUNE_SPREAD,
     fine_tune_stages,
     gradual_unfreezing_stages,
@@ -241,11 +242,16 @@ def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.nd
 
 
 def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_groups: int) -> list[Stage]:
-    epochs = options.epochs if options.epochs is not None else unfreezing_epochs(documents, batch_size)
+    chosen, unfreezing = options.epochs, unfreezing_epochs(documents, batch_size)
     if options.recipe == "fine_tune":
-        whole = epochs if isinstance(epochs, int) else sum(epochs) - 1
-        spread = options.lr_mult or FINE_TUNE_SPREAD
-        return fine_tune_stages(whole, options.learning_rate or 1e-2, weight_decay=options.weight_decay, lr_mult=spread)
+        epochs = (
+            (unfreezing[0], unfreezing[-1]) if chosen is None else (1, chosen) if isinstance(chosen, int) else chosen
+        )
+        if len(epochs) != 2 or epochs[1] < 1:
+            raise ConfigError(f"epochs is {chosen!r}: fine_tune takes one number, such as 4, or two, such as (1, 4)")
+        rate, spread = options.learning_rate or FINE_TUNE_RATE, options.lr_mult or FINE_TUNE_SPREAD
+        return fine_tune_stages(epochs[1], rate, epochs[0], options.weight_decay, spread)
+    epochs = unfreezing if chosen is None else chosen
     if isinstance(epochs, int) or len(epochs) != 4 or not sum(epochs):
         raise ConfigError(f"epochs is {epochs!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
     return gradual_unfreezing_stages(

@@ -83,18 +83,21 @@ class TextClassifier(Answers, Estimator):
             pretrained: a shipped language model's name, a folder (language model or encoder), or a `LanguageModel`; it
                 fixes architecture and tokeniser. None starts from scratch with a `preset`.
             preset: `ulmfit`, `small` or `tiny`; only with `pretrained=None`, `small` if nothing is said.
-            recipe: `gradual_unfreezing` (the notebook's four stages) or `fine_tune` (fastai's: head, then everything).
+            recipe: `gradual_unfreezing` (the notebook's four stages) or `fine_tune` (fastai's two: head, then
+                everything): half the time and, with hundreds of labels, mostly a lower error (experiments/README.md).
             lm_epochs: passes of language-model fine-tuning over texts and unlabelled texts; 0 skips it, None chooses by
                 the amount of text.
             lm_learning_rate: peak rate of that; see `LanguageModel`.
             lm_drop_mult: scales its dropouts; see `LanguageModel`.
             lm_batch_size: rows of its token stream; see `LanguageModel`.
-            epochs: of the classifier: four numbers for the stages of gradual unfreezing, (1, 1, 1, 2) in the notebook,
-                or one for `fine_tune` (4 in the notebook). None chooses by the number of documents.
-            learning_rate: peak rate of the first stage; 2e-2 (notebook), 1e-2 for `fine_tune`.
-            lr_mult: in stages that train several layers, how many times the embedding's rate the head's is: 45.7
-                (the paper's 2.6 for each layer), 100 for `fine_tune` (fastai). Thousands of labels move the lower
-                layers further than that: see experiments/README.md.
+            epochs: of the classifier: four numbers for the stages of gradual unfreezing, (1, 1, 1, 2) in the notebook;
+                two for those of `fine_tune`, or one for its second, after one of the head. None chooses by the number
+                of documents: as many as in the notebook for thousands, (1, 2) for `fine_tune`, and more for fewer.
+            learning_rate: peak rate of the first stage; 2e-2 (notebook), 1.6e-2 for `fine_tune`, whose second has half
+                of it (fastai: 2e-3).
+            lr_mult: in stages that train several layers, how many times the embedding's rate the head's is: 45.7 (the
+                paper's 2.6 for each layer), 2 for `fine_tune` (fastai: 100). The less it is, the further the lower
+                layers move, for which there must be labels (experiments/README.md).
             drop_mult: scales the classifier's dropouts; 0.5 in fastai.
             pool_layers: what the head reads: `last`, the concat pooling of the last layer, as in the paper and fastai;
                 `all`, beside it the means of the embedded tokens and of the lower layers' outputs, the default because

@@ -78,7 +78,7 @@ def test_each_training_command_reads_and_writes_its_options(command: str, tmp_pa
         ("lm-epochs = true", "lm-epochs is True, which is no number"),
         ("lm-epochs = 1.5", "lm-epochs: '1.5' is not a whole number of at least 0"),
         ("lm-epochs = []", "lm-epochs is [], which is no number"),
-        ("epochs = [1, 2]", "epochs: '1,2' is neither four numbers"),
+        ("epochs = [1, 2, 3]", "epochs: '1,2,3' is neither four numbers"),
         ("learning-rate = nan", "learning-rate: 'nan' is not a number above 0"),
         ("cache-frozen = 1", "cache-frozen is 1: give true or false"),
         ("preset = 'huge'", "preset is 'huge': choose one of ulmfit, small, tiny"),

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from tiny_runs import BPTT, CLIPPED, SIZES, documents, stream_corpus
 
+from ulmfit_jax import TextClassifier
+from ulmfit_jax.classifier_plan import planned_configuration
+from ulmfit_jax.data import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
@@ -80,6 +83,29 @@ def test_fastai_s_fine_tune() -> None:
     assert [(stage.pct_start, stage.div) for stage in stages] == [(0.99, 25.0), (0.3, 5.0)]
     assert discriminative_rates(stages[0].learning_rate, 5)[0] == pytest.approx(2e-4)
     assert [stage.name for stage in fine_tune_stages(4, frozen_epochs=0)] == ["all layers"]
+
+
+def test_the_spread_over_the_layers_can_be_chosen() -> None:
+    unfreezing, fine_tune = gradual_unfreezing_stages(lr_mult=4.0), fine_tune_stages(4, lr_mult=2.0)
+    assert [stage.learning_rate for stage in unfreezing] == [2e-2, (2.5e-3, 1e-2), (1.25e-3, 5e-3), (2.5e-4, 1e-3)]
+    assert [stage.learning_rate for stage in fine_tune] == [(None, 2e-3), (5e-4, 1e-3)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "stages"),
+    [
+        ({}, [(1, None, 1.6e-2), (2, 4e-3, 8e-3)]),
+        ({"documents": 480}, [(2, None, 1.6e-2), (4, 4e-3, 8e-3)]),
+        ({"epochs": 4}, [(1, None, 1.6e-2), (4, 4e-3, 8e-3)]),
+        ({"epochs": (0, 3), "learning_rate": 1e-3, "lr_mult": 5.0}, [(3, 1e-4, 5e-4)]),
+    ],
+)
+def test_a_text_classifier_s_fine_tune(chosen: dict[str, Any], stages: list[tuple[Any, ...]]) -> None:
+    count = chosen.pop("documents", 25_000)
+    data = TextDataset([f"text {number}" for number in range(count)], ["a", "b"] * (count // 2), "made up")
+    options = TextClassifier(recipe="fine_tune", validation_fraction=0.0, **chosen).options
+    planned = planned_configuration(3, False, data, ["a", "b"], options)["stages"]
+    assert [(stage["epochs"], *stage["learning_rate"]) for stage in planned] == stages
 
 
 def test_all_stages_cycle_rate_and_momentum_as_fastai_does_for_text() -> None:

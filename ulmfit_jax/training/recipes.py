@@ -12,8 +12,9 @@ from ulmfit_jax.training.stages import Rate, Stage
 LAYER_FACTOR = 2.6
 """The paper's ratio between the learning rates of neighbouring layers (section 3.2)."""
 
-FINE_TUNE_SPREAD = 100.0
-"""Of `fine_tune`: the last layer group's rate over the first's (fastai's `lr_mult`)."""
+FINE_TUNE_RATE, FINE_TUNE_SPREAD = 1.6e-2, 2.0
+"""Of `TextClassifier(recipe="fine_tune")`, this project's (experiments/README.md compares): peak rate of the head's
+stage, and the last layer group's rate over the first's in the one after it."""
 
 
 def pretrain_stages(epochs: int = 1, learning_rate: float = 5e-3, weight_decay: float = 0.01) -> list[Stage]:
@@ -98,7 +99,7 @@ def fine_tune_stages(
     learning_rate: float = 2e-3,
     frozen_epochs: int = 1,
     weight_decay: float = 0.01,
-    lr_mult: float = FINE_TUNE_SPREAD,
+    lr_mult: float = 100.0,
 ) -> list[Stage]:
     """fastai's `fine_tune`: the last group for `frozen_epochs`, then everything at half the rate, the first group's
     divided by `lr_mult`."""
