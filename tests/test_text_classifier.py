@@ -258,7 +258,7 @@ def test_bad_options_are_named(trained):
         TextClassifier(preset="tiny").fit(texts, labels)
     with pytest.raises(ConfigError, match="four numbers"):
         TextClassifier(None, preset="tiny", lm_epochs=0, epochs=3).fit(texts, labels)
-    with pytest.raises(ConfigError, match="epochs is .1, 0.: fine_tune takes one number, such as 4, or two"):
+    with pytest.raises(ConfigError, match=r"epochs is \(1, 0\): fine_tune takes one number, such as 4, or two"):
         TextClassifier(None, preset="tiny", lm_epochs=0, recipe="fine_tune", epochs=(1, 0)).fit(texts, labels)
     with pytest.raises(ConfigError, match=r"lr_mult is 0\.5: the head's rate is at least once"):
         TextClassifier(lr_mult=0.5).fit(texts, labels)
