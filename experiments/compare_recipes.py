@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--documents", type=int, required=True, help="to train on")
     parser.add_argument("--valid-documents", type=int, default=1000, help="to measure on")
+    parser.add_argument("--most-characters", type=int, help="draw from documents no longer than this, to save time")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument(
         "--variant", action="append", required=True, help='such as "drop_mult=1.0, epochs=(1, 1, 1, 2)"'
@@ -101,9 +102,11 @@ def measure_language_model(
 def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
     """Training and validation documents of each repeat."""
     data = read_dataset(options.data, data_dir=options.data_dir, require_labels=options.task == "classifier")
+    if options.most_characters is not None:
+        data = data.select([i for i, text in enumerate(data.texts) if len(text) <= options.most_characters])
     needed = options.documents + options.valid_documents
     if needed > len(data):
-        raise ConfigError(f"{options.data} has {len(data):,} documents, {needed:,} are asked for")
+        raise ConfigError(f"{options.data} has {len(data):,} such documents, {needed:,} are asked for")
     orders = [np.random.default_rng(seed).permutation(len(data))[:needed] for seed in range(options.repeats)]
     return [(data.select(o[: options.documents]), data.select(o[options.documents :])) for o in orders]
 

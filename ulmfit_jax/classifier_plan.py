@@ -244,16 +244,14 @@ def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.nd
 def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_groups: int) -> list[Stage]:
     chosen, unfreezing = options.epochs, unfreezing_epochs(documents, batch_size)
     if options.recipe == "fine_tune":
-        epochs = (
-            (unfreezing[0], unfreezing[-1]) if chosen is None else (1, chosen) if isinstance(chosen, int) else chosen
-        )
-        if len(epochs) != 2 or epochs[1] < 1:
+        pair = (unfreezing[0], unfreezing[-1]) if chosen is None else (1, chosen) if isinstance(chosen, int) else chosen
+        if len(pair) != 2 or pair[1] < 1:
             raise ConfigError(f"epochs is {chosen!r}: fine_tune takes one number, such as 4, or two, such as (1, 4)")
         rate, spread = options.learning_rate or FINE_TUNE_RATE, options.lr_mult or FINE_TUNE_SPREAD
-        return fine_tune_stages(epochs[1], rate, epochs[0], options.weight_decay, spread)
-    epochs = unfreezing if chosen is None else chosen
-    if isinstance(epochs, int) or len(epochs) != 4 or not sum(epochs):
-        raise ConfigError(f"epochs is {epochs!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
+        return fine_tune_stages(pair[1], rate, pair[0], options.weight_decay, spread)
+    four = unfreezing if chosen is None else chosen
+    if isinstance(four, int) or len(four) != 4 or not sum(four):
+        raise ConfigError(f"epochs is {four!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
     return gradual_unfreezing_stages(
-        options.learning_rate or 2e-2, epochs, options.weight_decay, n_groups, options.lr_mult
+        options.learning_rate or 2e-2, four, options.weight_decay, n_groups, options.lr_mult
     )

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from ulmfit_jax import ConfigError
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def experiment() -> ModuleType:
+    sys.path.insert(0, str(REPOSITORY / "experiments"))
+    try:
+        return importlib.import_module("compare_recipes")
+    finally:
+        sys.path.pop(0)
+
+
+def options(tmp_path: Path, **chosen: object) -> argparse.Namespace:
+    rows = [f"{'very ' * number}good,{'ab'[number % 2]}" for number in range(20)]
+    (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]), "utf-8")
+    given = {"documents": 6, "valid_documents": 3, "repeats": 2, "most_characters": None, "data_dir": None}
+    return argparse.Namespace(data=str(tmp_path / "data.csv"), task="classifier", **{**given, **chosen})
+
+
+def test_each_repeat_draws_other_documents_to_train_and_to_measure_on(experiment: ModuleType, tmp_path: Path) -> None:
+    drawn = experiment.draws(options(tmp_path))
+    for train, valid in drawn:
+        assert (len(train), len(valid)) == (6, 3)
+        assert not set(train.texts) & set(valid.texts)
+    assert drawn[0][0].texts != drawn[1][0].texts
+
+
+def test_long_documents_are_left_out_where_that_is_asked_for(experiment: ModuleType, tmp_path: Path) -> None:
+    ((train, valid),) = experiment.draws(options(tmp_path, repeats=1, most_characters=4 + 8 * 5))
+    assert sorted([*train.texts, *valid.texts], key=len) == ["very " * number + "good" for number in range(9)]
+    with pytest.raises(ConfigError, match="has 8 such documents, 9 are asked for"):
+        experiment.draws(options(tmp_path, most_characters=4 + 7 * 5))
+
+
+def test_a_variant_names_arguments(experiment: ModuleType) -> None:
+    assert experiment.settings("defaults") == {}
+    assert experiment.settings("epochs=(1, 2), recipe='fine_tune'") == {"epochs": (1, 2), "recipe": "fine_tune"}
+    with pytest.raises(ConfigError, match="is not of the form"):
+        experiment.settings("epochs 3")
