@@ -78,7 +78,7 @@ def test_show_names_the_row_whose_label_is_missing_where_labels_are_asked_for(tm
         (["--transductive"], ["--transductive is about the test texts"]),
         (["--recipe", "fine_tune"], ["--epochs does not fit --recipe fine_tune, which takes two numbers, such as 1,2"]),
         (["--epochs", "1,2"], ["--epochs does not fit --recipe gradual_unfreezing, which takes four numbers"]),
-        (["--lr-mult", "0.5"], ["lr_mult is 0.5: the head's rate is at least once that of the embedding"]),
+        (["--lr-mult", "0.5"], ["--lr-mult is 0.5: the head's rate is at least once that of the embedding"]),
         (["--pretrained", "wikipedia"], ["--preset is only for --pretrained none"]),
         (["--out", "train.csv"], ["train.csv is a file"]),
         (["--out", "occupied"], ["occupied holds something that is no training run"]),
