@@ -18,7 +18,7 @@ from ulmfit_jax import LanguageModel
 from ulmfit_jax.artifact import save_artifact
 from ulmfit_jax.nn.architecture import preset
 from ulmfit_jax.nn.parameters import to_numpy
-from ulmfit_jax.pretrained import SHIPPED
+from ulmfit_jax.pretrained import SHIPPED, model_folder
 from ulmfit_jax.training.language_model import language_model_definition
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +77,7 @@ def folder(tmp_path: Path) -> Path:
     parameters, _ = language_model_definition(sizes).initialise(0)
     models = tmp_path / "shipped"
     save_artifact(replace(shipped, architecture=sizes, parameters=to_numpy(parameters)), models / SHIPPED)
+    (models / "imdb-small").symlink_to(model_folder("imdb-small"))
     start = tmp_path / "start"
     start.mkdir()
     (start / "sitecustomize.py").write_text(STAND_IN.format(folder=str(models)), "utf-8")

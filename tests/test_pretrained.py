@@ -10,11 +10,6 @@ from ulmfit_jax import ArtifactError, LanguageModel, TextClassifier
 from ulmfit_jax.pretrained import model_folder, shipped_models
 
 
-@pytest.fixture(scope="module", params=sorted(shipped_models()))
-def shipped(request) -> str:
-    return request.param
-
-
 def test_at_least_the_default_model_is_shipped():
     assert "wikipedia-small-forward" in shipped_models()
     with pytest.raises(ArtifactError, match="wikipedia-small-forward"):
@@ -29,8 +24,32 @@ TEXT = (
 PERPLEXITIES = {"wikipedia-small-forward": 12.1605, "wikipedia-small-backward": 11.1779}
 """Of `TEXT`, as measured when the models were shipped."""
 
+REVIEWS = (
+    "I went in expecting very little and came out humming the theme. The cast is a joy to watch, the jokes land, and "
+    "the last scene had half the row in tears.",
+    "Two hours of my life that I will never get back. The plot makes no sense, the acting is wooden, and even the "
+    "music is annoying.",
+    "Not the masterpiece that everybody says it is, but the second half is so well made that I would see it again.",
+    "The book is wonderful. This film is not: it keeps the names, loses the story, and bores from start to finish.",
+)
+POSITIVE = {"imdb-small": (0.9481, 0.0001, 0.9933, 0.1666)}
+"""Probability that each of `REVIEWS`, written for this test, is positive, as measured when the model was shipped."""
+
+
+def test_every_shipped_model_is_measured_here():
+    assert sorted(shipped_models()) == sorted([*PERPLEXITIES, *POSITIVE])
+
 
 @pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("shipped", POSITIVE)
+def test_a_shipped_classifier_is_what_was_measured(shipped, devices):
+    model = TextClassifier.load(shipped, devices=devices)
+    assert model.class_names == ("neg", "pos")
+    assert model.predict_proba(REVIEWS)[:, 1] == pytest.approx(POSITIVE[shipped], abs=2e-3)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("shipped", PERPLEXITIES)
 def test_a_shipped_model_is_what_was_measured(shipped, devices):
     model = LanguageModel(shipped, devices=devices)
     assert model.perplexity(TEXT) == pytest.approx(PERPLEXITIES[shipped], rel=1e-4)
