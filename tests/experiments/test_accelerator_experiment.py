@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import lzma
 import sys
@@ -12,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import imported
 
 from ulmfit_jax import LanguageModel, TextClassifier
 from ulmfit_jax.errors import DataError
@@ -22,11 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def experiment() -> ModuleType:
-    sys.path.insert(0, str(REPOSITORY / "experiments"))
-    try:
-        return importlib.import_module("accelerator")
-    finally:
-        sys.path.pop(0)
+    return imported("accelerator")
 
 
 @pytest.fixture(scope="module")

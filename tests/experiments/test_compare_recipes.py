@@ -1,25 +1,18 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import imported
 
 from ulmfit_jax import ConfigError
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def experiment() -> ModuleType:
-    sys.path.insert(0, str(REPOSITORY / "experiments"))
-    try:
-        return importlib.import_module("compare_recipes")
-    finally:
-        sys.path.pop(0)
+    return imported("compare_recipes")
 
 
 def options(tmp_path: Path, **chosen: object) -> argparse.Namespace:
