@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+from scripts import EXPERIMENTS
 
 
 @pytest.mark.parametrize(
