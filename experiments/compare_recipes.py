@@ -100,7 +100,8 @@ def measure_language_model(
 
 
 def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
-    """Training and validation documents of each repeat."""
+    """Training and validation documents of each repeat. A document whose label none of those to train on has is not
+    measured on."""
     data = read_dataset(options.data, data_dir=options.data_dir, require_labels=options.task == "classifier")
     if options.most_characters is not None:
         data = data.select([i for i, text in enumerate(data.texts) if len(text) <= options.most_characters])
@@ -108,7 +109,15 @@ def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
     if needed > len(data):
         raise ConfigError(f"{options.data} has {len(data):,} such documents, {needed:,} are asked for")
     orders = [np.random.default_rng(seed).permutation(len(data))[:needed] for seed in range(options.repeats)]
-    return [(data.select(o[: options.documents]), data.select(o[options.documents :])) for o in orders]
+    pairs = [(data.select(o[: options.documents]), data.select(o[options.documents :])) for o in orders]
+    if options.task == "language-model":
+        return pairs
+    return [(train, of_known_labels(valid, set(train.labels or []))) for train, valid in pairs]
+
+
+def of_known_labels(data: TextDataset, known: set[Any]) -> TextDataset:
+    """The documents that have a label of these."""
+    return data.select([i for i, label in enumerate(data.labels or []) if label in known])
 
 
 def main() -> None:

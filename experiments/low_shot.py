@@ -4,9 +4,9 @@
     python experiments/low_shot.py --data-dir DATA --out RESULTS --language-model RUN/models/language_model
 
 Four ways to use n labels: TF-IDF with logistic regression; a classifier on the encoder of the shipped language model
-(supervised: nothing but the n reviews); one on the encoder of the language model that has read all reviews without
-their labels (semi-supervised); the same with n-grams beside it. With --self-training, a fifth: the third, and the
-second classifier that it teaches.
+that reads in the same direction (supervised: nothing but the n reviews); one on the encoder of the language model that
+has read reviews without their labels (semi-supervised); the same with n-grams beside it. With --self-training, a fifth:
+the third goes on with so many more reviews, which it and n-grams have labelled.
 
 Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
 the end a table of mean and standard deviation over the draws, and a plot (`pip install '.[plots]'`).
@@ -15,28 +15,28 @@ the end a table of mean and standard deviation over the draws, and a plot (`pip 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
 from imdb import balanced_subset
-from running import run_or_explain
+from running import Results, run_or_explain
 from ulmfit_jax import Ensemble, TextClassifier
+from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
+from ulmfit_jax.classifier_options import RECIPES
 from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.nn.products import PRECISIONS
+from ulmfit_jax.pretrained import SHIPPED_PAIR
 
-Cells = dict[str, float]
-"""Error by `method/size/draw`."""
-
+SELF_TRAINED = "self-trained"
 COLOURS = {
     "TF-IDF": "#999999",
     "supervised": "#0072B2",
     "semi-supervised": "#D55E00",
     "with n-grams": "#CC79A7",
-    "self-trained": "#009E73",
+    SELF_TRAINED: "#009E73",
 }
 
 
@@ -50,17 +50,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=3, help="subsets of each size; the draw's number is the seed")
     parser.add_argument("--test-docs", type=int, default=25_000)
     parser.add_argument("--self-training", type=int, default=0, help="unlabelled reviews to label; 0: none")
+    parser.add_argument("--recipe", choices=RECIPES, default=RECIPES[0], help="of the classifiers")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products")
     return parser.parse_args()
 
 
 class LowShot:
-    """The cells of the table, measured where they are missing."""
+    """The cells of the table, errors by `method/size/draw`, measured where they are missing."""
 
     def __init__(self, options: argparse.Namespace):
-        self.options, self.place = options, options.out / "cells.json"
+        self.options = options
         options.out.mkdir(parents=True, exist_ok=True)
-        self.cells: Cells = json.loads(self.place.read_text("utf-8")) if self.place.exists() else {}
+        names = ("language_model", "test_docs", "recipe", "precision")
+        self.cells = Results(options.out / "cells.json", {name: getattr(options, name) for name in names})
+        self.shipped = SHIPPED_PAIR[load_artifact(options.language_model).backwards]
         self.train, test = (self.read(split) for split in ("train", "test"))
         self.test = test.select(balanced_subset(test, options.test_docs, seed=0))
         self.unlabeled: list[str] = []
@@ -74,7 +77,8 @@ class LowShot:
 
     def methods(self) -> list[str]:
         """Their names, in the order of the table."""
-        return [name for name in COLOURS if name != "self-trained" or self.options.self_training]
+        more = self.options.self_training
+        return [*list(COLOURS)[:4], *([f"{SELF_TRAINED}, {more:,} reviews"] if more else [])]
 
     def run(self) -> None:
         """Measure every cell that is missing."""
@@ -85,30 +89,31 @@ class LowShot:
                     name = f"{method}/{size}/{draw}"
                     if name not in self.cells:
                         found = self.measured(method, train, draw)
-                        self.cells |= {f"{each}/{size}/{draw}": error for each, error in found.items()}
-                        self.place.write_text(json.dumps(self.cells, indent=1) + "\n", "utf-8")
+                        self.cells.add({f"{each}/{size}/{draw}": error for each, error in found.items()})
                         print(
                             f"{size} labels, draw {draw}: " + ", ".join(f"{m} {e:.2%}" for m, e in found.items()),
                             flush=True,
                         )
 
-    def measured(self, method: str, train: TextDataset, seed: int) -> Cells:
+    def measured(self, method: str, train: TextDataset, seed: int) -> dict[str, float]:
         """Test error of one method after training on `train`, and of what comes with it, by their names."""
         labels = train.labels or []
         if method == "TF-IDF":
             return {method: 1 - tfidf_accuracy(train.texts, labels, self.test.texts, self.test.labels or [])}
+        taught = method.startswith(SELF_TRAINED)
         model = TextClassifier(
-            "wikipedia-small-forward" if method == "supervised" else self.options.language_model,
+            self.shipped if method == "supervised" else self.options.language_model,
             lm_epochs=0,
+            recipe=self.options.recipe,
             validation_fraction=0,
-            self_training=self.options.self_training if method == "self-trained" else 0,
+            self_training=self.options.self_training if taught else 0,
             precision=self.options.precision,
             seed=seed,
         )
-        model.fit(train.texts, labels, self.unlabeled if method == "self-trained" else None)
+        model.fit(train.texts, labels, self.unlabeled if taught else None)
         probabilities = model.predict_proba(self.test.texts)
         truth = label_indices(self.test, model.class_names)
-        if method in ("supervised", "self-trained"):
+        if taught or method == "supervised":
             return {method: _error(probabilities, truth)}
         joint = Ensemble([model]).learn_ngrams(train.texts, labels)
         together = joint.with_ngrams(np.log(np.maximum(probabilities, 1e-30)), self.test.texts)
@@ -143,7 +148,7 @@ class LowShot:
                 found.std(axis=1, ddof=int(found.shape[1] > 1)),
                 marker="o",
                 capsize=3,
-                color=COLOURS[method],
+                color=COLOURS[method.partition(",")[0]],
                 label=method,
             )
         axis.set(xscale="log", yscale="log", xlabel="labelled reviews", ylabel="test error, %")

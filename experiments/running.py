@@ -1,14 +1,16 @@
 """How every experiment begins, with huge pages, and ends early: one sentence, and no traceback, when its user made a
-mistake (exit code 2) or stopped it (128 and the signal's number)."""
+mistake (exit code 2) or stopped it (128 and the signal's number). And how one keeps what it has measured so far."""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
-from ulmfit_jax.errors import UlmfitError
+from ulmfit_jax.errors import ConfigError, UlmfitError
 from ulmfit_jax.huge_pages import restart_with_huge_pages
 
 
@@ -26,3 +28,28 @@ def run_or_explain(name: str, experiment: Callable[[], None]) -> None:
 def _end(sentence: str, code: int) -> NoReturn:
     print(sentence, file=sys.stderr)
     raise SystemExit(code) from None
+
+
+class Results(dict[str, Any]):
+    """What was measured, by name, kept in a JSON file with the options that it was measured with."""
+
+    def __init__(self, place: Path, options: dict[str, Any]):
+        """Read what an earlier call has left at `place`.
+
+        Raises:
+            ConfigError: it had other options.
+        """
+        super().__init__()
+        self.place, self.options = place, json.loads(json.dumps(options, default=str))
+        if place.exists():
+            found = json.loads(place.read_text("utf-8"))
+            if found["options"] != self.options:
+                raise ConfigError(f"{place} was measured with {found['options']}: choose another --out")
+            self.update(found["results"])
+
+    def add(self, results: dict[str, Any]) -> None:
+        """Keep more of them."""
+        self.update(results)
+        part = self.place.with_name(self.place.name + ".part")
+        part.write_text(json.dumps({"options": self.options, "results": self}, indent=1) + "\n", "utf-8")
+        part.replace(self.place)

@@ -37,6 +37,13 @@ def test_long_documents_are_left_out_where_that_is_asked_for(experiment: ModuleT
         experiment.draws(options(tmp_path, most_characters=4 + 7 * 5))
 
 
+def test_what_no_training_document_is_labelled_with_is_not_measured_on(experiment: ModuleType, tmp_path: Path) -> None:
+    chosen = options(tmp_path, documents=1, valid_documents=19, repeats=1)
+    ((train, valid),) = experiment.draws(chosen)
+    assert set(valid.labels or ()) == set(train.labels or ())
+    assert len(valid) == 9
+
+
 def test_a_variant_names_arguments(experiment: ModuleType) -> None:
     assert experiment.settings("defaults") == {}
     assert experiment.settings("epochs=(1, 2), recipe='fine_tune'") == {"epochs": (1, 2), "recipe": "fine_tune"}

@@ -1,4 +1,4 @@
-"""How an experiment ends early: one sentence and an exit code, no traceback."""
+"""How an experiment ends early, with one sentence, an exit code and no traceback, and what it keeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from scripts import EXPERIMENTS
+from scripts import EXPERIMENTS, imported
+
+from ulmfit_jax import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,16 @@ def test_an_experiment_that_ends_early_says_why_in_a_sentence(error, sentence, c
         [sys.executable, "-c", program], cwd=EXPERIMENTS, capture_output=True, text=True, timeout=120, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", sentence + "\n")
+
+
+def test_results_are_kept_with_their_options(tmp_path):
+    running = imported("running")
+    results = running.Results(tmp_path / "cells.json", {"model": tmp_path, "epochs": (1, 2)})
+    assert results == {}
+    results.add({"a": 0.5})
+    results.add({"b": 0.25})
+    again = running.Results(tmp_path / "cells.json", {"model": tmp_path, "epochs": (1, 2)})
+    assert again == {"a": 0.5, "b": 0.25}
+    with pytest.raises(ConfigError, match=r"was measured with .*: choose another --out"):
+        running.Results(tmp_path / "cells.json", {"model": tmp_path, "epochs": (1, 1)})
+    assert [place.name for place in tmp_path.iterdir()] == ["cells.json"]
