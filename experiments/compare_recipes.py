@@ -76,6 +76,7 @@ def measure_classifier(
     fixed = {"lm_epochs": 0, "validation_fraction": 0.0, "seed": seed, "verbose": options.verbose}
     model = TextClassifier(options.model, **{**fixed, **chosen})
     model.fit(train.texts, train.labels or [])
+    model.predict_precision = model.precision or model.predict_precision
     result = model.evaluate(valid.texts, valid.labels or [])
     together: Measures = {}
     if options.ngrams:

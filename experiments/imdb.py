@@ -256,7 +256,7 @@ class Experiment:
         history, stored = classifier.history_, self.options.out / "models" / f"classifier_{name}"
         training = sum(row["seconds"] for row in history)  # those of a run that was stopped in between too
         classifier.save(stored, half_precision=True)
-        classifier = TextClassifier.load(stored)  # what is measured is what is kept
+        classifier = TextClassifier.load(stored, precision=self.options.precision)  # what is measured is what is kept
         classifier.verbose = True
         probabilities = classifier.predict_proba(test.texts)
         np.save(self.options.out / f"test_{name}.npy", probabilities)

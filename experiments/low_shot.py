@@ -111,6 +111,7 @@ class LowShot:
             seed=seed,
         )
         model.fit(train.texts, labels, self.unlabeled if taught else None)
+        model.predict_precision = self.options.precision or model.predict_precision
         probabilities = model.predict_proba(self.test.texts)
         truth = label_indices(self.test, model.class_names)
         if taught or method == "supervised":

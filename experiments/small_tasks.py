@@ -106,6 +106,7 @@ def trained(options: argparse.Namespace, seed: int, train: TextDataset, directio
         verbose=True,
     )
     classifier.fit(train.texts, train.labels or [], run_dir=folder / "classifier", workers=2)
+    classifier.predict_precision = options.precision or classifier.predict_precision
     return classifier, sum(row["seconds"] for row in [*model.history, *classifier.history_]) / 60
 
 

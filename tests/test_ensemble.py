@@ -62,6 +62,16 @@ def test_a_saved_ensemble_gives_the_same_answers_bit_for_bit(ensemble: Ensemble,
     assert (tmp_path / "both" / "README.md").read_text().count("reads backwards") == 1
 
 
+def test_all_members_answer_in_the_precision_asked_for(ensemble: Ensemble, members: list[Path], tmp_path: Path) -> None:
+    ensemble.save(tmp_path / "both")
+    loaded = load_classifier(tmp_path / "both", precision="bfloat16")
+    assert isinstance(loaded, Ensemble)
+    assert [member.predict_precision for member in loaded.members] == ["bfloat16", "bfloat16"]
+    alone = load_classifier(members[0], precision="bfloat16")
+    assert isinstance(alone, TextClassifier)
+    assert alone.predict_precision == "bfloat16"
+
+
 def test_a_single_classifier_is_loaded_as_one(members: list[Path]) -> None:
     assert isinstance(load_classifier(members[0]), TextClassifier)
     with pytest.raises(ArtifactError, match="holds no ensemble"):

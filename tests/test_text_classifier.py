@@ -196,6 +196,21 @@ def test_a_saved_model_gives_the_same_answers_bit_for_bit(trained, tmp_path):
     np.testing.assert_allclose(on_four.predict_proba(texts), trained.predict_proba(texts), atol=1e-6)
 
 
+def test_answers_in_bfloat16_only_where_that_is_asked_for(trained, tmp_path):
+    trained.save(tmp_path / "model")
+    texts = reviews(5, seed=4)[0]
+    narrow = TextClassifier.load(tmp_path / "model", precision="bfloat16")
+    wide = trained.predict_proba(texts)
+    assert 1e-5 < np.abs(narrow.predict_proba(texts) - wide).max() < 0.02
+    narrow.predict_precision = "float32"
+    np.testing.assert_allclose(narrow.predict_proba(texts), wide, atol=1e-6)
+    with pytest.raises(ConfigError, match="precision is 'float64': choose one of float32, bfloat16"):
+        TextClassifier.load(tmp_path / "model", precision="float64")
+    narrow.predict_precision = "int8"
+    with pytest.raises(ConfigError, match="precision is 'int8'"):
+        narrow.predict(texts)
+
+
 def test_the_same_seed_gives_the_same_model_and_a_finished_run_is_not_run_again(tmp_path):
     texts, labels = reviews(40)
     options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 0)}

@@ -201,11 +201,12 @@ class Ensemble(Answers):
         return "\n".join([f"# {name}", "", what, "", labels, "", *listed, "", *code, ""])
 
     @classmethod
-    def load(cls, folder: str | Path, *, devices: int | None = None) -> Ensemble:
-        """The ensemble of a folder.
+    def load(cls, folder: str | Path, *, devices: int | None = None, precision: str | None = None) -> Ensemble:
+        """The ensemble of a folder; arguments as for `TextClassifier.load`.
 
         Raises:
             ArtifactError: missing, damaged or something else.
+            ConfigError: there is no such precision.
         """
         place = model_folder(folder)
         found = _members(place)
@@ -214,7 +215,8 @@ class Ensemble(Answers):
         names, temperature, ngrams = found
         has_ngrams = ngrams is not None
         check_manifest(place, ("config.json", *(f"{name}/" for name in [*names, *[NGRAMS] * has_ngrams])))
-        model = cls([TextClassifier.load(place / name, devices=devices) for name in names], temperature)
+        members = [TextClassifier.load(place / name, devices=devices, precision=precision) for name in names]
+        model = cls(members, temperature)
         if has_ngrams:
             vocabulary = model.members[0].artifact.tokenizer.vocabulary
             model.ngrams = load_voice(
@@ -223,15 +225,17 @@ class Ensemble(Answers):
         return model
 
 
-def load_classifier(folder: str | Path, *, devices: int | None = None) -> TextClassifier | Ensemble:
-    """The classifier or the ensemble of a folder, whichever it holds.
+def load_classifier(
+    folder: str | Path, *, devices: int | None = None, precision: str | None = None
+) -> TextClassifier | Ensemble:
+    """The classifier or the ensemble of a folder, whichever it holds; arguments as for `TextClassifier.load`.
 
     Raises:
         ArtifactError: missing, damaged or another kind of model.
+        ConfigError: there is no such precision.
     """
-    if _members(model_folder(folder)) is None:
-        return TextClassifier.load(folder, devices=devices)
-    return Ensemble.load(folder, devices=devices)
+    kind = TextClassifier if _members(model_folder(folder)) is None else Ensemble
+    return kind.load(folder, devices=devices, precision=precision)
 
 
 def _members(place: Path) -> tuple[list[str], float, Any] | None:

@@ -23,6 +23,7 @@ from ulmfit_jax.inference.explain import Explainer, Explanation
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.documents import MAX_LENGTH
+from ulmfit_jax.nn.products import check_precision
 from ulmfit_jax.pretrained import SHIPPED, model_folder
 from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
@@ -37,6 +38,8 @@ class TextClassifier(Answers, Estimator):
 
     Attributes set by `fit` or `load`: `classes_` (sorted, the order of the probabilities),
     `history_` (rows of the table of epochs: language model, then classifier) and `seconds_` (time of each part).
+    `predict_precision` may be set: `float32`, or `bfloat16`, with which a processor that has it answers faster;
+    probabilities then differ by some thousandths.
     """
 
     _artifact: Artifact | None = None
@@ -141,6 +144,7 @@ class TextClassifier(Answers, Estimator):
         self.keep_best, self.patience, self.skip_nonfinite = keep_best, patience, skip_nonfinite
         self.max_length, self.bptt, self.precision = max_length, bptt, precision
         self.seed, self.devices, self.verbose = seed, devices, verbose
+        self.predict_precision = "float32"
 
     @property
     def options(self) -> ClassifierOptions:
@@ -235,9 +239,11 @@ class TextClassifier(Answers, Estimator):
     def log_probabilities(self, texts: Texts) -> np.ndarray:
         """Log probabilities `[documents, classes]` float32 before calibration, rows in the order of the texts."""
         artifact = self.artifact
-        if "predictor" not in self._compiled:
-            self._compiled["predictor"] = Predictor(artifact, Devices(self.devices))
-        predictor: Predictor = self._compiled["predictor"]
+        name = f"predictor {self.predict_precision}"
+        if name not in self._compiled:
+            check_precision(self.predict_precision)
+            self._compiled[name] = Predictor(artifact, Devices(self.devices), self.predict_precision)
+        predictor: Predictor = self._compiled[name]
         return predictor.log_probabilities(corpus_in_memory(text_list(texts), artifact.tokenizer))
 
     def _calibrated(self, figures: dict[str, float] | None) -> None:
@@ -292,13 +298,21 @@ class TextClassifier(Answers, Estimator):
         save_artifact(replace(self.artifact, provenance=described), Path(folder), half_precision)
 
     @classmethod
-    def load(cls, folder: str | Path, *, devices: int | None = None) -> TextClassifier:
+    def load(cls, folder: str | Path, *, devices: int | None = None, precision: str | None = None) -> TextClassifier:
         """The classifier of a model folder, of a finished run's folder, or a shipped one by name.
+
+        Args:
+            folder: its place.
+            devices: how many to answer on; all by default.
+            precision: its `predict_precision`; float32 by default.
 
         Raises:
             ArtifactError: missing, damaged or another kind of model.
+            ConfigError: there is no such precision.
         """
+        check_precision(precision)
         model = cls(devices=devices)
+        model.predict_precision = precision or model.predict_precision
         model._keep(load_artifact(model_folder(folder), "classifier"))
         model.history_, model.seconds_ = [], {}
         return model

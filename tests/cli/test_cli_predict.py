@@ -39,13 +39,22 @@ class LengthClassifier:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> LengthClassifier:
     classifier = LengthClassifier()
-    monkeypatch.setattr(ensemble, "load_classifier", lambda folder, devices=None: classifier)
+    monkeypatch.setattr(ensemble, "load_classifier", lambda folder, devices=None, precision=None: classifier)
     monkeypatch.setattr(kept_columns, "kept_columns", lambda model: {})  # there is no folder
     return classifier
 
 
 def give(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
+
+
+def test_answers_in_bfloat16_are_near_those_in_float32(trained: Trained, ulmfit: Run) -> None:
+    text = "a lovely film with a wonderful end"
+    narrow = ulmfit("predict", trained.out, "--text", text, "--precision", "bfloat16").json
+    wide = ulmfit("predict", trained.out, "--text", text).json
+    assert narrow != wide
+    assert narrow["probabilities"] == pytest.approx(wide["probabilities"], abs=0.02)
+    assert ulmfit("evaluate", trained.out, trained.test, "--json", "--precision", "bfloat16").json["n"] == 20
 
 
 def test_evaluate_shows_each_class(trained: Trained, ulmfit: Run) -> None:

@@ -146,14 +146,22 @@ def add_device_options(parser: argparse._ArgumentGroup | argparse.ArgumentParser
     parser.add_argument("--devices", type=whole_number(1), metavar="N", help="devices to use; all if not given")
 
 
-def add_precision(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+def add_precision(
+    parser: argparse._ArgumentGroup | argparse.ArgumentParser,
+    of_what: str = "in training",
+    default: str = "bfloat16 on accelerators, float32 on CPUs",
+) -> None:
     """The type of the operands of matrix products, none if not given."""
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
-        help="of matrix products in training; bfloat16 is faster where the processor has it (default: bfloat16 on "
-        "accelerators, float32 on CPUs)",
+        help=f"of matrix products {of_what}; bfloat16 is faster where the processor has it (default: {default})",
     )
+
+
+def add_predict_precision(parser: argparse.ArgumentParser) -> None:
+    """The same for answers."""
+    add_precision(parser, "in the network that answers", "float32")
 
 
 def add_seed(parser: argparse._ArgumentGroup | argparse.ArgumentParser, of_what: str) -> None:

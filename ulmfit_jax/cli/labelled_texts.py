@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ulmfit_jax.cli.arguments import (
     add_device_options,
     add_json,
+    add_predict_precision,
     add_reading_options,
     add_trained_model,
     as_the_model,
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     parser.add_argument("data", metavar="DATA", nargs=nargs, help="labelled texts; see ulmfit --help")
     add_json(parser)
     add_device_options(parser)
+    add_predict_precision(parser)
     add_reading_options(parser, labels=True, of_model=True)
 
 
@@ -51,7 +53,7 @@ def model_and_texts(options: argparse.Namespace) -> tuple[TextClassifier | Ensem
     from ulmfit_jax.data import check_labels, read_dataset
     from ulmfit_jax.ensemble import load_classifier
 
-    model = load_classifier(options.model, devices=options.devices)
+    model = load_classifier(options.model, devices=options.devices, precision=options.precision)
     data = read_dataset(options.data, **labelled_reading_options(as_the_model(options)))
     check_kind(data, model.multi_label)
     check_labels(data, model.class_names)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ulmfit_jax.cli.arguments import (
     add_device_options,
+    add_predict_precision,
     add_reading_options,
     add_trained_model,
     as_the_model,
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_texts(parser)
     parser.add_argument("--csv", action="store_true", help="print a table: text, label, probability of each label")
     add_device_options(parser)
+    add_predict_precision(parser)
     add_reading_options(parser, labels=False, of_model=True)
 
 
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
     """Load, then answer batch after batch."""
     from ulmfit_jax.ensemble import load_classifier
 
-    model = load_classifier(options.model, devices=options.devices)
+    model = load_classifier(options.model, devices=options.devices, precision=options.precision)
     key = "labels" if model.multi_label else "label"
     if options.csv:
         _show_row(["text", key, *model.class_names])
