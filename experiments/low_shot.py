@@ -50,6 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=3, help="subsets of each size; the draw's number is the seed")
     parser.add_argument("--test-docs", type=int, default=25_000)
     parser.add_argument("--self-training", type=int, default=0, help="unlabelled reviews to label; 0: none")
+    parser.add_argument("--without", choices=("supervised",), nargs="*", default=[], help="ways to leave out")
     parser.add_argument("--recipe", choices=RECIPES, default=RECIPES[0], help="of the classifiers")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products")
     return parser.parse_args()
@@ -78,7 +79,8 @@ class LowShot:
     def methods(self) -> list[str]:
         """Their names, in the order of the table."""
         more = self.options.self_training
-        return [*list(COLOURS)[:4], *([f"{SELF_TRAINED}, {more:,} reviews"] if more else [])]
+        names = [name for name in COLOURS if name not in (SELF_TRAINED, *self.options.without)]
+        return [*names, *([f"{SELF_TRAINED}, {more:,} reviews"] if more else [])]
 
     def run(self) -> None:
         """Measure every cell that is missing."""
@@ -105,6 +107,7 @@ class LowShot:
             self.shipped if method == "supervised" else self.options.language_model,
             lm_epochs=0,
             recipe=self.options.recipe,
+            cache_frozen=True,
             validation_fraction=0,
             self_training=self.options.self_training if taught else 0,
             precision=self.options.precision,

@@ -100,6 +100,7 @@ def trained(options: argparse.Namespace, seed: int, train: TextDataset, directio
         model,
         lm_epochs=0,
         recipe=options.recipe,
+        cache_frozen=True,
         validation_fraction=0,
         precision=options.precision,
         seed=seed,

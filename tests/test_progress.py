@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 
 import pytest
@@ -62,3 +63,19 @@ def test_the_rates_are_those_of_the_layers_that_train():
         screen = Screen(False)
         ConsoleProgress(screen).stage_started(stage, stage.peaks(5), ("valid_loss",), 4, 0)
         assert screen.getvalue().splitlines()[1] == f"{stage.name}: 1 epoch, 4 steps, rate {said}"
+
+
+def test_documents_that_are_read_before_the_first_step_are_told(monkeypatch):
+    for terminal, seconds, lines in ((True, 0.5, [300, 600, 1_000]), (False, 40.0, [600])):
+        clock = iter(seconds * number for number in range(10))
+        monkeypatch.setattr(time, "monotonic", lambda clock=clock: next(clock))
+        screen = Screen(terminal)
+        progress = ConsoleProgress(screen)
+        progress.stage_started(Stage("head", 1, 2e-2), (2e-2,), ("valid_loss",), 4, 0)
+        for done in (300, 600, 1_000):
+            progress.documents_read(done, 1_000)
+        told = [line for line in re.split(r"[\r\n]", screen.getvalue()) if "documents" in line]
+        assert [f"head: {done:,}/1,000 documents read, whose vectors are kept" for done in lines] == [
+            line[line.index("head") :] for line in told
+        ]
+        assert [line.count("━") for line in told] == ([7, 14, 24] if terminal else [0])

@@ -46,7 +46,12 @@ class ConsoleProgress:
         titles = [_TITLES.get(column, column) for column in self._columns]
         self._print("epoch" + "".join(f"{title:>12}" for title in titles) + f"{'time':>10}")
         if self._terminal:
-            self._bar(done_steps, f"{stage.name}: compiling the first step")
+            self._bar(done_steps / max(total_steps, 1), f"{stage.name}: compiling the first step")
+
+    def documents_read(self, done: int, total: int) -> None:
+        """Redraw the bar, or print a line a minute."""
+        if self._is_time(time.monotonic()):
+            self._show(done / total, f"{self._stage}: {done:,}/{total:,} documents read, whose vectors are kept")
 
     def step_done(self, done_steps: int, loss: float) -> None:
         """Redraw the bar, at most ten times a second.
@@ -55,17 +60,13 @@ class ConsoleProgress:
         """
         now = time.monotonic()
         first_step, first_time = self._first = self._first or (done_steps, now)
-        if now - self._last < (0.1 if self._terminal else _PLAIN_SECONDS):
+        if not self._is_time(now):
             return
-        self._last = now
         line = f"{self._stage}: {done_steps:,}/{self._total:,} steps, loss {loss:.4f}"
         if done_steps > first_step:
             per_step = (now - first_time) / (done_steps - first_step)
             line += f", {_clock(per_step * (self._total - done_steps))} left"
-        if self._terminal:
-            self._bar(done_steps, line)
-        else:
-            self._print(line)
+        self._show(done_steps / max(self._total, 1), line)
 
     def epoch_done(self, row: dict[str, Any]) -> None:
         """Print the epoch's row."""
@@ -76,8 +77,20 @@ class ConsoleProgress:
         """Print a line."""
         self._print(text)
 
-    def _bar(self, done_steps: int, line: str) -> None:
-        filled = round(24 * done_steps / max(self._total, 1))
+    def _is_time(self, now: float) -> bool:
+        if now - self._last < (0.1 if self._terminal else _PLAIN_SECONDS):
+            return False
+        self._last = now
+        return True
+
+    def _show(self, share: float, line: str) -> None:
+        if self._terminal:
+            self._bar(share, line)
+        else:
+            self._print(line)
+
+    def _bar(self, share: float, line: str) -> None:
+        filled = round(24 * share)
         self._stream.write(f"\r\x1b[2K{'━' * filled}{'╌' * (24 - filled)} {line}")
         self._stream.flush()
 

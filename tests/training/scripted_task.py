@@ -38,6 +38,9 @@ class ScriptedTask:
     def initial_carry(self) -> np.ndarray:
         return np.zeros((1, 3), np.float32)
 
+    def prepare(self, state: TrainState, told: Any) -> None:
+        pass
+
     def step(self, optimizer: Any, trainable: frozenset[str], devices: Any, guarded: bool = False) -> Any:
         def step(state: TrainState, batch: tuple[Any], controls: StepControls) -> tuple[TrainState, StepResult]:
             rate, number = np.float32(controls.learning_rates[0]), int(controls.step)

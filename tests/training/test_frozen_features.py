@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,10 @@ from tiny_runs import classifier_task, run
 from ulmfit_jax.nn.architecture import Dropouts
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import flatten
+from ulmfit_jax.training import document_scores
+from ulmfit_jax.training.interruption import TrainingInterrupted
 from ulmfit_jax.training.loop_options import TrainResult
+from ulmfit_jax.training.progress import SilentProgress
 from ulmfit_jax.training.stages import Stage
 
 HEAD_ONLY_DROPOUT = Dropouts(output=0.4, hidden=0.0, weight=0.0, embedding=0.0, input=0.0)
@@ -62,3 +68,42 @@ def test_the_encoder_runs_once_for_all_epochs_of_the_head(monkeypatch: pytest.Mo
     monkeypatch.setattr(task._frozen, "_vectors", counted)
     run(task, [Stage("head", 4, 2e-2, -1)])
     assert len(calls) == 2, "once the training documents, once those to measure on"
+
+
+class ReadingWatched(SilentProgress):
+    """Remembers how many documents are read, and sends a signal when the n-th block of them is."""
+
+    def __init__(self, block: int | None = None):
+        self.told: list[tuple[int, int]] = []
+        self._block = block
+
+    def documents_read(self, done: int, total: int) -> None:
+        self.told.append((done, total))
+        if len(self.told) == self._block:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stages", [STAGES[:1], STAGES], ids=["first stage", "third stage"])
+def test_a_signal_need_not_wait_until_all_documents_are_read(
+    stages: list[Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document_scores, "CPU_LANES", 1)
+
+    def task() -> Any:
+        return classifier_task(cache_frozen=True, drop_mult=1.0, dropouts=HEAD_ONLY_DROPOUT)
+
+    whole_told = ReadingWatched()
+    whole = run(task(), stages, progress=whole_told)
+    assert whole_told.told[0][1] == 40
+    done = [done for done, _ in whole_told.told]
+    assert max(done) <= 40
+    assert done[1] > done[0]
+    told = ReadingWatched(2 if len(stages) == 1 else len(done) - 1)
+    with pytest.raises(TrainingInterrupted, match="SIGTERM; its state is saved"):
+        run(task(), stages, folder=tmp_path, progress=told)
+    assert told.told == whole_told.told[: len(told.told)]
+    again = ReadingWatched()
+    resumed = run(task(), stages, folder=tmp_path, progress=again)
+    assert len(again.told) < len(done) or len(stages) == 1
+    for path, leaf in flatten(whole.parameters).items():
+        np.testing.assert_array_equal(flatten(resumed.parameters)[path], leaf, err_msg=path)

@@ -17,6 +17,7 @@ import optax
 
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.optim.groups import LayerGroup
+from ulmfit_jax.training.document_scores import Told
 from ulmfit_jax.training.language_model import LanguageModelTask
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, undone_where_not_finite
@@ -91,6 +92,9 @@ class BothDirectionsTask:
             return jnp.where(direction == 0, ends_forward, ends_backward)
 
         return ends
+
+    def prepare(self, state: TrainState, told: Told) -> None:
+        """Nothing: a stream needs no preparation."""
 
     def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
         """The mean of both validation losses, and each perplexity."""

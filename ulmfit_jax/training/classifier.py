@@ -19,7 +19,7 @@ from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
-from ulmfit_jax.training.document_scores import Reading, scoring_pass, split_documents
+from ulmfit_jax.training.document_scores import Reading, Told, scoring_pass, split_documents
 from ulmfit_jax.training.frozen_features import FrozenFeatures
 from ulmfit_jax.training.label_measures import label_measures
 from ulmfit_jax.training.mapping import REPLICATED, Devices
@@ -139,7 +139,7 @@ class ClassifierTask:
         devices: Devices,
         guarded: bool,
     ) -> Any:
-        """The step of a stage that trains the head alone, on vectors that are computed before its first batch."""
+        """The step of a stage that trains the head alone, on the vectors of `prepare`."""
 
         smoothing, weights = self._loss_options["label_smoothing"], self._loss_options["class_weights"]
 
@@ -156,6 +156,13 @@ class ClassifierTask:
             return mapped(state, (vectors[documents], lengths), labels, controls)
 
         return step
+
+    def prepare(self, state: TrainState, told: Told) -> None:
+        """Read the documents once, if that is all the encoder does in this stage."""
+        if self._frozen is not None and self._head_alone:
+            for documents in (self._train, self._valid):
+                if documents is not None:
+                    self._frozen.of(documents, state.parameters, state.statistics, told)
 
     def _mapped(
         self,

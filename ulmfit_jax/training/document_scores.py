@@ -27,6 +27,9 @@ CPU_LANES, ACCELERATOR_LANES = 64, 256
 Block = tuple[Any, Any, Any]
 """Tokens, pooled and ends of a `LaneBlock`."""
 
+Told = Callable[[int, int], None]
+"""Is told again and again how many documents are read, of how many."""
+
 CPU_IDLE, ACCELERATOR_IDLE = 8, 1024
 """Lanes whose products take as long as the rest of a step, about: see `cheapest_lanes`."""
 
@@ -92,14 +95,17 @@ class DocumentPass:
         choices = [devices << power for power in range(most.bit_length())]
         return DocumentLanes(corpus, cheapest_lanes(read_lengths(corpus), choices, devices * idle), *self._reading)
 
-    def __call__(self, parameters: Tree, statistics: Tree, corpus: Corpus | None) -> np.ndarray:
-        """The values of all documents; None is no document."""
+    def __call__(
+        self, parameters: Tree, statistics: Tree, corpus: Corpus | None, told: Told = lambda done, total: None
+    ) -> np.ndarray:
+        """The values of all documents; None is no document. `told` may end the pass by raising."""
         if corpus is None or not len(corpus):
             return np.zeros((0, self._width), np.float32)
         result = np.full((len(corpus), self._width), np.nan, np.float32)
         lanes = self.lanes(corpus)
         carry = self.initial_carry(lanes)
         pending: list[tuple[Any, list[tuple[np.ndarray, Any]]]] = []
+        done = 0
         for block in lanes:
             vectors, carry = self.encode(parameters, statistics, self.split(block), carry)
             values = [
@@ -108,7 +114,8 @@ class DocumentPass:
             ]
             pending.append((vectors, values))
             if len(pending) > 2:
-                _collect(result, *pending.pop(0))
+                done += _collect(result, *pending.pop(0))
+                told(done, len(corpus))
         for item in pending:
             _collect(result, *item)
         return result
@@ -172,9 +179,13 @@ def vector_pass(
     )
 
 
-def _collect(result: np.ndarray, vectors: Any, values: list[tuple[np.ndarray, Any]]) -> None:
-    """Wait for a block, so that few are under way at a time, and write down what it has given."""
+def _collect(result: np.ndarray, vectors: Any, values: list[tuple[np.ndarray, Any]]) -> int:
+    """Wait for a block, so that few are under way at a time, and write down what it has given: for how many
+    documents."""
     jax.block_until_ready(vectors)
+    count = 0
     for documents, found in values:
         true_rows = documents >= 0
         result[documents[true_rows]] = Devices.join_rows(np.asarray(found), 0)[true_rows]
+        count += int(true_rows.sum())
+    return count

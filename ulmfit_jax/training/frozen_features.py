@@ -16,7 +16,7 @@ from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
-from ulmfit_jax.training.document_scores import Reading, vector_pass
+from ulmfit_jax.training.document_scores import Reading, Told, vector_pass
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -47,10 +47,12 @@ class FrozenFeatures:
         """The encoder is about to change."""
         self._kept = {}
 
-    def of(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:
-        """Vectors `[documents, features]` float32 in the order of the corpus."""
+    def of(
+        self, documents: DocumentBatches, parameters: Tree, statistics: Tree, told: Told = lambda done, total: None
+    ) -> np.ndarray:
+        """Vectors `[documents, features]` float32 in the order of the corpus; see `DocumentPass` for `told`."""
         if id(documents) not in self._kept:
-            self._kept[id(documents)] = self._vectors(parameters, statistics, documents.corpus)
+            self._kept[id(documents)] = self._vectors(parameters, statistics, documents.corpus, told)
         return self._kept[id(documents)]
 
     def log_probabilities(self, documents: DocumentBatches, parameters: Tree, statistics: Tree) -> np.ndarray:

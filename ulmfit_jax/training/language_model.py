@@ -25,6 +25,7 @@ from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.nn.softmax import TokenScores
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
 from ulmfit_jax.text.rules import BOS_ID
+from ulmfit_jax.training.document_scores import Told
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState, row_numbers, update
 
@@ -157,6 +158,9 @@ class LanguageModelTask:
             return update(state, controls, optimizer, labels, trainable, loss, guarded)
 
         return train_step
+
+    def prepare(self, state: TrainState, told: Told) -> None:
+        """Nothing: a stream needs no preparation."""
 
     def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
         """Loss (mean nats a token), accuracy and perplexity on the validation stream, every token counted once.

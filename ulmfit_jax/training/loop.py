@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -114,6 +115,7 @@ class Loop:
         total_steps = stage.epochs * task.batches_per_epoch
         done = position.epoch * task.batches_per_epoch + position.batch
         self._progress.stage_started(stage, stage.peaks(len(task.groups)), task.columns, total_steps, done)
+        task.prepare(state, partial(self._documents_read, state))
         while position.epoch < stage.epochs and not self._stops_early():
             state = self._run_epoch(stage, state, step, optimizer)
         if position.epoch < stage.epochs:
@@ -123,6 +125,14 @@ class Loop:
         position.smoothed, position.smoothed_steps, position.stale_epochs = 0.0, 0, 0
         self._save(state)
         return state
+
+    def _documents_read(self, state: TrainState, done: int, total: int) -> None:
+        """Documents are read before a stage's first batch: a signal need not wait for the last one."""
+        self._progress.documents_read(done, total)
+        if self._saving.is_asked():
+            if not (self._position.epoch or self._position.batch):
+                self._save(state._replace(optimizer=(), carry=()))
+            self._saving.end_if_asked()
 
     def _run_epoch(self, stage: Stage, state: TrainState, step: Any, optimizer: StageOptimizer) -> TrainState:
         position, task = self._position, self._task

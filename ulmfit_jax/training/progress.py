@@ -17,6 +17,9 @@ class Progress(Protocol):
         """A stage begins, or goes on from `done_steps`; `peaks` are the highest rates of the layer groups that
         train."""
 
+    def documents_read(self, done: int, total: int) -> None:
+        """Before a stage's first step, so many documents of a set are read whose vectors it keeps."""
+
     def step_done(self, done_steps: int, loss: float) -> None:
         """A step is done; `loss` is the smoothed training loss."""
 
@@ -33,6 +36,9 @@ class SilentProgress:
     def stage_started(
         self, stage: Stage, peaks: tuple[float, ...], columns: tuple[str, ...], total_steps: int, done_steps: int
     ) -> None:
+        """Ignored."""
+
+    def documents_read(self, done: int, total: int) -> None:
         """Ignored."""
 
     def step_done(self, done_steps: int, loss: float) -> None:

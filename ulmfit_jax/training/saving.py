@@ -32,6 +32,10 @@ class Saving:
             due = step % self._options.save_steps == 0
         return asked or due
 
+    def is_asked(self) -> bool:
+        """Whether a signal has come to any process; called by all of them."""
+        return self._has_folder and self._agree()[0]
+
     def done(self) -> None:
         """The state has just been saved."""
         self._last = time.monotonic()

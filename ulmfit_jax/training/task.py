@@ -13,6 +13,7 @@ from jax import Array, lax
 from ulmfit_jax.nn.classifier import DEVICE_AXIS
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, merge_params, split_params
+from ulmfit_jax.training.document_scores import Told
 from ulmfit_jax.training.mapping import Devices
 
 Batch = tuple[Any, ...]
@@ -84,6 +85,10 @@ class Task(Protocol):
 
         `guarded`: a step whose loss or gradient is not finite changes nothing (see `update`).
         """
+
+    def prepare(self, state: TrainState, told: Told) -> None:
+        """What a stage needs before its first batch, after `step` was called; `told` hears how many documents are read
+        for it, of how many."""
 
     def evaluate(self, parameters: Tree, statistics: Tree) -> dict[str, float]:
         """Measures on the validation data by column name; empty where there is none."""
