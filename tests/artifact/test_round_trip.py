@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from small_models import KINDS, TOKENIZER, model
 
+from ulmfit_jax import ConfigError
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
+from ulmfit_jax.artifact.arrays import read_arrays
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.nn.parameters import Tree, flatten
 from ulmfit_jax.training.classifier import classifier_definition
@@ -59,6 +61,32 @@ def test_half_precision_takes_half_the_space(tmp_path: Path) -> None:
         for name in ("False", "True")
     )
     assert half_size < 0.6 * whole
+
+
+def test_fewer_bits_of_mantissa_take_less_space_and_change_each_number_little(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(400, 100)).astype(np.float32)
+    values[0, :4] = 0.0, 1.0, -1.0, 2.0**-20
+    parameters = {"encoder": {"embedding": values, "bias": values[1]}}
+    encoder = dataclasses.replace(model("encoder"), parameters=parameters)
+    sizes, found = {}, {}
+    for bits in (None, 5, 3):
+        save_artifact(encoder, tmp_path / str(bits), half_precision=True, mantissa_bits=bits)
+        files = (tmp_path / str(bits) / "parameters").rglob("*")
+        sizes[bits] = sum(file.stat().st_size for file in files if file.is_file())
+        found[bits] = read_arrays(tmp_path / str(bits))["parameters"]["encoder"]
+    assert sizes[3] < sizes[5] < sizes[None]
+    assert sizes[3] < 0.7 * sizes[None]
+    for bits in (5, 3):
+        np.testing.assert_allclose(found[bits]["embedding"], values, rtol=2.0 ** -(bits + 1), atol=1e-7)
+        assert found[bits]["embedding"][0, :4].tolist() == values[0, :4].tolist()
+        np.testing.assert_array_equal(found[bits]["bias"], values[1].astype(np.float16).astype(np.float32))
+        # 8 or 32 numbers between a power of two and the next one
+        between = np.abs(found[bits]["embedding"][(values > 1) & (values < 2)])
+        assert np.unique(between).size == 2**bits + 1
+    for bits in (0, 24):
+        with pytest.raises(ConfigError, match=f"mantissa_bits is {bits}: give a number from 1 to 23"):
+            save_artifact(encoder, tmp_path / "none", mantissa_bits=bits)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("devices", [1, 4])

@@ -25,14 +25,25 @@ rows that are all alike."""
 _NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 
 
-def write_arrays(parameters: Tree, statistics: Tree, folder: Path, dtype: Any) -> None:
-    """Write `parameters/` into a model folder, every array as `dtype`."""
+def write_arrays(
+    parameters: Tree, statistics: Tree, folder: Path, dtype: Any, mantissa_bits: int | None = None
+) -> None:
+    """Write `parameters/` into a model folder, every array as `dtype`; matrices with so many bits of mantissa."""
     arrays = {name: tree for name, tree in (("parameters", parameters), ("statistics", statistics)) if tree}
-    arrays = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), arrays)
+    arrays = jax.tree.map(lambda leaf: _rounded(np.asarray(leaf), mantissa_bits).astype(dtype), arrays)
     with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
         checkpointer.save((folder / FOLDER).absolute(), arrays)
     # Orbax notes the absolute path of the temporary folder here, which is nobody's business in a shared model.
     (folder / FOLDER / "commit_success.txt").write_text("Checkpoint commit was successful\n", "utf-8")
+
+
+def _rounded(array: np.ndarray, mantissa_bits: int | None) -> np.ndarray:
+    """The nearest numbers with so many bits of mantissa after the leading one; vectors, which are small, stay."""
+    if mantissa_bits is None or array.ndim < 2:
+        return array
+    mantissa, exponent = np.frexp(array)
+    steps = np.float32(2 ** (mantissa_bits + 1))
+    return np.ldexp(np.round(mantissa * steps) / steps, exponent)
 
 
 def array_shapes(folder: Path) -> Tree:

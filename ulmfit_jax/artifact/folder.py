@@ -25,7 +25,7 @@ from ulmfit_jax.artifact.fields import LARGEST_SIZE, checked_labels, checked_set
 from ulmfit_jax.artifact.json_file import read_object
 from ulmfit_jax.artifact.manifest import check_listed, check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
-from ulmfit_jax.errors import ArtifactError
+from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
@@ -95,28 +95,35 @@ class Artifact:
         }
 
 
-def save_artifact(artifact: Artifact, folder: Path, half_precision: bool = False) -> None:
+def save_artifact(
+    artifact: Artifact, folder: Path, half_precision: bool = False, mantissa_bits: int | None = None
+) -> None:
     """Write a model folder: built beside its place and then renamed, so that a failure leaves what was there.
 
     Args:
         artifact: the model.
         folder: its place; a model folder there is replaced, but nothing that holds another file.
         half_precision: store float16 instead of float32, half the size.
+        mantissa_bits: round matrices to so many bits of mantissa, 1 to 23, of which compression makes a smaller folder.
 
     In a run of several processes the first one writes, and nobody waits for it (`ulmfit_jax.training.processes`).
 
     Raises:
         ArtifactError: the place holds something that is not a model folder, or cannot be written.
+        ConfigError: there is no such number of bits.
     """
+    if mantissa_bits is not None and not 1 <= mantissa_bits <= 23:
+        raise ConfigError(f"mantissa_bits is {mantissa_bits!r}: give a number from 1 to 23, or None")
     if not is_first():
         return
     folder = Path(folder)
     with written_whole(folder) as temporary:
-        _write(artifact, folder.name, temporary, np.float16 if half_precision else np.float32)
+        dtype = np.float16 if half_precision else np.float32
+        write_arrays(artifact.parameters, artifact.statistics, temporary, dtype, mantissa_bits)
+        _write_the_rest(artifact, folder.name, temporary)
 
 
-def _write(artifact: Artifact, name: str, folder: Path, dtype: Any) -> None:
-    write_arrays(artifact.parameters, artifact.statistics, folder, dtype)
+def _write_the_rest(artifact: Artifact, name: str, folder: Path) -> None:
     artifact.tokenizer.save(folder)
     config = artifact.config()
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
