@@ -166,8 +166,7 @@ class Ensemble(Answers):
         Args:
             folder: its place; a model folder there is replaced, but nothing that holds another file.
             half_precision: store 16-bit floats.
-            mantissa_bits: round the networks' matrices to so many bits of mantissa (16-bit floats have 10); with 3 a folder has
-                60 % of the size that 16-bit floats take, and probabilities differ by some thousandths.
+            mantissa_bits: round the networks' matrices to so many bits of mantissa; see `TextClassifier.save`.
             provenance: more of where the members come from, for their cards. None: nothing.
 
         Raises:
