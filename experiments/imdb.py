@@ -108,6 +108,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--ngrams", action="store_true", help="measure each classifier with n-grams beside it too")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
+    parser.add_argument("--mantissa-bits", type=int, help="of the stored classifiers' weights; 3 for small folders")
     parser.add_argument("--hardware", default="2 CPU cores", help="said on the cards")
     parser.add_argument("--skip-plain", action="store_true", help="leave (a) out, the classifier without fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
@@ -255,7 +256,8 @@ class Experiment:
         trained = time.monotonic()
         history, stored = classifier.history_, self.options.out / "models" / f"classifier_{name}"
         training = sum(row["seconds"] for row in history)  # those of a run that was stopped in between too
-        classifier.save(stored, half_precision=True)
+        size: dict[str, Any] = {"half_precision": True, "mantissa_bits": self.options.mantissa_bits}
+        classifier.save(stored, **size)
         classifier = TextClassifier.load(stored, precision=self.options.precision)  # what is measured is what is kept
         classifier.verbose = True
         probabilities = classifier.predict_proba(test.texts)
@@ -272,7 +274,7 @@ class Experiment:
             "minutes of training": f"{training / 60:.0f} after the language model's, on {self.options.hardware}",
             "date": time.strftime("%Y-%m-%d"),
         }
-        classifier.save(stored, half_precision=True, provenance={"measures": measures, **ABOUT})
+        classifier.save(stored, **size, provenance={"measures": measures, **ABOUT})
         self.note(
             name,
             {

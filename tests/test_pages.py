@@ -77,7 +77,8 @@ def folder(tmp_path: Path) -> Path:
     parameters, _ = language_model_definition(sizes).initialise(0)
     models = tmp_path / "shipped"
     save_artifact(replace(shipped, architecture=sizes, parameters=to_numpy(parameters)), models / SHIPPED)
-    (models / "imdb-small").symlink_to(model_folder("imdb-small"))
+    for name in ("imdb-small", "imdb-small-backward"):
+        (models / name).symlink_to(model_folder(name))
     start = tmp_path / "start"
     start.mkdir()
     (start / "sitecustomize.py").write_text(STAND_IN.format(folder=str(models)), "utf-8")

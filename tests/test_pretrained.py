@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reviews import reviews
-from ulmfit_jax import ArtifactError, LanguageModel, TextClassifier
+from ulmfit_jax import ArtifactError, Ensemble, LanguageModel, TextClassifier
 from ulmfit_jax.pretrained import model_folder, shipped_models
 
 
@@ -32,7 +32,10 @@ REVIEWS = (
     "Not the masterpiece that everybody says it is, but the second half is so well made that I would see it again.",
     "The book is wonderful. This film is not: it keeps the names, loses the story, and bores from start to finish.",
 )
-POSITIVE = {"imdb-small": (0.9481, 0.0001, 0.9933, 0.1666)}
+POSITIVE = {
+    "imdb-small": (0.9483, 0.0000, 0.9933, 0.1619),
+    "imdb-small-backward": (0.9868, 0.0001, 0.9974, 0.2549),
+}
 """Probability that each of `REVIEWS`, written for this test, is positive, as measured when the model was shipped."""
 
 
@@ -46,6 +49,13 @@ def test_a_shipped_classifier_is_what_was_measured(shipped, devices):
     model = TextClassifier.load(shipped, devices=devices)
     assert model.class_names == ("neg", "pos")
     assert model.predict_proba(REVIEWS)[:, 1] == pytest.approx(POSITIVE[shipped], abs=2e-3)
+
+
+def test_the_shipped_classifiers_read_in_both_directions_and_answer_together():
+    pair = [TextClassifier.load(name, devices=1) for name in POSITIVE]
+    assert [model.artifact.backwards for model in pair] == [False, True]
+    mean = np.mean([POSITIVE[name] for name in POSITIVE], axis=0)
+    assert Ensemble(pair).predict_proba(REVIEWS)[:, 1] == pytest.approx(mean, abs=2e-3)
 
 
 @pytest.mark.parametrize("devices", [1, 4])

@@ -66,6 +66,7 @@ def imdb(data_dir: Path, out: Path, *more: str) -> subprocess.CompletedProcess[s
 def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp_path):
     options = ["--preset", "tiny", "--train-docs", "40", "--epochs", "1", "--skip-plain", "--self-training", "30"]
     options += ["--recipe", "fine_tune", "--classifier-epochs", "1", "--cache-frozen", "--hardware", "two abacuses"]
+    options += ["--mantissa-bits", "3"]
     first = imdb(data_dir, tmp_path / "run", *options)
     assert first.returncode == 0, first.stderr
     assert "40 labelled reviews, 31 to test on, 140 texts for the language model" in first.stdout
