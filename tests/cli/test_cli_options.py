@@ -21,6 +21,7 @@ MEANS_ANOTHER_THING = {
     "--language": "of a new tokeniser, or of an imported vocabulary",
     "--backwards": "to be learnt, or what an imported model does",
     "--seed": "of what is drawn",
+    "--precision": "in training, or of answers, whose default is another one",
 }
 """Options whose help may differ, and what the difference is."""
 
