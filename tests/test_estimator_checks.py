@@ -80,7 +80,7 @@ def means_of_classes(
 
 
 class NearestMean:
-    def __init__(self, artifact: Artifact, devices: Any) -> None:
+    def __init__(self, artifact: Artifact, devices: Any, precision: str) -> None:
         self.learnt = artifact.parameters
 
     def log_probabilities(self, texts: list[str]) -> np.ndarray:

@@ -42,6 +42,7 @@ class TextClassifier(Answers, Estimator):
     probabilities then differ by some thousandths.
     """
 
+    predict_precision = "float32"
     _artifact: Artifact | None = None
     _compiled: dict[str, Any]
     history_: list[dict[str, Any]]
@@ -144,7 +145,6 @@ class TextClassifier(Answers, Estimator):
         self.keep_best, self.patience, self.skip_nonfinite = keep_best, patience, skip_nonfinite
         self.max_length, self.bptt, self.precision = max_length, bptt, precision
         self.seed, self.devices, self.verbose = seed, devices, verbose
-        self.predict_precision = "float32"
 
     @property
     def options(self) -> ClassifierOptions:
