@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--documents", type=int, required=True, help="to train on")
     parser.add_argument("--valid-documents", type=int, default=1000, help="to measure on")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.set_defaults(task="classifier")
+    parser.set_defaults(task="classifier", most_characters=None)
     return parser.parse_args()
 
 

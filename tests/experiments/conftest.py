@@ -1,0 +1,49 @@
+"""A tiny data set in the form of IMDb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+
+from reviews import reviews
+
+IN_TEST_TOO = "This review stands in the test set and among the unsupervised ones."
+
+
+class ImdbReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="plain_text")]  # noqa: RUF012
+    name = "imdb_reviews"
+
+    def _info(self):
+        label = tfds.features.ClassLabel(names=["neg", "pos"])
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict({"label": label, "text": tfds.features.Text()})
+        )
+
+    def _split_generators(self, manager):
+        def labelled(count, seed):
+            rows = zip(*reviews(count, seed=seed), strict=True)
+            return enumerate({"text": text, "label": {"bad": 0, "good": 1}[label]} for text, label in rows)
+
+        def extended(rows):
+            yield from rows
+            yield -1, {"text": IN_TEST_TOO, "label": 0}
+
+        return {
+            "train": labelled(80, 1),
+            "test": extended(labelled(30, 2)),
+            "unsupervised": extended((key, {**row, "label": -1}) for key, row in labelled(60, 3)),
+        }
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("tensorflow_datasets")
+    ImdbReviews(data_dir=root, file_format="array_record").download_and_prepare()
+    return root

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from scripts import imported
+
+from ulmfit_jax import LanguageModel
+from ulmfit_jax.data import read_dataset
+
+
+@pytest.fixture(scope="module")
+def language_model(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("language_model")
+    texts = read_dataset("tfds:imdb_reviews:train", data_dir=str(data_dir)).texts
+    LanguageModel(None, "tiny", epochs=1, batch_size=8).fit(texts).save(folder / "model")
+    return folder / "model"
+
+
+def options(data_dir: Path, out: Path, language_model: Path) -> argparse.Namespace:
+    return argparse.Namespace(
+        data_dir=str(data_dir),
+        out=out,
+        language_model=language_model,
+        sizes=[8, 40],
+        draws=1,
+        test_docs=20,
+        self_training=30,
+        without=[],
+        recipe="fine_tune",
+        precision=None,
+    )
+
+
+def test_every_cell_is_measured_once_and_told(
+    data_dir: Path, tmp_path: Path, language_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib", reason="the plot needs pip install '.[plots]'")
+    experiment = imported("low_shot")
+    monkeypatch.setattr(experiment, "SHIPPED_PAIR", (language_model, language_model))
+    chosen = options(data_dir, tmp_path / "out", language_model)
+    first = experiment.LowShot(chosen)
+    first.run()
+    kept = json.loads((tmp_path / "out" / "cells.json").read_text("utf-8"))["results"]
+    methods = ["TF-IDF", "supervised", "semi-supervised", "with n-grams", "self-trained, 30 reviews"]
+    assert kept.keys() == {f"{method}/{size}/0" for method in methods for size in (8, 40)}
+    for error in kept.values():
+        assert (error * 20).is_integer()  # so many of 20 reviews
+    for size in (8, 40):  # both start from the same weights here
+        assert kept[f"supervised/{size}/0"] == kept[f"semi-supervised/{size}/0"]
+    assert kept["with n-grams/40/0"] < 0.4  # the words tell
+    monkeypatch.setattr(experiment, "TextClassifier", None)
+    again = experiment.LowShot(chosen)
+    again.run()
+    assert again.cells == kept
+    lines = again.table().splitlines()
+    assert lines[0] == f"| labels | {' | '.join(methods)} |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 8", "| 40"]
+    again.plot(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
