@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ulmfit_jax.ngrams import NOTHING, cross_validated_log_probabilities, fitted_ngrams
+from ulmfit_jax import DataError
+from ulmfit_jax.ngram_table import NOTHING
+from ulmfit_jax.ngrams import cross_validated_log_probabilities, enough_documents, fitted_ngrams
 
 
 def documents(count: int, seed: int) -> list[np.ndarray]:
@@ -20,7 +20,7 @@ def dense(train: list[np.ndarray], positive: np.ndarray, others: list[np.ndarray
     """Log odds of a class against the rest, from the definitions."""
 
     def grams(ids: np.ndarray) -> list[tuple[int, ...]]:
-        return [*((int(i),) for i in ids), *((int(i), int(j)) for i, j in pairwise(ids))]
+        return [tuple(ids[i : i + n].tolist()) for n in (1, 2, 3, 4) for i in range(len(ids) - n + 1)]
 
     columns = sorted({gram for ids in train for gram in grams(ids)})
 
@@ -36,14 +36,14 @@ def dense(train: list[np.ndarray], positive: np.ndarray, others: list[np.ndarray
 
     shares = [1 + (seen[rows] > 0).sum(axis=0) for rows in (positive, ~positive)]
     ratio = np.log(shares[0] / shares[0].sum()) - np.log(shares[1] / shares[1].sum())
-    model = LogisticRegression(C=10, max_iter=1000).fit(weighted(seen) * ratio, positive)
+    model = LogisticRegression(C=30, max_iter=1000).fit(weighted(seen) * ratio, positive)
     return model.decision_function(weighted(counts(others)) * ratio)
 
 
 def test_two_classes() -> None:
     train, others = documents(30, 0), documents(12, 1)
     labels = np.array([int(5 in ids) for ids in train])
-    found = fitted_ngrams(train, labels, 2).log_probabilities(others)
+    found = fitted_ngrams(train, labels, 2, min_documents=1).log_probabilities(others)
     np.testing.assert_allclose(found[:, 1] - found[:, 0], dense(train, labels == 1, others), atol=1e-3)
     np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
     assert (found.argmax(axis=1) == [int(5 in ids) for ids in others]).mean() > 0.7
@@ -52,7 +52,7 @@ def test_two_classes() -> None:
 def test_more_classes_of_which_one_has_no_label() -> None:
     train, others = documents(40, 2), documents(9, 3)
     labels = np.array([0 if 4 in ids else 1 if 7 in ids else 3 for ids in train])
-    found = fitted_ngrams(train, labels, 4).log_probabilities(others)
+    found = fitted_ngrams(train, labels, 4, min_documents=1).log_probabilities(others)
     assert np.isfinite(found).all()
     assert found[:, 2].max() == pytest.approx(np.log(np.finfo(np.float32).tiny))
     odds = np.stack([dense(train, labels == label, others) for label in (0, 1, 3)], axis=1)
@@ -81,7 +81,7 @@ def test_cross_validation_of_a_class_with_one_document() -> None:
 def test_several_labels_a_text_are_a_question_each() -> None:
     train, others = documents(40, 4), documents(9, 5)
     indicators = np.array([[4 in ids, 7 in ids, True] for ids in train], np.int32)
-    found = fitted_ngrams(train, indicators, 3).log_probabilities(others)
+    found = fitted_ngrams(train, indicators, 3, min_documents=1).log_probabilities(others)
     for label in (0, 1):
         odds = dense(train, indicators[:, label] > 0, others)
         np.testing.assert_allclose(found[:, label], -np.log1p(np.exp(-odds)), atol=1e-3)
@@ -92,7 +92,13 @@ def test_several_labels_a_text_are_a_question_each() -> None:
 def test_rare_ngrams_are_left_out_where_that_is_wanted() -> None:
     train = [np.array(ids, np.int32) for ids in ([3, 4], [3, 4, 5], [6, 3], [6, 7])]
     model = fitted_ngrams(train, [0, 0, 1, 1], 2, min_documents=2)
-    assert sorted(map(tuple, model.ngrams.tolist())) == [(3, NOTHING), (3, 4), (4, NOTHING), (6, NOTHING)]
+    found = [[token for token in row if token != NOTHING] for row in model.ngrams.tolist()]
+    assert sorted(found) == [[3], [3, 4], [4], [6]]
     assert model.log_probabilities([train[0], train[3], np.zeros(0, np.int32)]).argmax(axis=1)[:2].tolist() == [0, 1]
-    with pytest.raises(ValueError, match="no terms remain"):
+    with pytest.raises(DataError, match="hardly any two of the labelled texts share a token"):
         fitted_ngrams(train, [0, 0, 1, 1], 2, min_documents=4)
+
+
+def test_the_more_text_the_more_often_an_ngram_must_be_there() -> None:
+    document = np.zeros(10_000, np.int32)
+    assert [enough_documents([document] * count) for count in (0, 1, 149, 150, 500)] == [2, 2, 2, 3, 5]

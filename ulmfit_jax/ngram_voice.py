@@ -16,16 +16,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from ulmfit_jax.errors import ArtifactError, DataError
+from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.inference.label_answers import fitted_label_temperature, tempered_labels
 from ulmfit_jax.inference.temperature import checked_temperature, fitted_temperature, tempered
-from ulmfit_jax.ngrams import NOTHING, Ids, NgramModel, cross_validated_log_probabilities, fitted_ngrams
+from ulmfit_jax.ngram_table import Ids
+from ulmfit_jax.ngrams import NgramModel, cross_validated_log_probabilities, fitted_ngrams
 from ulmfit_jax.training.label_measures import log_complements
 
 FOLDER: Final = "ngrams"
-MIN_DOCUMENTS: Final = 2
-"""An n-gram of a single text says nothing that was worth its place: film reviews, 300 to 1,500 labels."""
-
 _SMALLEST: Final = float(np.finfo(np.float32).tiny)
 
 SAMPLE: Final = 256
@@ -84,7 +82,9 @@ class NgramVoice:
         """Write the arrays into the folder, which does not exist; floating-point numbers as `dtype`."""
         folder.mkdir()
         for name, kind in _ARRAYS.items():
-            np.save(folder / f"{name}.npy", getattr(self.model, name).astype(dtype if kind == np.float32 else kind))
+            array = getattr(self.model, name)
+            stored = dtype if kind == np.float32 else np.int16 if array.max(initial=0) < 2**15 else kind
+            np.save(folder / f"{name}.npy", array.astype(stored))
 
 
 def learnt_voice(
@@ -108,11 +108,8 @@ def learnt_voice(
     Raises:
         DataError: the documents have no n-gram in common.
     """
-    try:
-        model = fitted_ngrams(documents, targets, n_classes, min_documents=MIN_DOCUMENTS)
-        unseen = cross_validated_log_probabilities(documents, targets, n_classes, min_documents=MIN_DOCUMENTS)
-    except ValueError as error:  # scikit-learn finds no terms
-        raise DataError("n-grams cannot be learnt: hardly any two of the labelled texts share a token") from error
+    model = fitted_ngrams(documents, targets, n_classes)
+    unseen = cross_validated_log_probabilities(documents, targets, n_classes)
     fitted = fitted_label_temperature if model.multi_label else fitted_temperature
     sureness = _sureness_of_labels if model.multi_label else _sureness
     known = np.arange(len(targets))
@@ -178,7 +175,7 @@ def _check(model: NgramModel, vocabulary_size: int) -> None:
     n_known = len(model.known)
     n_scores = n_known - 1 if n_known < 3 and not model.multi_label else n_known
     shapes = {
-        "ngrams": (len(model.ngrams), 2),
+        "ngrams": (len(model.ngrams), model.ngrams.shape[-1]),
         "inverse_frequencies": (len(model.ngrams),),
         "weights": (len(model.ngrams), n_scores),
         "intercepts": (n_scores,),
@@ -194,6 +191,5 @@ def _check(model: NgramModel, vocabulary_size: int) -> None:
         raise ValueError("known names no classes")
     if model.multi_label and n_known != model.n_classes:
         raise ValueError("known names some of the classes")
-    first, second = model.ngrams.T
-    if not ((first >= 0) & (first < vocabulary_size) & (second >= NOTHING) & (second < vocabulary_size)).all():
+    if model.table.ngrams.max(initial=0) >= vocabulary_size:
         raise ValueError("ngrams holds no tokens")

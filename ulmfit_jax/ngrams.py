@@ -1,9 +1,9 @@
 """A linear classifier over the n-grams of a model's own tokens: the second teacher of self-training, and a second voice
 beside networks (`ulmfit_jax.ensemble`).
 
-TF-IDF of tokens and pairs of tokens, each feature times its naive-Bayes log-count ratio, then logistic regression
+TF-IDF of sequences of one to four tokens, each feature times its naive-Bayes log-count ratio, then logistic regression
 ("Baselines and Bigrams", Wang & Manning 2012, with TF-IDF in place of presence). It needs no idea of what a word is, so
-it serves every language, DNA and logs.
+it serves every language, DNA and logs. Four tokens, since a token is often but a part of a word.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.integer[Any]]
+from ulmfit_jax.ngram_table import Ids, NgramTable, check_ngrams, learnt_table
 
-NOTHING = -1
-"""In the place of a pair's second token, where a single token is meant."""
+LONGEST = 4
+"""Tokens of the longest n-grams. More were no better (experiments/README.md)."""
+
+_STRENGTH = 30.0
+"""Inverse strength of the L2 penalty (experiments/README.md)."""
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -30,7 +32,7 @@ class NgramModel:
     """A fitted model, as plain arrays.
 
     Attributes:
-        ngrams: the token, or the two tokens, of each feature, `[features, 2]` int32.
+        ngrams: the tokens of each feature, `[features, longest]` int32, -1 after the last one; see `NgramTable`.
         inverse_frequencies: inverse document frequency of each, `[features]` float32.
         weights: what a feature adds to each score, `[features, scores]` float32.
         intercepts: `[scores]` float32.
@@ -54,28 +56,35 @@ class NgramModel:
         More than two classes: the softmax of the scores. A class that no label named has the smallest probability that
         a float32 can hold.
         """
+        return self.of_counts(self.table.counts(documents))
+
+    def of_counts(self, counts: Any) -> np.ndarray:
+        """The same, where it has been counted how often each n-gram is in each document, `[documents, features]`."""
         from scipy.special import log_expit, log_softmax
 
-        scores = self._vectorizer.transform(documents) @ self.weights.astype(np.float64) + self.intercepts
+        scores = _tfidf(counts, self.inverse_frequencies) @ self.weights.astype(np.float64) + self.intercepts
         if self.multi_label:
             found: np.ndarray = log_expit(scores)
             return found
         if len(self.known) < 3:
-            scores = np.concatenate([np.zeros((len(documents), 1)), scores], axis=1)
-        result = np.full((len(documents), self.n_classes), np.log(_SMALLEST))
+            scores = np.concatenate([np.zeros((len(scores), 1)), scores], axis=1)
+        result = np.full((len(scores), self.n_classes), np.log(_SMALLEST))
         result[:, self.known] = log_softmax(scores, axis=1)
         return result
 
     @cached_property
-    def _vectorizer(self) -> Any:
-        """Gives TF-IDF of documents, a sparse matrix `[documents, features]`."""
-        vectorizer = _vectorizer(vocabulary={name: number for number, name in enumerate(_names(self.ngrams))})
-        vectorizer.idf_ = self.inverse_frequencies.astype(np.float64)
-        return vectorizer
+    def table(self) -> NgramTable:
+        """Finds the n-grams in documents."""
+        return NgramTable(self.ngrams)
 
 
 def fitted_ngrams(
-    documents: Sequence[Ids], targets: Sequence[int] | np.ndarray, n_classes: int, *, min_documents: int = 1
+    documents: Sequence[Ids],
+    targets: Sequence[int] | np.ndarray,
+    n_classes: int,
+    *,
+    longest: int = LONGEST,
+    min_documents: int | None = None,
 ) -> NgramModel:
     """Fit a model: one for two classes, one for each against the rest of them, or one for each label.
 
@@ -83,25 +92,40 @@ def fitted_ngrams(
         documents: token ids of the labelled documents.
         targets: index of each one's class, or, where a text may have several labels, indicators `[documents, classes]`.
         n_classes: number of classes.
-        min_documents: n-grams of fewer documents are left out, which makes the model smaller.
+        longest: tokens of the longest n-grams.
+        min_documents: n-grams of fewer documents are left out; None chooses by the amount of text.
 
     Raises:
-        ValueError: no n-gram is in so many documents.
+        DataError: no n-gram is in so many documents.
     """
-    vectorizer = _vectorizer(min_df=min_documents)
-    features = vectorizer.fit_transform(documents)
-    targets = np.asarray(targets)
+    table = learnt_table(documents, longest, min_documents or enough_documents(documents))
+    return _fitted(table.ngrams, table.counts(documents), np.asarray(targets), n_classes)
+
+
+def enough_documents(documents: Sequence[Ids]) -> int:
+    """In how many documents an n-gram should be to count, by the number of their tokens.
+
+    Two at least, and one more for each 1.5 million tokens: the more text, the more n-grams recur by chance
+    (experiments/README.md).
+    """
+    return 2 + sum(len(document) for document in documents) // 1_500_000
+
+
+def _fitted(ngrams: NDArray[np.int32], counts: Any, targets: np.ndarray, n_classes: int) -> NgramModel:
+    """Fit a model to counts of these n-grams, `[documents, features]`."""
     multi_label = targets.ndim == 2
     known = np.arange(n_classes) if multi_label else np.unique(targets)
     if multi_label:
         questions = list(targets.T > 0)
     else:
         questions = [targets == label for label in (known[1:] if len(known) < 3 else known)]
+    inverse_frequencies = np.log((1 + len(targets)) / (1 + _frequencies(counts))) + 1
+    features = _tfidf(counts, inverse_frequencies)
     answers = [_weights(features, positive) for positive in questions]
     columns = [np.zeros((features.shape[1], 0)), *(weights[:, None] for weights, _ in answers)]
     return NgramModel(
-        ngrams=np.array([_pair(name) for name in vectorizer.get_feature_names_out()], np.int32),
-        inverse_frequencies=vectorizer.idf_.astype(np.float32),
+        ngrams=ngrams,
+        inverse_frequencies=inverse_frequencies.astype(np.float32),
         weights=np.concatenate(columns, axis=1).astype(np.float32),
         intercepts=np.array([intercept for _, intercept in answers], np.float32),
         known=known.astype(np.int32),
@@ -115,7 +139,7 @@ def cross_validated_log_probabilities(
     targets: Sequence[int] | np.ndarray,
     n_classes: int,
     *,
-    min_documents: int = 1,
+    min_documents: int | None = None,
     folds: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
@@ -123,6 +147,9 @@ def cross_validated_log_probabilities(
 
     The documents of each class are spread over `folds` parts at random; each part is classified by a model of the
     others. Where a text may have several labels, all documents are spread alike.
+
+    Raises:
+        DataError: outside of a fold no n-gram is in so many documents.
     """
     targets = np.asarray(targets)
     generator = np.random.default_rng(seed)
@@ -131,34 +158,31 @@ def cross_validated_log_probabilities(
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
         part[rows] = (generator.permutation(len(rows)) + generator.integers(folds)) % folds
+    least = min_documents or enough_documents(documents)
+    table = learnt_table(documents, LONGEST, least)
+    counts = table.counts(documents)
     result = np.zeros((len(targets), n_classes))
     for number in np.unique(part):
-        inside, outside = np.flatnonzero(part == number), np.flatnonzero(part != number)
-        learnt = [documents[int(i)] for i in outside]
-        model = fitted_ngrams(learnt, targets[outside], n_classes, min_documents=min_documents)
-        result[inside] = model.log_probabilities([documents[int(i)] for i in inside])
+        inside, outside = counts[part == number], counts[part != number]
+        known = np.flatnonzero(_frequencies(outside) >= least)
+        check_ngrams(len(known))
+        model = _fitted(table.ngrams[known], outside[:, known], targets[part != number], n_classes)
+        result[part == number] = model.of_counts(inside[:, known])
     return result
 
 
-def _vectorizer(**options: Any) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(analyzer=_ngrams, sublinear_tf=True, **options)
-
-
-def _ngrams(ids: Ids) -> list[str]:
-    names = [str(number) for number in ids.tolist()]
-    return [*names, *(f"{first} {second}" for first, second in pairwise(names))]
+def _frequencies(counts: Any) -> NDArray[np.int64]:
+    """In how many documents each n-gram is, of counts without explicit zeros."""
+    return np.bincount(counts.indices, minlength=counts.shape[1])
 
 
-def _names(ngrams: NDArray[np.int32]) -> list[str]:
-    """The names that `_ngrams` gives them."""
-    return [str(first) if second == NOTHING else f"{first} {second}" for first, second in ngrams.tolist()]
+def _tfidf(counts: Any, inverse_frequencies: np.ndarray) -> Any:
+    """1 + the logarithm of each count, times the weight of its feature, in rows of length 1; sparse, as the counts."""
+    from sklearn.preprocessing import normalize
 
-
-def _pair(name: str) -> tuple[int, int]:
-    first, _, second = name.partition(" ")
-    return int(first), int(second) if second else NOTHING
+    values = counts.copy()
+    values.data = (1 + np.log(values.data)) * inverse_frequencies.astype(np.float64)[values.indices]
+    return normalize(values, copy=False)
 
 
 def _weights(features: Any, positive: np.ndarray) -> tuple[np.ndarray, float]:
@@ -174,5 +198,5 @@ def _weights(features: Any, positive: np.ndarray) -> tuple[np.ndarray, float]:
     counts = [1 + np.asarray(present[rows].sum(axis=0)).ravel() for rows in (positive, ~positive)]
     shares = [count / count.sum() for count in counts]
     ratio = np.log(shares[0] / shares[1])
-    model = LogisticRegression(C=10, max_iter=1000).fit(features.multiply(ratio).tocsr(), positive)
+    model = LogisticRegression(C=_STRENGTH, max_iter=1000).fit(features.multiply(ratio).tocsr(), positive)
     return model.coef_[0] * ratio, float(model.intercept_[0])
