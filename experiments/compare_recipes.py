@@ -4,11 +4,13 @@
         --variant "drop_mult=0.5" --variant "drop_mult=1.0, label_smoothing=0.1"
     python experiments/compare_recipes.py language-model DATA --model wikipedia-small-forward --documents 4000 \\
         --variant "learning_rate=1e-3" --variant "learning_rate=4e-3"
+    python experiments/compare_recipes.py ngrams DATA --documents 1000 --variant "longest=2" --variant "longest=4"
 
-A variant names arguments of `TextClassifier` or `LanguageModel`. Each repeat draws other documents, the same ones for
-all variants; its number is the seed. Prints a Markdown table of means over the repeats. A classifier takes the encoder
-of --model as it is, trains on all its documents and is measured on the others; TF-IDF stands beside it, and with
---ngrams the error of the classifier and n-grams together.
+A variant names arguments of `TextClassifier`, `LanguageModel` or `ngrams.fitted_ngrams`. Each repeat draws other
+documents, the same ones for all variants; its number is the seed. Prints a Markdown table of means over the repeats. A
+classifier takes the encoder of --model as it is, trains on all its documents and is measured on the others; TF-IDF
+stands beside it, and with --ngrams the error of the classifier and n-grams together. N-grams are those of the tokens of
+--model.
 """
 
 from __future__ import annotations
@@ -23,9 +25,13 @@ import numpy as np
 
 from running import run_or_explain
 from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
+from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
-from ulmfit_jax.data import TextDataset, read_dataset
+from ulmfit_jax.data import TextDataset, corpus_in_memory, read_dataset
+from ulmfit_jax.data.labels import check_labels, label_indices
 from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.ngrams import fitted_ngrams
+from ulmfit_jax.pretrained import model_folder
 
 Measures = dict[str, float]
 
@@ -33,7 +39,7 @@ Measures = dict[str, float]
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("classifier", "language-model"))
+    parser.add_argument("task", choices=MEASURES)
     parser.add_argument("data", help="as in `ulmfit train`; give training data, never a test set")
     parser.add_argument("--data-dir", help="folder of prepared TFDS data sets")
     parser.add_argument(
@@ -100,10 +106,29 @@ def measure_language_model(
     return {"perplexity per token": model.history[-1]["perplexity"], "training loss": model.history[-1]["train_loss"]}
 
 
+def measure_ngrams(
+    options: argparse.Namespace, chosen: dict[str, Any], data: tuple[TextDataset, TextDataset], seed: int
+) -> Measures:
+    """Fit one model of n-grams and measure it."""
+    train, valid = data
+    classes, tokenizer = check_labels(train), load_artifact(model_folder(options.model)).tokenizer
+    documents, others = (list(corpus_in_memory(each.texts, tokenizer)) for each in data)
+    model = fitted_ngrams(documents, label_indices(train, classes), len(classes), **chosen)
+    wrong = model.log_probabilities(others).argmax(axis=1) != label_indices(valid, classes)
+    return {"error, %": 100 * float(wrong.mean()), "features": len(model.ngrams)}
+
+
+MEASURES: dict[str, Callable[..., Measures]] = {
+    "classifier": measure_classifier,
+    "language-model": measure_language_model,
+    "ngrams": measure_ngrams,
+}
+
+
 def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
     """Training and validation documents of each repeat. A document whose label none of those to train on has is not
     measured on."""
-    data = read_dataset(options.data, data_dir=options.data_dir, require_labels=options.task == "classifier")
+    data = read_dataset(options.data, data_dir=options.data_dir, require_labels=options.task != "language-model")
     if options.most_characters is not None:
         data = data.select([i for i, text in enumerate(data.texts) if len(text) <= options.most_characters])
     needed = options.documents + options.valid_documents
@@ -126,14 +151,13 @@ def main() -> None:
     options = arguments()
     variants = [(text, settings(text)) for text in options.variant]
     data = draws(options)
-    if options.task == "classifier":
+    if options.task != "language-model":
         errors = [
             100 - 100 * tfidf_accuracy(train.texts, train.labels or [], valid.texts, valid.labels or [])
             for train, valid in data
         ]
         print(f"TF-IDF + logistic regression: error {np.mean(errors):.2f} %")
-    measure = measure_classifier if options.task == "classifier" else measure_language_model
-    compare(options, measure, variants, data)
+    compare(options, MEASURES[options.task], variants, data)
 
 
 def compare(

@@ -21,8 +21,8 @@ from ulmfit_jax.ngram_table import Ids, NgramTable, check_ngrams, learnt_table
 LONGEST = 4
 """Tokens of the longest n-grams. More were no better (experiments/README.md)."""
 
-_STRENGTH = 30.0
-"""Inverse strength of the L2 penalty (experiments/README.md)."""
+INVERSE_PENALTY = 30.0
+"""Inverse strength of the L2 penalty, scikit-learn's C (experiments/README.md)."""
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -84,6 +84,7 @@ def fitted_ngrams(
     n_classes: int,
     *,
     longest: int = LONGEST,
+    inverse_penalty: float = INVERSE_PENALTY,
     min_documents: int | None = None,
 ) -> NgramModel:
     """Fit a model: one for two classes, one for each against the rest of them, or one for each label.
@@ -93,13 +94,14 @@ def fitted_ngrams(
         targets: index of each one's class, or, where a text may have several labels, indicators `[documents, classes]`.
         n_classes: number of classes.
         longest: tokens of the longest n-grams.
+        inverse_penalty: inverse strength of the L2 penalty.
         min_documents: n-grams of fewer documents are left out; None chooses by the amount of text.
 
     Raises:
         DataError: no n-gram is in so many documents.
     """
     table = learnt_table(documents, longest, min_documents or enough_documents(documents))
-    return _fitted(table.ngrams, table.counts(documents), np.asarray(targets), n_classes)
+    return _fitted(table.ngrams, table.counts(documents), np.asarray(targets), n_classes, inverse_penalty)
 
 
 def enough_documents(documents: Sequence[Ids]) -> int:
@@ -111,7 +113,13 @@ def enough_documents(documents: Sequence[Ids]) -> int:
     return 2 + sum(len(document) for document in documents) // 1_500_000
 
 
-def _fitted(ngrams: NDArray[np.int32], counts: Any, targets: np.ndarray, n_classes: int) -> NgramModel:
+def _fitted(
+    ngrams: NDArray[np.int32],
+    counts: Any,
+    targets: np.ndarray,
+    n_classes: int,
+    inverse_penalty: float = INVERSE_PENALTY,
+) -> NgramModel:
     """Fit a model to counts of these n-grams, `[documents, features]`."""
     multi_label = targets.ndim == 2
     known = np.arange(n_classes) if multi_label else np.unique(targets)
@@ -121,7 +129,7 @@ def _fitted(ngrams: NDArray[np.int32], counts: Any, targets: np.ndarray, n_class
         questions = [targets == label for label in (known[1:] if len(known) < 3 else known)]
     inverse_frequencies = np.log((1 + len(targets)) / (1 + _frequencies(counts))) + 1
     features = _tfidf(counts, inverse_frequencies)
-    answers = [_weights(features, positive) for positive in questions]
+    answers = [_weights(features, positive, inverse_penalty) for positive in questions]
     columns = [np.zeros((features.shape[1], 0)), *(weights[:, None] for weights, _ in answers)]
     return NgramModel(
         ngrams=ngrams,
@@ -185,7 +193,7 @@ def _tfidf(counts: Any, inverse_frequencies: np.ndarray) -> Any:
     return normalize(values, copy=False)
 
 
-def _weights(features: Any, positive: np.ndarray) -> tuple[np.ndarray, float]:
+def _weights(features: Any, positive: np.ndarray, inverse_penalty: float) -> tuple[np.ndarray, float]:
     """What each feature adds to the log odds of a class against the rest, `[features]`, and what is added to all.
 
     A class of all documents, or of none, has the log odds of their numbers with half a document more on each side.
@@ -198,5 +206,5 @@ def _weights(features: Any, positive: np.ndarray) -> tuple[np.ndarray, float]:
     counts = [1 + np.asarray(present[rows].sum(axis=0)).ravel() for rows in (positive, ~positive)]
     shares = [count / count.sum() for count in counts]
     ratio = np.log(shares[0] / shares[1])
-    model = LogisticRegression(C=_STRENGTH, max_iter=1000).fit(features.multiply(ratio).tocsr(), positive)
+    model = LogisticRegression(C=inverse_penalty, max_iter=1000).fit(features.multiply(ratio).tocsr(), positive)
     return model.coef_[0] * ratio, float(model.intercept_[0])

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from scripts import imported
 
+from reviews import reviews
 from ulmfit_jax import ConfigError
 
 
@@ -49,3 +52,19 @@ def test_a_variant_names_arguments(experiment: ModuleType) -> None:
     assert experiment.settings("epochs=(1, 2), recipe='fine_tune'") == {"epochs": (1, 2), "recipe": "fine_tune"}
     with pytest.raises(ConfigError, match="is not of the form"):
         experiment.settings("epochs 3")
+
+
+def test_ngrams_are_compared_by_their_arguments(
+    experiment: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f'"{text}",{label}' for text, label in zip(*reviews(60), strict=True)]
+    (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]), "utf-8")
+    given = ["compare_recipes.py", "ngrams", str(tmp_path / "data.csv"), "--documents", "40", "--valid-documents", "20"]
+    monkeypatch.setattr(sys, "argv", [*given, "--repeats", "2", "--variant", "longest=1", "--variant", "longest=3"])
+    experiment.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "| variant | error, % | features | seconds |"
+    found = [re.fullmatch(r"\| longest=. \| (\S+) ± \S+ \| (\S+) ± \S+ \| \d+ \|", line) for line in lines[3:]]
+    errors, features = zip(*[(float(row[1]), float(row[2])) for row in found if row], strict=True)
+    assert max(errors) < 20  # the words tell
+    assert 20 < features[0] < features[1]
