@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ulmfit_jax import DataError
 from ulmfit_jax.ngram_table import NOTHING
-from ulmfit_jax.ngrams import cross_validated_log_probabilities, enough_documents, fitted_ngrams
+from ulmfit_jax.ngrams import cross_validated_log_probabilities, fitted_ngrams, suitable_extent
 
 
 def documents(count: int, seed: int) -> list[np.ndarray]:
@@ -43,7 +43,7 @@ def dense(train: list[np.ndarray], positive: np.ndarray, others: list[np.ndarray
 def test_two_classes() -> None:
     train, others = documents(30, 0), documents(12, 1)
     labels = np.array([int(5 in ids) for ids in train])
-    found = fitted_ngrams(train, labels, 2, min_documents=1).log_probabilities(others)
+    found = fitted_ngrams(train, labels, 2, longest=4, min_documents=1).log_probabilities(others)
     np.testing.assert_allclose(found[:, 1] - found[:, 0], dense(train, labels == 1, others), atol=1e-3)
     np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
     assert (found.argmax(axis=1) == [int(5 in ids) for ids in others]).mean() > 0.7
@@ -52,7 +52,7 @@ def test_two_classes() -> None:
 def test_more_classes_of_which_one_has_no_label() -> None:
     train, others = documents(40, 2), documents(9, 3)
     labels = np.array([0 if 4 in ids else 1 if 7 in ids else 3 for ids in train])
-    found = fitted_ngrams(train, labels, 4, min_documents=1).log_probabilities(others)
+    found = fitted_ngrams(train, labels, 4, longest=4, min_documents=1).log_probabilities(others)
     assert np.isfinite(found).all()
     assert found[:, 2].max() == pytest.approx(np.log(np.finfo(np.float32).tiny))
     odds = np.stack([dense(train, labels == label, others) for label in (0, 1, 3)], axis=1)
@@ -81,7 +81,7 @@ def test_cross_validation_of_a_class_with_one_document() -> None:
 def test_several_labels_a_text_are_a_question_each() -> None:
     train, others = documents(40, 4), documents(9, 5)
     indicators = np.array([[4 in ids, 7 in ids, True] for ids in train], np.int32)
-    found = fitted_ngrams(train, indicators, 3, min_documents=1).log_probabilities(others)
+    found = fitted_ngrams(train, indicators, 3, longest=4, min_documents=1).log_probabilities(others)
     for label in (0, 1):
         odds = dense(train, indicators[:, label] > 0, others)
         np.testing.assert_allclose(found[:, label], -np.log1p(np.exp(-odds)), atol=1e-3)
@@ -99,6 +99,7 @@ def test_rare_ngrams_are_left_out_where_that_is_wanted() -> None:
         fitted_ngrams(train, [0, 0, 1, 1], 2, min_documents=4)
 
 
-def test_the_more_text_the_more_often_an_ngram_must_be_there() -> None:
+def test_the_more_text_the_longer_the_ngrams_and_the_more_often_each_is_there() -> None:
     document = np.zeros(10_000, np.int32)
-    assert [enough_documents([document] * count) for count in (0, 1, 149, 150, 500)] == [2, 2, 2, 3, 5]
+    found = [suitable_extent([document] * count) for count in (0, 14, 15, 149, 150, 500)]
+    assert found == [(2, 2), (2, 2), (4, 2), (4, 2), (4, 3), (4, 5)]

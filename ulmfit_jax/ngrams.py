@@ -1,7 +1,7 @@
 """A linear classifier over the n-grams of a model's own tokens: the second teacher of self-training, and a second voice
 beside networks (`ulmfit_jax.ensemble`).
 
-TF-IDF of sequences of one to four tokens, each feature times its naive-Bayes log-count ratio, then logistic regression
+TF-IDF of sequences of up to four tokens, each feature times its naive-Bayes log-count ratio, then logistic regression
 ("Baselines and Bigrams", Wang & Manning 2012, with TF-IDF in place of presence). It needs no idea of what a word is, so
 it serves every language, DNA and logs. Four tokens, since a token is often but a part of a word.
 """
@@ -11,15 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit_jax.ngram_table import Ids, NgramTable, check_ngrams, learnt_table
-
-LONGEST = 4
-"""Tokens of the longest n-grams. More were no better (experiments/README.md)."""
 
 INVERSE_PENALTY = 30.0
 """Inverse strength of the L2 penalty, scikit-learn's C (experiments/README.md)."""
@@ -83,7 +80,7 @@ def fitted_ngrams(
     targets: Sequence[int] | np.ndarray,
     n_classes: int,
     *,
-    longest: int = LONGEST,
+    longest: int | None = None,
     inverse_penalty: float = INVERSE_PENALTY,
     min_documents: int | None = None,
 ) -> NgramModel:
@@ -93,24 +90,33 @@ def fitted_ngrams(
         documents: token ids of the labelled documents.
         targets: index of each one's class, or, where a text may have several labels, indicators `[documents, classes]`.
         n_classes: number of classes.
-        longest: tokens of the longest n-grams.
+        longest: tokens of the longest n-grams; None chooses by the amount of text.
         inverse_penalty: inverse strength of the L2 penalty.
-        min_documents: n-grams of fewer documents are left out; None chooses by the amount of text.
+        min_documents: n-grams of fewer documents are left out; None chooses likewise.
 
     Raises:
         DataError: no n-gram is in so many documents.
     """
-    table = learnt_table(documents, longest, min_documents or enough_documents(documents))
+    chosen = suitable_extent(documents)
+    table = learnt_table(documents, longest or chosen.longest, min_documents or chosen.min_documents)
     return _fitted(table.ngrams, table.counts(documents), np.asarray(targets), n_classes, inverse_penalty)
 
 
-def enough_documents(documents: Sequence[Ids]) -> int:
-    """In how many documents an n-gram should be to count, by the number of their tokens.
+class Extent(NamedTuple):
+    """Which n-grams count: the tokens of the longest ones, and in how many documents each must be."""
 
-    Two at least, and one more for each 1.5 million tokens: the more text, the more n-grams recur by chance
-    (experiments/README.md).
+    longest: int
+    min_documents: int
+
+
+def suitable_extent(documents: Sequence[Ids]) -> Extent:
+    """Which n-grams are worth their place, by the number of tokens in the documents (experiments/README.md).
+
+    In little text three tokens in a row hardly ever recur. The more text, the more n-grams recur by chance: each must
+    be in two documents, and one more for each 1.5 million tokens.
     """
-    return 2 + sum(len(document) for document in documents) // 1_500_000
+    tokens = sum(len(document) for document in documents)
+    return Extent(2 if tokens < 150_000 else 4, 2 + tokens // 1_500_000)
 
 
 def _fitted(
@@ -147,7 +153,6 @@ def cross_validated_log_probabilities(
     targets: Sequence[int] | np.ndarray,
     n_classes: int,
     *,
-    min_documents: int | None = None,
     folds: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
@@ -157,7 +162,7 @@ def cross_validated_log_probabilities(
     others. Where a text may have several labels, all documents are spread alike.
 
     Raises:
-        DataError: outside of a fold no n-gram is in so many documents.
+        DataError: outside of a fold no n-gram is in enough documents.
     """
     targets = np.asarray(targets)
     generator = np.random.default_rng(seed)
@@ -166,8 +171,8 @@ def cross_validated_log_probabilities(
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
         part[rows] = (generator.permutation(len(rows)) + generator.integers(folds)) % folds
-    least = min_documents or enough_documents(documents)
-    table = learnt_table(documents, LONGEST, least)
+    longest, least = suitable_extent(documents)
+    table = learnt_table(documents, longest, least)
     counts = table.counts(documents)
     result = np.zeros((len(targets), n_classes))
     for number in np.unique(part):
