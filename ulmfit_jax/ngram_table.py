@@ -113,7 +113,7 @@ def check_ngrams(count: int) -> None:
         DataError: the count is 0.
     """
     if not count:
-        raise DataError("n-grams cannot be learnt: hardly any two of the labelled texts share a token")
+        raise DataError("n-grams cannot be learnt: no token is in enough of the labelled texts")
 
 
 class _Order(NamedTuple):

@@ -110,13 +110,13 @@ class Extent(NamedTuple):
 
 
 def suitable_extent(documents: Sequence[Ids]) -> Extent:
-    """Which n-grams are worth their place, by the number of tokens in the documents (experiments/README.md).
+    """Which n-grams are worth their place (experiments/README.md).
 
-    In little text three tokens in a row hardly ever recur. The more text, the more n-grams recur by chance: each must
-    be in two documents, and one more for each 1.5 million tokens.
+    In few documents three tokens in a row hardly ever recur. The more text, the more n-grams recur by chance: each must
+    be in two documents, and one more for each 1.5 million tokens; but in 10,000 tokens also a single place counts.
     """
     tokens = sum(len(document) for document in documents)
-    return Extent(2 if tokens < 150_000 else 4, 2 + tokens // 1_500_000)
+    return Extent(2 if len(documents) < 1000 else 4, 1 if tokens < 10_000 else 2 + tokens // 1_500_000)
 
 
 def _fitted(
