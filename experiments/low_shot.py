@@ -5,8 +5,9 @@
 
 Four ways to use n labels: TF-IDF with logistic regression; a classifier on the encoder of the shipped language model
 that reads in the same direction (supervised: nothing but the n reviews); one on the encoder of the language model that
-has read reviews without their labels (semi-supervised); the same with n-grams beside it. With --self-training, a fifth:
-the third goes on with so many more reviews, which it and n-grams have labelled.
+has read reviews without their labels (semi-supervised); the same with n-grams beside it. With --co-training, another: n-grams that
+have learnt from so many more reviews too, which the third and n-grams have labelled. With --self-training, another: the
+third goes on learning from so many more reviews, labelled in the same way.
 
 Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
 the end a table of mean and standard deviation over the draws, and a plot (`pip install '.[plots]'`).
@@ -29,13 +30,16 @@ from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import SHIPPED_PAIR
+from ulmfit_jax.self_training import drawn_rounds
 
 SELF_TRAINED = "self-trained"
+CO_TRAINED = "with co-trained n-grams"
 COLOURS = {
     "TF-IDF": "#999999",
     "supervised": "#0072B2",
     "semi-supervised": "#D55E00",
     "with n-grams": "#CC79A7",
+    CO_TRAINED: "#56B4E9",
     SELF_TRAINED: "#009E73",
 }
 
@@ -50,6 +54,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=3, help="subsets of each size; the draw's number is the seed")
     parser.add_argument("--test-docs", type=int, default=25_000)
     parser.add_argument("--self-training", type=int, default=0, help="unlabelled reviews to label; 0: none")
+    parser.add_argument("--co-training", type=int, default=0, help="unlabelled reviews for the n-grams; 0: none")
     parser.add_argument("--without", choices=("supervised",), nargs="*", default=[], help="ways to leave out")
     parser.add_argument("--recipe", choices=RECIPES, default=RECIPES[0], help="of the classifiers")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products")
@@ -62,13 +67,13 @@ class LowShot:
     def __init__(self, options: argparse.Namespace):
         self.options = options
         options.out.mkdir(parents=True, exist_ok=True)
-        names = ("language_model", "test_docs", "recipe", "precision")
+        names = ("language_model", "test_docs", "recipe", "precision", "co_training")
         self.cells = Results(options.out / "cells.json", {name: getattr(options, name) for name in names})
         self.shipped = SHIPPED_PAIR[load_artifact(options.language_model).backwards]
         self.train, test = (self.read(split) for split in ("train", "test"))
         self.test = test.select(balanced_subset(test, options.test_docs, seed=0))
         self.unlabeled: list[str] = []
-        if options.self_training:
+        if options.self_training or options.co_training:
             more = read_dataset("tfds:imdb_reviews:unsupervised", data_dir=options.data_dir, require_labels=False)
             self.unlabeled = sorted(set(more.texts).difference(self.test.texts))
 
@@ -79,7 +84,8 @@ class LowShot:
     def methods(self) -> list[str]:
         """Their names, in the order of the table."""
         more = self.options.self_training
-        names = [name for name in COLOURS if name not in (SELF_TRAINED, *self.options.without)]
+        left_out = {SELF_TRAINED, *self.options.without} | (set() if self.options.co_training else {CO_TRAINED})
+        names = [name for name in COLOURS if name not in left_out]
         return [*names, *([f"{SELF_TRAINED}, {more:,} reviews"] if more else [])]
 
     def run(self) -> None:
@@ -119,9 +125,14 @@ class LowShot:
         truth = label_indices(self.test, model.class_names)
         if taught or method == "supervised":
             return {method: _error(probabilities, truth)}
-        joint = Ensemble([model]).learn_ngrams(train.texts, labels)
-        together = joint.with_ngrams(np.log(np.maximum(probabilities, 1e-30)), self.test.texts)
-        return {"semi-supervised": _error(probabilities, truth), "with n-grams": _error(together, truth)}
+        joint, of_network = Ensemble([model]), np.log(np.maximum(probabilities, 1e-30))
+        found = {"semi-supervised": _error(probabilities, truth)}
+        joint.learn_ngrams(train.texts, labels)
+        found["with n-grams"] = _error(joint.with_ngrams(of_network, self.test.texts), truth)
+        if count := self.options.co_training:
+            joint.learn_ngrams(train.texts, labels, unlabeled=drawn_rounds(self.unlabeled, (count,), seed)[0])
+            found[CO_TRAINED] = _error(joint.with_ngrams(of_network, self.test.texts), truth)
+        return found
 
     def errors(self, method: str, size: int) -> np.ndarray:
         """Errors of a method at a size, by draw."""

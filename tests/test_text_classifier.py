@@ -17,7 +17,7 @@ from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier, self_training
 from ulmfit_jax.artifact import save_artifact
 from ulmfit_jax.data.lists import label_list
-from ulmfit_jax.self_training import drawn_rounds, joint_scores
+from ulmfit_jax.self_training import drawn_rounds
 
 OPTIONS = {
     "preset": "tiny",
@@ -121,7 +121,7 @@ def test_self_training_goes_on_with_texts_that_the_classifier_labels(tmp_path, m
     first.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
     assert not np.allclose(first.predict_proba(more), model.predict_proba(more), atol=1e-3)
     again = TextClassifier(None, **options)
-    monkeypatch.setattr(self_training, "fitted_ngrams", None)  # the labels are kept
+    monkeypatch.setattr(self_training, "joint_labels", None)  # the labels are kept
     again.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
     np.testing.assert_array_equal(again.predict_proba(more), model.predict_proba(more))
 
@@ -156,15 +156,6 @@ def test_numbers_are_labels_as_in_files(trained):
     assert label_list([1, 2.0, np.int64(3), np.float64(4), True, " five "]) == ["1", "2", "3", "4", "True", "five"]
     with pytest.raises(DataError, match="label 1 is missing"):
         trained.evaluate(["one", "two"], ["good", None])
-
-
-def test_teachers_have_the_same_say_however_sure_they_are_of_themselves():
-    loud = np.log([[0.999, 0.001], [0.001, 0.999], [0.4, 0.6], [0.9, 0.1]])
-    quiet = np.log([[0.6, 0.4], [0.4, 0.6], [0.7, 0.3], [0.2, 0.8]])
-    assert joint_scores([loud, quiet]).argmax(axis=1).tolist() == [0, 1, 0, 1]
-    assert (loud + quiet).argmax(axis=1).tolist() == [0, 1, 0, 0]
-    np.testing.assert_allclose(joint_scores([loud * 3, quiet]), joint_scores([loud, quiet]))
-    assert np.isfinite(joint_scores([np.zeros((2, 3))])).all()
 
 
 def test_probabilities_are_probabilities_with_names(trained):

@@ -89,10 +89,12 @@ class Ensemble(Answers):
         labels: Sequence[Any],
         held_out_texts: Texts = (),
         held_out_labels: Sequence[Any] = (),
+        unlabeled: Texts = (),
     ) -> Ensemble:
-        """Let a linear model over n-grams answer too (`ulmfit_jax.ngram_voice`); it takes seconds.
+        """Let a linear model over n-grams answer too (`ulmfit_jax.ngram_voice`).
 
-        A calibration from before is taken back.
+        It takes seconds, and with `unlabeled` the time in which the members read these texts. A calibration from before
+        is taken back.
 
         Args:
             texts: documents, as a rule those that the members were trained on.
@@ -100,8 +102,11 @@ class Ensemble(Answers):
             held_out_texts: documents that neither were trained on, which tell how far the members can be believed; with
                 none they become about as sure as the n-grams are.
             held_out_labels: their labels.
+            unlabeled: more documents, which the members and the n-grams label together for the n-grams to learn from
+                (`ulmfit_jax.co_training`). Where labels are few, that is worth most.
 
         Raises:
+            ConfigError: there are unlabelled texts, but a text may have several labels.
             DataError: no texts, a label that the members do not know, or texts that have no n-gram in common.
         """
         data, targets = self._labelled(texts, labels, "n-grams' data", "learn n-grams")
@@ -110,10 +115,19 @@ class Ensemble(Answers):
         else:
             known = np.random.default_rng(0).permutation(len(data))[:SAMPLE]
             others = data.select(known)
-        documents = list(corpus_in_memory(data.texts, self.members[0].artifact.tokenizer))
-        of_members = self._of_members(others.texts)
+        tokenizer = self.members[0].artifact.tokenizer
+        unlabelled = None
+        if len(more := text_list(unlabeled, "unlabeled")):
+            if self.multi_label:
+                raise ConfigError("co-training gives a text one label, but here a text may have several")
+            unlabelled = list(corpus_in_memory(more, tokenizer)), self._of_members(more)
         self.ngrams = learnt_voice(
-            documents, targets, len(self.class_names), (of_members, known), held_out=len(held_out_texts) > 0
+            list(corpus_in_memory(data.texts, tokenizer)),
+            targets,
+            len(self.class_names),
+            (self._of_members(others.texts), known),
+            held_out=len(held_out_texts) > 0,
+            unlabelled=unlabelled,
         )
         self.uncalibrate()
         return self

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ulmfit_jax.co_training import joint_labels
 from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.inference.label_answers import fitted_label_temperature, tempered_labels
 from ulmfit_jax.inference.temperature import checked_temperature, fitted_temperature, tempered
@@ -94,6 +95,7 @@ def learnt_voice(
     of_networks: tuple[np.ndarray, np.ndarray],
     *,
     held_out: bool,
+    unlabelled: tuple[Sequence[Ids], np.ndarray] | None = None,
 ) -> NgramVoice:
     """Fit n-grams and both temperatures.
 
@@ -104,12 +106,18 @@ def learnt_voice(
         of_networks: the networks' log probabilities of some texts, `[texts, classes]`; and these texts' targets if they
             are held out, or their rows among the documents.
         held_out: whether these are texts that the networks were not trained on.
+        unlabelled: token ids of documents without labels, and the networks' log probabilities of these; both label
+            them, and the n-grams learn from them too.
 
     Raises:
         DataError: the documents have no n-gram in common.
     """
-    model = fitted_ngrams(documents, targets, n_classes)
-    unseen = cross_validated_log_probabilities(documents, targets, n_classes)
+    every, given = list(documents), targets
+    if unlabelled is not None:
+        every += unlabelled[0]
+        given = np.concatenate([targets, joint_labels(documents, targets, n_classes, *unlabelled)])
+    model = fitted_ngrams(every, given, n_classes)
+    unseen = cross_validated_log_probabilities(every, given, n_classes)[: len(documents)]
     fitted = fitted_label_temperature if model.multi_label else fitted_temperature
     sureness = _sureness_of_labels if model.multi_label else _sureness
     known = np.arange(len(targets))

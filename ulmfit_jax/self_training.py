@@ -1,10 +1,8 @@
 """Self-training: a classifier and a bag of n-grams label texts together, and the classifier learns on from these.
 
 Where labels are few and text is plenty, two models learn from the labels, the ULMFiT classifier and a linear one over
-n-grams of its tokens (`ulmfit_jax.ngrams`). They look at a text in different ways, so that together they are wrong less
-often than either (co-training, Blum & Mitchell 1998; pseudo-labels, Lee 2013). All labels count, the unsure ones too:
-from the surest alone a student learns only what both knew. A second round starts from a better classifier and reads
-other texts.
+n-grams of its tokens, and give further texts their labels (`ulmfit_jax.co_training`; pseudo-labels, Lee 2013). A second
+round starts from a better classifier and reads other texts.
 """
 
 from __future__ import annotations
@@ -16,13 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.class_shares import shares_of_classes, with_shares
+from ulmfit_jax.co_training import joint_labels
 from ulmfit_jax.data.corpus import corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.inference.predict import Predictor
-from ulmfit_jax.ngrams import cross_validated_log_probabilities, fitted_ngrams
 from ulmfit_jax.nn.parameters import parameters_fingerprint
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import is_first
@@ -86,11 +83,7 @@ def _joint_labels(
     unlabelled, known = (corpus_in_memory(texts, teacher.tokenizer) for texts in (texts, labelled.texts))
     of_network = Predictor(teacher, devices, precision).log_probabilities(unlabelled)
     classes = label_indices(labelled, teacher.labels)
-    n_classes = len(teacher.labels)
-    of_ngrams = fitted_ngrams(list(known), classes, n_classes).log_probabilities(list(unlabelled))
-    unseen = cross_validated_log_probabilities(list(known), classes, n_classes).argmax(axis=1)
-    shares = shares_of_classes(classes, unseen, of_ngrams.argmax(axis=1), n_classes)
-    return with_shares(joint_scores([of_network, of_ngrams]), shares).argmax(axis=1)
+    return joint_labels(list(known), classes, len(teacher.labels), list(unlabelled), of_network)
 
 
 def _read(file: Path, made_from: list[str | None]) -> np.ndarray | None:
@@ -100,16 +93,3 @@ def _read(file: Path, made_from: list[str | None]) -> np.ndarray | None:
         return np.array(content["classes"], np.int64) if content["made_from"] == made_from else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-def joint_scores(views: Sequence[np.ndarray]) -> np.ndarray:
-    """Sum of several models' log probabilities `[documents, classes]`, each centred and brought to unit spread.
-
-    Their spreads differ much more than their errors do: a fine-tuned network is far surer of itself than a linear
-    model, and would outvote it.
-    """
-    total = np.zeros(views[0].shape)
-    for view in views:
-        centred = view - view.mean(axis=1, keepdims=True, dtype=np.float64)
-        total += centred / max(float(centred.std()), float(np.finfo(np.float32).tiny))
-    return total

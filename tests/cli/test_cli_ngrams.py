@@ -74,3 +74,23 @@ def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path:
     report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
     assert report["test"]["accuracy"] == model.score(texts, labels) >= 0.9
     assert ulmfit(*command, "--ngrams").out == outcome.out
+
+
+def test_ngrams_learn_from_texts_that_both_have_labelled(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
+    train, more = write_csv(tmp_path / "train.csv", reviews(30, 1)), tmp_path / "more.txt"
+    more.write_text("\n".join(text for text, _ in reviews(60, 3)) + "\n", "utf-8")
+    command = ["train", train, "--out", tmp_path / "run", "--pretrained", language_model, "--lm-epochs", "0"]
+    command += ["--epochs", "1,0,0,0", "--devices", "1", "--json"]
+    for options, sentence in (
+        (["--co-training", "40"], "add --ngrams"),
+        (["--ngrams", "--co-training", "40"], "give them with --unlabeled"),
+    ):
+        refused = ulmfit(*command, *options)
+        assert (refused.code, sentence in refused.err) == (2, True), refused.err
+    found = [
+        ulmfit(*command, "--unlabeled", more, "--ngrams", *options)
+        for options in ([], ["--co-training", "40"], ["--co-training", "400"])
+    ]
+    assert [outcome.code for outcome in found] == [0, 0, 0], found[-1].err
+    counts = [outcome.json["ngrams"]["features"] for outcome in found]
+    assert counts[0] < counts[1] < counts[2]

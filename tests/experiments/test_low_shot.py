@@ -28,6 +28,7 @@ def options(data_dir: Path, out: Path, language_model: Path) -> argparse.Namespa
         draws=1,
         test_docs=20,
         self_training=30,
+        co_training=40,
         without=[],
         recipe="fine_tune",
         precision=None,
@@ -44,7 +45,8 @@ def test_every_cell_is_measured_once_and_told(
     first = experiment.LowShot(chosen)
     first.run()
     kept = json.loads((tmp_path / "out" / "cells.json").read_text("utf-8"))["results"]
-    methods = ["TF-IDF", "supervised", "semi-supervised", "with n-grams", "self-trained, 30 reviews"]
+    methods = ["TF-IDF", "supervised", "semi-supervised", "with n-grams", "with co-trained n-grams"]
+    methods.append("self-trained, 30 reviews")
     assert kept.keys() == {f"{method}/{size}/0" for method in methods for size in (8, 40)}
     for error in kept.values():
         assert (error * 20).is_integer()  # so many of 20 reviews

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +57,16 @@ def direction_models(options: argparse.Namespace) -> dict[str, str]:
 def direction_runs(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
     """The options of each run, in the folders `forward` and `backward` of `--out`."""
     for name, model in direction_models(options).items():
-        chosen = {"pretrained": model, "pretrained_backward": None, "both_directions": False, "ngrams": False}
-        yield argparse.Namespace(**{**vars(options), **chosen, "out": str(Path(options.out) / name)})
+        chosen = {"pretrained": model, "pretrained_backward": None, "both_directions": False}
+        alone = {**chosen, "ngrams": False, "co_training": 0}
+        yield argparse.Namespace(**{**vars(options), **alone, "out": str(Path(options.out) / name)})
 
 
 def both_directions(
     options: argparse.Namespace,
     data: TextDataset,
     test: TextDataset | None,
+    unlabeled: Sequence[str],
     one_run: Callable[[argparse.Namespace], dict[str, Any]],
 ) -> dict[str, Any]:
     """Train both with `one_run`, join them in `DIR/model`, measure; returns the report, which `--out` keeps."""
@@ -87,7 +89,7 @@ def both_directions(
         return {**finished, "page": str(together.page)} if together.page.exists() else finished
     model = Ensemble([TextClassifier.load(report["model"], devices=options.devices) for report in reports])
     with kept_programs(together.folder):
-        of_ngrams = learn_ngrams(model, options, data) if options.ngrams else {}
+        of_ngrams = learn_ngrams(model, options, data, unlabeled) if options.ngrams else {}
         model.save(together.model)
         wait_for_all("the saved ensemble")
         figures = measured(model, options, data, test)

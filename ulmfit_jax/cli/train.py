@@ -12,7 +12,7 @@ from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, 
 from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.kept_columns import reading_provenance
 from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_separator
-from ulmfit_jax.cli.ngrams import chosen_ngrams, learn_ngrams
+from ulmfit_jax.cli.ngrams import check_ngrams, chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
     data = _read(options, options.data)
     remark_on_separator(data)
     classes = check_labels(data)
+    check_ngrams(options, data.label_sets is not None)
     test = _read(options, options.test) if options.test is not None else None
     if test is not None:
         check_kind(test, data.label_sets is not None)
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         _show_plan(options, data, test, unlabeled)
         return
     if options.both_directions:
-        report = both_directions(options, data, test, lambda run: _one_run(run, data, test, unlabeled))
+        report = both_directions(options, data, test, unlabeled, lambda run: _one_run(run, data, test, unlabeled))
         text = directions_as_text(report)
     elif options.seeds == 1:
         report = _one_run(options, data, test, unlabeled)
@@ -198,7 +199,7 @@ def _train(
     if options.ngrams:
         joint = Ensemble([model])
         network = {"network": {"validation": report["validation"]}} if "validation" in report else {}
-        of_ngrams = learn_ngrams(joint, options, data)
+        of_ngrams = learn_ngrams(joint, options, data, unlabeled)
         report = {**report, **network, **of_ngrams, **measured(joint, options, data, None)}
         joint.save(training.model, provenance=provenance)
     else:

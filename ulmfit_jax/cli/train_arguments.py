@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="more texts, without labels, for the language model and --self-training",
+        help="more texts, without labels, for the language model, --self-training and --co-training",
     )
     parser.add_argument(
         "--transductive", action="store_true", help="let the language model read the test texts too, without labels"
@@ -90,6 +90,14 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let a linear model over n-grams, which learns in seconds, answer beside what is trained, each believed "
         "as far as it is right on texts that it has not learnt from (DIR/model is then an ensemble)",
+    )
+    group.add_argument(
+        "--co-training",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="with --ngrams: let the trained and n-grams label N texts of --unlabeled (or all that there are), for the "
+        "n-grams to learn from; takes as long as predicting them (default: %(default)s, no co-training)",
     )
     group.add_argument(
         "--lm-epochs",
