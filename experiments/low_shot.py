@@ -5,9 +5,9 @@
 
 Four ways to use n labels: TF-IDF with logistic regression; a classifier on the encoder of the shipped language model
 that reads in the same direction (supervised: nothing but the n reviews); one on the encoder of the language model that
-has read reviews without their labels (semi-supervised); the same with n-grams beside it. With --co-training, another: n-grams that
-have learnt from so many more reviews too, which the third and n-grams have labelled. With --self-training, another: the
-third goes on learning from so many more reviews, labelled in the same way.
+has read reviews without their labels (semi-supervised); the same with n-grams beside it. With --co-training, another:
+beside n-grams that have learnt from so many more reviews too, which the third and n-grams have labelled. With
+--self-training, another: the third goes on learning from so many more reviews, labelled in the same way.
 
 Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
 the end a table of mean and standard deviation over the draws, and a plot (`pip install '.[plots]'`).
