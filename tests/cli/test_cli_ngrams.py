@@ -84,6 +84,10 @@ def test_ngrams_learn_from_texts_that_both_have_labelled(language_model: Path, u
     for options, sentence in (
         (["--co-training", "40"], "add --ngrams"),
         (["--ngrams", "--co-training", "40"], "give them with --unlabeled"),
+        (
+            ["--ngrams", "--co-training", "40", "--unlabeled", more, "--label-separator", "|"],
+            "here a text may have several",
+        ),
     ):
         refused = ulmfit(*command, *options)
         assert (refused.code, sentence in refused.err) == (2, True), refused.err
