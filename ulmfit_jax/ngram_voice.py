@@ -3,8 +3,9 @@
 A network reads sentences and a bag of n-grams counts words; they are wrong about different texts, and with some hundred
 labels or more the n-grams are often the better ones. Both are brought to the sharpness that they deserve before their
 probabilities are averaged: the n-grams by what they say of labelled texts in cross-validation, the networks by what
-they say of texts that they were not trained on. Where there are no such texts, the networks become as sure as the
-n-grams are, within the bounds of what fine-tuned networks are too sure of.
+they say of texts that they were not trained on. Where no such texts have labels, those that the n-grams give in
+co-training stand in for them; otherwise the networks become as sure as the n-grams are, within the bounds of what
+fine-tuned networks are too sure of.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def learnt_voice(
         every += unlabelled[0]
         given = np.concatenate([targets, joint_labels(documents, targets, n_classes, *unlabelled)])
     model = fitted_ngrams(every, given, n_classes)
-    unseen = cross_validated_log_probabilities(every, given, n_classes)[: len(documents)]
+    unseen, of_others = np.split(cross_validated_log_probabilities(every, given, n_classes), [len(documents)])
     fitted = fitted_label_temperature if model.multi_label else fitted_temperature
     sureness = _sureness_of_labels if model.multi_label else _sureness
     known = np.arange(len(targets))
@@ -126,6 +127,8 @@ def learnt_voice(
     temperature = fitted(unseen[known], targets[known], is_near_one=True) if len(known) else 1.0
     if held_out:
         return NgramVoice(model, temperature, fitted(*of_networks, is_near_one=True))
+    if unlabelled is not None:  # the networks were not trained on these: the n-grams say how far they are right
+        return NgramVoice(model, temperature, fitted(unlabelled[1], of_others.argmax(axis=1), is_near_one=True))
     scores, rows = of_networks
     ratio = temperature * sureness(scores) / max(sureness(unseen[rows]), _SMALLEST)
     return NgramVoice(model, temperature, float(np.clip(ratio, *_TOO_SURE)))
