@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ulmfit_jax import DataError
-from ulmfit_jax.ngram_table import NOTHING, NgramTable, learnt_table
+from ulmfit_jax.ngram_table import NOTHING, NgramTable, learnt_ngrams
 
 DOCUMENTS = st.lists(st.lists(st.integers(0, 5), max_size=12), min_size=1, max_size=8)
 
@@ -35,17 +35,19 @@ def test_the_ngrams_of_enough_documents_and_how_often_they_are_in_others(train, 
     arrays = [np.array(document, np.int32) for document in train]
     if not expected:
         with pytest.raises(DataError, match="no token is in enough"):
-            learnt_table(arrays, longest, min_documents)
+            learnt_ngrams(arrays, longest, min_documents)
         return
-    table = learnt_table(arrays, longest, min_documents)
+    rows, counts = learnt_ngrams(arrays, longest, min_documents)
+    table = NgramTable(rows)
+    assert (counts != table.counts(arrays)).nnz == 0
     names = named(table)
     assert len(names) == len(set(names))
     assert set(names) == expected
     others = [*others, [7, 0, 1, 7]]  # a token that training had not
     found = table.counts([np.array(document, np.int16) for document in others]).toarray()
     for document, row in zip(others, found, strict=True):
-        counts = ngrams(document, longest)
-        assert row.tolist() == [counts[name] for name in names]
+        expected_counts = ngrams(document, longest)
+        assert row.tolist() == [expected_counts[name] for name in names]
 
 
 def test_the_order_of_the_ngrams_is_their_callers() -> None:

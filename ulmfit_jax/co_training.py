@@ -15,7 +15,7 @@ import numpy as np
 
 from ulmfit_jax.class_shares import shares_of_classes, with_shares
 from ulmfit_jax.ngram_table import Ids
-from ulmfit_jax.ngrams import cross_validated_log_probabilities, fitted_ngrams
+from ulmfit_jax.ngrams import counted_ngrams
 
 ROUNDS: Final = 3
 """How often labels are given (experiments/README.md)."""
@@ -40,14 +40,14 @@ def joint_labels(
     Raises:
         DataError: the labelled documents have no n-gram in common.
     """
-    of_ngrams = fitted_ngrams(documents, targets, n_classes).log_probabilities(others)
-    unseen = cross_validated_log_probabilities(documents, targets, n_classes).argmax(axis=1)
+    counted, every = counted_ngrams(documents), counted_ngrams([*documents, *others])
+    of_ngrams = counted.fitted(targets, n_classes).log_probabilities(others)
+    unseen = counted.cross_validated(targets, n_classes).argmax(axis=1)
     shares = shares_of_classes(targets, unseen, of_ngrams.argmax(axis=1), n_classes)
     labels = np.zeros(len(others), np.int64)
     for number in range(ROUNDS):
         if number:
-            both = [*documents, *others], np.concatenate([targets, labels])
-            of_ngrams = cross_validated_log_probabilities(*both, n_classes)[len(documents) :]
+            of_ngrams = every.cross_validated(np.concatenate([targets, labels]), n_classes)[len(documents) :]
         labels = with_shares(joint_scores([of_networks, of_ngrams]), shares).argmax(axis=1)
     return labels
 

@@ -75,24 +75,27 @@ class NgramTable:
         return csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(documents), len(self.ngrams)))
 
 
-def learnt_table(documents: Sequence[Ids], longest: int, min_documents: int) -> NgramTable:
-    """All n-grams of up to `longest` tokens that are in `min_documents` documents or more.
+def learnt_ngrams(documents: Sequence[Ids], longest: int, min_documents: int) -> tuple[NDArray[np.int32], Any]:
+    """All n-grams of up to `longest` tokens that are in `min_documents` documents or more, as `NgramTable` takes them,
+    and how often each is in each document, as `NgramTable.counts` gives it.
 
     Raises:
         DataError: there are none.
     """
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix, hstack
 
     text = _laid_out(documents)
     base = int(text.tokens.max(initial=0)) + 1
     at = np.zeros(len(text.tokens), np.int64)
     ngrams = np.zeros((0, longest), np.int32)
+    counts = []
     for length in range(1, longest + 1):
         starts = text.starts(at, length)
         keys, inverse = np.unique(at[starts] * base + text.tokens[starts + length - 1], return_inverse=True)
         shape = (len(documents), len(keys))
-        present = csr_matrix((np.ones(len(starts), np.int32), (text.rows[starts], inverse)), shape=shape)
-        kept = np.bincount(present.indices, minlength=len(keys)) >= min_documents
+        found = csr_matrix((np.ones(len(starts)), (text.rows[starts], inverse)), shape=shape)
+        kept = np.bincount(found.indices, minlength=len(keys)) >= min_documents
+        counts.append(found[:, np.flatnonzero(kept)])
         beginnings, last = np.divmod(keys[kept], base)
         more = np.full((len(last), longest), NOTHING, np.int32)
         if length > 1:
@@ -103,7 +106,7 @@ def learnt_table(documents: Sequence[Ids], longest: int, min_documents: int) -> 
         at[starts] = numbers[inverse]
         ngrams = np.concatenate([ngrams, more])
     check_ngrams(len(ngrams))
-    return NgramTable(ngrams)
+    return ngrams, hstack(counts, "csr")
 
 
 def check_ngrams(count: int) -> None:

@@ -22,7 +22,7 @@ from ulmfit_jax.errors import ArtifactError
 from ulmfit_jax.inference.label_answers import fitted_label_temperature, tempered_labels
 from ulmfit_jax.inference.temperature import checked_temperature, fitted_temperature, tempered
 from ulmfit_jax.ngram_table import Ids
-from ulmfit_jax.ngrams import NgramModel, cross_validated_log_probabilities, fitted_ngrams
+from ulmfit_jax.ngrams import NgramModel, counted_ngrams
 from ulmfit_jax.training.label_measures import log_complements
 
 FOLDER: Final = "ngrams"
@@ -117,8 +117,9 @@ def learnt_voice(
     if unlabelled is not None:
         every += unlabelled[0]
         given = np.concatenate([targets, joint_labels(documents, targets, n_classes, *unlabelled)])
-    model = fitted_ngrams(every, given, n_classes)
-    unseen, of_others = np.split(cross_validated_log_probabilities(every, given, n_classes), [len(documents)])
+    counted = counted_ngrams(every)
+    model = counted.fitted(given, n_classes)
+    unseen, of_others = np.split(counted.cross_validated(given, n_classes), [len(documents)])
     fitted = fitted_label_temperature if model.multi_label else fitted_temperature
     sureness = _sureness_of_labels if model.multi_label else _sureness
     known = np.arange(len(targets))

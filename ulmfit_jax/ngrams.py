@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit_jax.ngram_table import Ids, NgramTable, check_ngrams, learnt_table
+from ulmfit_jax.ngram_table import Ids, NgramTable, check_ngrams, learnt_ngrams
 
 INVERSE_PENALTY = 30.0
 """Inverse strength of the L2 penalty, scikit-learn's C (experiments/README.md)."""
@@ -97,9 +97,21 @@ def fitted_ngrams(
     Raises:
         DataError: no n-gram is in so many documents.
     """
+    counted = counted_ngrams(documents, longest, min_documents)
+    return counted.fitted(np.asarray(targets), n_classes, inverse_penalty)
+
+
+def counted_ngrams(
+    documents: Sequence[Ids], longest: int | None = None, min_documents: int | None = None
+) -> CountedNgrams:
+    """Count the n-grams of documents, for one model or several; the arguments are those of `fitted_ngrams`.
+
+    Raises:
+        DataError: no n-gram is in so many documents.
+    """
     chosen = suitable_extent(documents)
-    table = learnt_table(documents, longest or chosen.longest, min_documents or chosen.min_documents)
-    return _fitted(table.ngrams, table.counts(documents), np.asarray(targets), n_classes, inverse_penalty)
+    least = min_documents or chosen.min_documents
+    return CountedNgrams(*learnt_ngrams(documents, longest or chosen.longest, least), least)
 
 
 class Extent(NamedTuple):
@@ -148,6 +160,42 @@ def _fitted(
     )
 
 
+@dataclass(frozen=True)
+class CountedNgrams:
+    """How often each n-gram is in each document.
+
+    Attributes:
+        ngrams: as in `NgramModel`.
+        counts: sparse `[documents, features]` float64, without explicit zeros.
+        min_documents: in how many documents an n-gram must be to count.
+    """
+
+    ngrams: NDArray[np.int32]
+    counts: Any
+    min_documents: int
+
+    def fitted(self, targets: np.ndarray, n_classes: int, inverse_penalty: float = INVERSE_PENALTY) -> NgramModel:
+        """A model of all documents; see `fitted_ngrams`."""
+        return _fitted(self.ngrams, self.counts, targets, n_classes, inverse_penalty)
+
+    def cross_validated(self, targets: np.ndarray, n_classes: int, folds: int = 5, seed: int = 0) -> np.ndarray:
+        """What models of other documents say of each; see `cross_validated_log_probabilities`."""
+        generator = np.random.default_rng(seed)
+        groups = targets if targets.ndim == 1 else np.zeros(len(targets), np.int64)
+        part = np.zeros(len(targets), np.int64)
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups == group)
+            part[rows] = (generator.permutation(len(rows)) + generator.integers(folds)) % folds
+        result = np.zeros((len(targets), n_classes))
+        for number in np.unique(part):
+            inside, outside = self.counts[part == number], self.counts[part != number]
+            known = np.flatnonzero(_frequencies(outside) >= self.min_documents)
+            check_ngrams(len(known))
+            model = _fitted(self.ngrams[known], outside[:, known], targets[part != number], n_classes)
+            result[part == number] = model.of_counts(inside[:, known])
+        return result
+
+
 def cross_validated_log_probabilities(
     documents: Sequence[Ids],
     targets: Sequence[int] | np.ndarray,
@@ -164,24 +212,7 @@ def cross_validated_log_probabilities(
     Raises:
         DataError: outside of a fold no n-gram is in enough documents.
     """
-    targets = np.asarray(targets)
-    generator = np.random.default_rng(seed)
-    groups = targets if targets.ndim == 1 else np.zeros(len(targets), np.int64)
-    part = np.zeros(len(targets), np.int64)
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        part[rows] = (generator.permutation(len(rows)) + generator.integers(folds)) % folds
-    longest, least = suitable_extent(documents)
-    table = learnt_table(documents, longest, least)
-    counts = table.counts(documents)
-    result = np.zeros((len(targets), n_classes))
-    for number in np.unique(part):
-        inside, outside = counts[part == number], counts[part != number]
-        known = np.flatnonzero(_frequencies(outside) >= least)
-        check_ngrams(len(known))
-        model = _fitted(table.ngrams[known], outside[:, known], targets[part != number], n_classes)
-        result[part == number] = model.of_counts(inside[:, known])
-    return result
+    return counted_ngrams(documents).cross_validated(np.asarray(targets), n_classes, folds, seed)
 
 
 def _frequencies(counts: Any) -> NDArray[np.int64]:

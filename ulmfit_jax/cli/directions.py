@@ -57,9 +57,9 @@ def direction_models(options: argparse.Namespace) -> dict[str, str]:
 def direction_runs(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
     """The options of each run, in the folders `forward` and `backward` of `--out`."""
     for name, model in direction_models(options).items():
-        chosen = {"pretrained": model, "pretrained_backward": None, "both_directions": False}
-        alone = {**chosen, "ngrams": False, "co_training": 0}
-        yield argparse.Namespace(**{**vars(options), **alone, "out": str(Path(options.out) / name)})
+        chosen: dict[str, Any] = {"pretrained": model, "pretrained_backward": None, "both_directions": False}
+        chosen |= {"ngrams": False, "co_training": 0}
+        yield argparse.Namespace(**{**vars(options), **chosen, "out": str(Path(options.out) / name)})
 
 
 def both_directions(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ulmfit_jax.ensemble import Ensemble
 
 
-def check_ngrams(options: argparse.Namespace, multi_label: bool) -> None:
+def check_co_training(options: argparse.Namespace, multi_label: bool) -> None:
     """Refuse what cannot work before anything is trained.
 
     Raises:

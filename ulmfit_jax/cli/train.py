@@ -12,7 +12,7 @@ from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, 
 from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.kept_columns import reading_provenance
 from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_separator
-from ulmfit_jax.cli.ngrams import check_ngrams, chosen_ngrams, learn_ngrams
+from ulmfit_jax.cli.ngrams import check_co_training, chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     data = _read(options, options.data)
     remark_on_separator(data)
     classes = check_labels(data)
-    check_ngrams(options, data.label_sets is not None)
+    check_co_training(options, data.label_sets is not None)
     test = _read(options, options.test) if options.test is not None else None
     if test is not None:
         check_kind(test, data.label_sets is not None)
