@@ -40,21 +40,26 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=MEASURES)
-    parser.add_argument("data", help="as in `ulmfit train`; give training data, never a test set")
-    parser.add_argument("--data-dir", help="folder of prepared TFDS data sets")
+    add_drawing(parser)
     parser.add_argument(
         "--model", default="wikipedia-small-forward", help="language model that every variant starts from"
     )
-    parser.add_argument("--documents", type=int, required=True, help="to train on")
-    parser.add_argument("--valid-documents", type=int, default=1000, help="to measure on")
-    parser.add_argument("--most-characters", type=int, help="draw from documents no longer than this, to save time")
-    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument(
         "--variant", action="append", required=True, help='such as "drop_mult=1.0, epochs=(1, 1, 1, 2)"'
     )
     parser.add_argument("--ngrams", action="store_true", help="measure each classifier with n-grams beside it too")
     parser.add_argument("--verbose", action="store_true", help="show the tables of epochs")
     return parser.parse_args()
+
+
+def add_drawing(parser: argparse.ArgumentParser) -> None:
+    """The arguments that `draws` reads."""
+    parser.add_argument("data", help="as in `ulmfit train`; give training data, never a test set")
+    parser.add_argument("--data-dir", help="folder of prepared TFDS data sets")
+    parser.add_argument("--documents", type=int, required=True, help="to train on")
+    parser.add_argument("--valid-documents", type=int, default=1000, help="to measure on")
+    parser.add_argument("--most-characters", type=int, help="draw from documents no longer than this, to save time")
+    parser.add_argument("--repeats", type=int, default=1)
 
 
 def settings(variant: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import argparse
 import jax.numpy as jnp
 import numpy as np
 
-from compare_recipes import draws
+from compare_recipes import add_drawing, draws
 from running import run_or_explain
 from ulmfit_jax import LanguageModel
 from ulmfit_jax.baseline import tfidf_accuracy
@@ -30,13 +30,9 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="as in `ulmfit train`; give training data, never a test set")
-    parser.add_argument("--data-dir", help="folder of prepared TFDS data sets")
+    add_drawing(parser)
     parser.add_argument("--model", default="wikipedia-small-forward", help="a language model")
-    parser.add_argument("--documents", type=int, required=True, help="to train on")
-    parser.add_argument("--valid-documents", type=int, default=1000, help="to measure on")
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.set_defaults(task="classifier", most_characters=None)
+    parser.set_defaults(task="classifier")
     return parser.parse_args()
 
 
