@@ -32,7 +32,7 @@ import numpy as np
 
 from accelerator_models import LABELS, keep, loaded, models
 from packed_tokens import PARTS, labels, pack, packed, reviews_not_tested, whole_batches
-from running import run_or_explain
+from running import error_rate, run_or_explain
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import PRESETS, Architecture, preset
@@ -173,8 +173,8 @@ def ensemble(options: argparse.Namespace) -> None:
     truth = labels(options.tokens, "test", options.documents)
     reviews = read(options, "imdb-test")
     each = [probabilities(options, options.work, direction, reviews) for direction in DIRECTIONS]
-    errors = {d: float((p.argmax(axis=1) != truth).mean()) for d, p in zip(DIRECTIONS, each, strict=True)}
-    errors["both"] = float((sum(each).argmax(axis=1) != truth).mean())
+    errors = {d: error_rate(p, truth) for d, p in zip(DIRECTIONS, each, strict=True)}
+    errors["both"] = error_rate(np.mean(each, axis=0), truth)
     np.savez(options.work / "test.npz", **dict(zip(DIRECTIONS, each, strict=True)))
     note(options, "test error", documents=len(truth), **errors)
 
@@ -195,7 +195,7 @@ def distil(options: argparse.Namespace) -> None:
     print(f"{len(sure):,} of {len(mean):,} unlabelled reviews have a label", flush=True)
     train_and_keep(options, "distilled-forward", sizes, trees["forward"], (documents, classes))
     answers = probabilities(options, options.work, "forward", read(options, "imdb-test"), "distilled")
-    error = float((answers.argmax(axis=1) != labels(options.tokens, "test", options.documents)).mean())
+    error = error_rate(answers, labels(options.tokens, "test", options.documents))
     note(options, "test error, distilled", labelled=len(sure), least_sure=options.least_sure, forward=error)
 
 

@@ -7,7 +7,8 @@ Four ways to use n labels: TF-IDF with logistic regression; a classifier on the 
 that reads in the same direction (supervised: nothing but the n reviews); one on the encoder of the language model that
 has read reviews without their labels (semi-supervised); the same with n-grams beside it. With --co-training, another:
 beside n-grams that have learnt from so many more reviews too, which the third and n-grams have labelled. With
---self-training, another: the third goes on learning from so many more reviews, labelled in the same way.
+--self-training, two more: the third goes on learning from so many more reviews, labelled in the same way; and n-grams
+beside what it has become, with --co-training those that have learnt from more reviews.
 
 Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
 the end a table of mean and standard deviation over the draws, and a plot (`pip install '.[plots]'`).
@@ -16,12 +17,14 @@ the end a table of mean and standard deviation over the draws, and a plot (`pip 
 from __future__ import annotations
 
 import argparse
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from imdb import balanced_subset
-from running import Results, run_or_explain
+from running import Results, error_rate, run_or_explain
 from ulmfit_jax import Ensemble, TextClassifier
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
@@ -33,6 +36,7 @@ from ulmfit_jax.pretrained import SHIPPED_PAIR
 from ulmfit_jax.self_training import drawn_rounds
 
 SELF_TRAINED = "self-trained"
+BESIDE_SELF_TRAINED = "self-trained with n-grams"
 CO_TRAINED = "with co-trained n-grams"
 COLOURS = {
     "TF-IDF": "#999999",
@@ -41,7 +45,10 @@ COLOURS = {
     "with n-grams": "#CC79A7",
     CO_TRAINED: "#56B4E9",
     SELF_TRAINED: "#009E73",
+    BESIDE_SELF_TRAINED: "#E69F00",
 }
+RUNS = "runs"
+"""Folder of training states in that of the results; it is removed when all networks of a subset are measured."""
 
 
 def arguments() -> argparse.Namespace:
@@ -83,10 +90,15 @@ class LowShot:
 
     def methods(self) -> list[str]:
         """Their names, in the order of the table."""
-        more = self.options.self_training
-        left_out = {SELF_TRAINED, *self.options.without} | (set() if self.options.co_training else {CO_TRAINED})
+        left_out = {SELF_TRAINED, BESIDE_SELF_TRAINED, *self.options.without}
+        if not self.options.co_training:
+            left_out.add(CO_TRAINED)
         names = [name for name in COLOURS if name not in left_out]
-        return [*names, *([f"{SELF_TRAINED}, {more:,} reviews"] if more else [])]
+        return [*names, *self.taught()] if self.options.self_training else names
+
+    def taught(self) -> list[str]:
+        """The columns of self-training."""
+        return [f"{name}, {self.options.self_training:,} reviews" for name in (SELF_TRAINED, BESIDE_SELF_TRAINED)]
 
     def run(self) -> None:
         """Measure every cell that is missing."""
@@ -102,15 +114,16 @@ class LowShot:
                             f"{size} labels, draw {draw}: " + ", ".join(f"{m} {e:.2%}" for m, e in found.items()),
                             flush=True,
                         )
+                shutil.rmtree(self.options.out / RUNS, ignore_errors=True)
 
     def measured(self, method: str, train: TextDataset, seed: int) -> dict[str, float]:
         """Test error of one method after training on `train`, and of what comes with it, by their names."""
         labels = train.labels or []
         if method == "TF-IDF":
             return {method: 1 - tfidf_accuracy(train.texts, labels, self.test.texts, self.test.labels or [])}
-        taught = method.startswith(SELF_TRAINED)
+        supervised, taught = method == "supervised", method.startswith(SELF_TRAINED)
         model = TextClassifier(
-            self.shipped if method == "supervised" else self.options.language_model,
+            self.shipped if supervised else self.options.language_model,
             lm_epochs=0,
             recipe=self.options.recipe,
             cache_frozen=True,
@@ -119,20 +132,27 @@ class LowShot:
             precision=self.options.precision,
             seed=seed,
         )
-        model.fit(train.texts, labels, self.unlabeled if taught else None)
+        start = "supervised" if supervised else "semi-supervised"  # self-training goes on with the latter
+        folder = self.options.out / RUNS / f"{start}-{len(train)}-{seed}"
+        model.fit(train.texts, labels, self.unlabeled if taught else None, run_dir=folder)
         model.predict_precision = self.options.precision or model.predict_precision
         probabilities = model.predict_proba(self.test.texts)
         truth = label_indices(self.test, model.class_names)
-        if taught or method == "supervised":
-            return {method: _error(probabilities, truth)}
-        joint, of_network = Ensemble([model]), np.log(np.maximum(probabilities, 1e-30))
-        found = {"semi-supervised": _error(probabilities, truth)}
-        joint.learn_ngrams(train.texts, labels)
-        found["with n-grams"] = _error(joint.with_ngrams(of_network, self.test.texts), truth)
-        if count := self.options.co_training:
-            joint.learn_ngrams(train.texts, labels, unlabeled=drawn_rounds(self.unlabeled, (count,), seed)[0])
-            found[CO_TRAINED] = _error(joint.with_ngrams(of_network, self.test.texts), truth)
-        return found
+        alone = error_rate(probabilities, truth)
+        if supervised:
+            return {method: alone}
+
+        def beside(unlabeled: Sequence[str]) -> float:
+            """Error of the network with n-grams that have learnt from these reviews too."""
+            joint = Ensemble([model]).learn_ngrams(train.texts, labels, unlabeled=unlabeled)
+            return error_rate(joint.with_ngrams(np.log(np.maximum(probabilities, 1e-30)), self.test.texts), truth)
+
+        count = self.options.co_training
+        more = drawn_rounds(self.unlabeled, (count,), seed)[0] if count else []
+        if taught:
+            return dict(zip(self.taught(), (alone, beside(more)), strict=True))
+        found = {"semi-supervised": alone, "with n-grams": beside([])}
+        return {**found, CO_TRAINED: beside(more)} if count else found
 
     def errors(self, method: str, size: int) -> np.ndarray:
         """Errors of a method at a size, by draw."""
@@ -174,10 +194,6 @@ class LowShot:
         axis.legend()
         axis.grid(alpha=0.3)
         figure.savefig(place, dpi=150)
-
-
-def _error(scores: np.ndarray, truth: np.ndarray) -> float:
-    return float((scores.argmax(axis=1) != truth).mean())
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """How every experiment begins, with huge pages, and ends early: one sentence, and no traceback, when its user made a
-mistake (exit code 2) or stopped it (128 and the signal's number). And how one keeps what it has measured so far."""
+mistake (exit code 2) or stopped it (128 and the signal's number). And what one measures, and keeps of it so far."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+import numpy as np
 
 from ulmfit_jax.errors import ConfigError, UlmfitError
 from ulmfit_jax.huge_pages import restart_with_huge_pages
@@ -28,6 +30,12 @@ def run_or_explain(name: str, experiment: Callable[[], None]) -> None:
 def _end(sentence: str, code: int) -> NoReturn:
     print(sentence, file=sys.stderr)
     raise SystemExit(code) from None
+
+
+def error_rate(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the documents whose class, of `truth` `[documents]`, has not the highest of the scores `[documents,
+    classes]`."""
+    return float((scores.argmax(axis=1) != truth).mean())
 
 
 class Results(dict[str, Any]):

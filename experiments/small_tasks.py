@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from running import Results, run_or_explain
+from running import Results, error_rate, run_or_explain
 from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.classifier_options import RECIPES
@@ -71,7 +71,7 @@ def errors(options: argparse.Namespace, seed: int, train: TextDataset, test: Tex
     each = [member.predict_proba(test.texts).astype(np.float64) for member in members]
 
     def error(scores: np.ndarray) -> float:
-        return 100 * float((scores.argmax(axis=1) != truth).mean())
+        return 100 * error_rate(scores, truth)
 
     mean = np.mean(each, axis=0)
     joint = Ensemble(members).learn_ngrams(train.texts, labels)

@@ -46,13 +46,14 @@ def test_every_cell_is_measured_once_and_told(
     first.run()
     kept = json.loads((tmp_path / "out" / "cells.json").read_text("utf-8"))["results"]
     methods = ["TF-IDF", "supervised", "semi-supervised", "with n-grams", "with co-trained n-grams"]
-    methods.append("self-trained, 30 reviews")
+    methods += ["self-trained, 30 reviews", "self-trained with n-grams, 30 reviews"]
     assert kept.keys() == {f"{method}/{size}/0" for method in methods for size in (8, 40)}
     for error in kept.values():
         assert (error * 20).is_integer()  # so many of 20 reviews
     for size in (8, 40):  # both start from the same weights here
         assert kept[f"supervised/{size}/0"] == kept[f"semi-supervised/{size}/0"]
     assert kept["with n-grams/40/0"] < 0.4  # the words tell
+    assert not (tmp_path / "out" / "runs").exists()
     monkeypatch.setattr(experiment, "TextClassifier", None)
     again = experiment.LowShot(chosen)
     again.run()
