@@ -55,14 +55,23 @@ class ClassifierPrograms:
         documents, batch_size = len(self._plan.train[1]), self._plan.settings.batch_size
         total = documents + more
         stage = self_training_stages(unfreezing_epochs(total, batch_size)[0])[0]
-        runs: dict[Hashable, float] = repeated(self._scoring(self._train), more / documents)
+        runs = self._labelling(more)
         runs |= repeated(self._training_epoch(stage), stage.epochs * total / documents)
         self._add(stage_row("self_training", stage, max(total // batch_size, 1)), runs)
+
+    def add_co_training(self, more: int) -> None:
+        """Answers on `more` texts for the n-grams to learn from, each taken to be as long as a labelled document."""
+        row = {"part": "co_training", "name": "co-training", "epochs": None, "steps": None, "learning_rate": None}
+        self._add(row, self._labelling(more))
 
     def add_test(self, tokens: int) -> None:
         """Answers on texts of so many tokens, which are taken to be as long as the labelled ones."""
         row = {"part": "test", "name": "test", "epochs": None, "steps": None, "learning_rate": None}
         self._add(row, repeated(self._scoring(self._train), tokens / max(self._plan.train[0].n_tokens, 1)))
+
+    def _labelling(self, more: int) -> dict[Hashable, float]:
+        """The programs that label `more` texts, and how often each runs."""
+        return repeated(self._scoring(self._train), more / len(self._plan.train[1]))
 
     def _add(self, row: dict[str, Any], runs: Mapping[Hashable, float]) -> None:
         self._planned.stages.append(PlannedStage(row, runs))

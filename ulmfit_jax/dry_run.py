@@ -44,6 +44,7 @@ def dry_run(
     test: Sequence[str] = (),
     workers: int = 1,
     *,
+    co_training: int = 0,
     run_dir: str | Path | None = None,
     announce: Announce = _nobody,
     seconds: float = MEASURING_SECONDS,
@@ -57,9 +58,10 @@ def dry_run(
     Args:
         model: what would be trained.
         data: labelled texts.
-        unlabeled: more texts, for the language model and for self-training.
+        unlabeled: more texts, for the language model, self-training and co-training.
         test: texts that would be predicted at the end.
         workers: processes that tokenise.
+        co_training: how many of the unlabelled texts n-grams will learn from; see `Ensemble.learn_ngrams`.
         run_dir: folder of the run, which is only read: the times are those of what is left to do there.
         announce: gets the plan without times as soon as the texts are tokenised.
         seconds: of measuring, about.
@@ -97,6 +99,8 @@ def dry_run(
     programs.add_stages()
     for count in rounds:
         programs.add_self_training(count)
+    if co_training:
+        programs.add_co_training(min(co_training, len(unlabeled)))
     if test:
         programs.add_test(corpus_in_memory(test, start.tokenizer, workers).n_tokens)
     if folder is not None:

@@ -85,13 +85,16 @@ def test_every_kind_of_stage_as_text(language_model: Path, tmp_path: Path, ulmfi
     before = tree(tmp_path)
     command = ["train", labelled, "--out", tmp_path / "run", "--pretrained", language_model, "--lm-epochs", "0"]
     command += ["--epochs", "2,1,0,0", "--unlabeled", tmp_path / "more.txt", "--self-training", "20", "--devices", "1"]
+    command += ["--ngrams", "--co-training", "40"]
     outcome = ulmfit(*command, "--cache-frozen", "--seeds", "2", "--dry-run")
     assert outcome.code == 0
     assert tree(tmp_path) == before
     lines = outcome.out.splitlines()
     assert lines[0].startswith("texts       60 labelled (6 of them to measure on) of 2 classes, 30 without a label")
-    names = [line[:28].strip() for line in lines if line.startswith(("language", "classifier", "self"))]
-    assert names == ["classifier: head", "classifier: last layer", "self training"] * 2  # the plan, and the times
+    names = [line[:28].strip() for line in lines if line.startswith(("language", "classifier", "self", "co"))]
+    assert (
+        names == ["classifier: head", "classifier: last layer", "self training", "co training"] * 2
+    )  # the plan, and the times
     assert any(line.startswith("all stages for each of 2 seeds") for line in lines)
     assert lines[-1] == "Nothing was trained or written."
 

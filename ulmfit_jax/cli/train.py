@@ -248,7 +248,15 @@ def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset
         announce = announcing(run.json, limit)
         held = run.out if run.seeds == 1 else None
         plan = dry_run(
-            _model(run), data, unlabeled, tested, run.workers, run_dir=held, announce=announce, seconds=limit
+            _model(run),
+            data,
+            unlabeled,
+            tested,
+            run.workers,
+            co_training=options.co_training,
+            run_dir=held,
+            announce=announce,
+            seconds=limit,
         )
         show_plan({**plan, "seconds": round(plan["seconds"] * run.seeds, 3), "runs": run.seeds}, run.json)
 
