@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 from made_up import HOSTILE, answers, mistakes_of, run_facts
 from parsed_page import Node, parsed
 
+from ulmfit_jax import LanguageModel
+from ulmfit_jax.data import TextDataset
 from ulmfit_jax.inference.explain import Explanation
 from ulmfit_jax.report.elements import as_html, clean, element
 from ulmfit_jax.report.mistakes import best_window, most_confident
 from ulmfit_jax.report.page import run_page
+from ulmfit_jax.report.remarks import remarks
 from ulmfit_jax.report.seeds_page import seeds_page
 
 CLASSES = ("negative", "positive")
@@ -153,11 +157,21 @@ def test_a_run_that_measured_nothing_says_so(tmp_path: Path) -> None:
 
 def test_validation_is_called_so_and_few_texts_are_said(tmp_path: Path) -> None:
     _, page = page_of(tmp_path, count=12, name="validation")
-    remarks = page.all("section", **{"class": "remarks"})[0].said
+    said = page.all("section", **{"class": "remarks"})[0].said
     assert "Measured on 12 texts held out of the training data" in page.said
-    assert "give --test" in remarks
-    assert "12 texts say little" in remarks
-    assert "also among the training texts" not in remarks
+    assert "give --test" in said
+    assert "12 texts say little" in said
+    assert "also among the training texts" not in said
+
+
+def test_texts_that_the_shipped_model_hardly_knows_are_remarked_on(tmp_path: Path) -> None:
+    facts = run_facts(tmp_path, None, CLASSES)
+    assert not [remark for remark in remarks(facts) if "hardly knows" in remark]
+    german = ["Das Buch erzählt die Geschichte einer Familie, deren Schicksal über drei Generationen hinweg fesselt."]
+    artifact = dataclasses.replace(facts.artifact, tokenizer=LanguageModel("wikipedia-small-forward").tokenizer)
+    data = TextDataset(german * 40, ["positive"] * 40, "reviews")
+    (said,) = remarks(dataclasses.replace(facts, artifact=artifact, data=data))
+    assert re.match(r"The labelled texts have \d\.\d pieces a word: wikipedia-small-forward, which reads English", said)
 
 
 def test_perfect_answers_have_no_mistakes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ulmfit_jax.counted import counted
+from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.report.facts import Answered, RunFacts
 from ulmfit_jax.report.label_facts import AnsweredLabels
 from ulmfit_jax.report.label_results import label_remarks
@@ -97,6 +98,9 @@ def _about_training(facts: RunFacts) -> Iterator[str]:
 
 
 def _about_data(facts: RunFacts) -> Iterator[str]:
+    start = facts.artifact.provenance.get("trained_from")
+    if said := foreign_text_note(start, facts.artifact.tokenizer, facts.data.texts):
+        yield f"The labelled texts have {said}."
     if facts.cut_share > _LONG:
         most = int(facts.artifact.settings["max_length"])
         yield (
