@@ -31,6 +31,7 @@ def options(data_dir: Path, out: Path, language_model: Path) -> argparse.Namespa
         co_training=40,
         without=[],
         recipe="fine_tune",
+        drop_mult=0.5,
         precision=None,
     )
 
