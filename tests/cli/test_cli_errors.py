@@ -79,6 +79,7 @@ def test_show_names_the_row_whose_label_is_missing_where_labels_are_asked_for(tm
         (["--recipe", "fine_tune"], ["--epochs does not fit --recipe fine_tune, which takes two numbers, such as 1,2"]),
         (["--epochs", "1,2"], ["--epochs does not fit --recipe gradual_unfreezing, which takes four numbers"]),
         (["--lr-mult", "0.5"], ["--lr-mult is 0.5: the head's rate is at least once that of the embedding"]),
+        (["--drop-mult", "2.5"], ["dropouts: output is 1.0", "a smaller --drop-mult"]),
         (["--pretrained", "wikipedia"], ["--preset is only for --pretrained none"]),
         (["--out", "train.csv"], ["train.csv is a file"]),
         (["--out", "occupied"], ["occupied holds something that is no training run"]),

@@ -43,6 +43,7 @@ _DECISIVE = (
     "epochs",
     "learning_rate",
     "lr_mult",
+    "drop_mult",
     "pool_layers",
     "batch_size",
     "validation_fraction",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ulmfit_jax.cli.arguments import add_reading_options, positive_number, share, whole_number
+from ulmfit_jax.cli.arguments import add_reading_options, number_from_zero, positive_number, share, whole_number
 from ulmfit_jax.cli.directions import direction_models
 from ulmfit_jax.cli.processes import add_process_options
 from ulmfit_jax.cli.training_arguments import (
@@ -131,6 +131,14 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="where several layers train, the head's rate is M times the embedding's; with less, the lower layers move "
         "further, for which there must be labels (default: 45.7, for fine_tune 2)",
+    )
+    group.add_argument(
+        "--drop-mult",
+        type=number_from_zero,
+        default=0.5,
+        metavar="F",
+        help="scales the classifier's dropouts; some hundred long texts, which a network learns by heart, may need 1 "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--lm-learning-rate",
