@@ -70,6 +70,18 @@ def test_evaluation_uses_the_running_statistics_and_leaves_them() -> None:
     jax.tree.map(np.testing.assert_array_equal, DEFINITION.statistics_of(norm), statistics)
 
 
+@pytest.mark.parametrize("run", [train, train_on_four_devices], ids=["one device", "four devices"])
+def test_the_running_statistics_begin_with_the_first_batch(run) -> None:  # type: ignore[no-untyped-def]
+    parameters, statistics = DEFINITION.initialise(0)
+    _, _, features, _ = drawn(1)
+    rows = np.array([True, True, False, True, True, True, False, True])
+    _, new = run(parameters, statistics, features, rows)
+    np.testing.assert_allclose(new["mean"], features[rows].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(new["variance"], features[rows].var(axis=0, ddof=1), rtol=1e-5)
+    _, later = run(parameters, new, features + 1, rows)
+    np.testing.assert_allclose(later["mean"], new["mean"] + 0.1, rtol=1e-5)
+
+
 def test_gradients_are_the_slopes_of_the_twin_and_masked_rows_get_none() -> None:
     parameters, statistics, features, weights = drawn(3)
     rows = np.array([True, True, False, True, True, True, False, True])
