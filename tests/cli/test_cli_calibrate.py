@@ -95,7 +95,7 @@ def test_a_mistake_leaves_the_folder_as_it_was(folder: Path, ulmfit: Run, tmp_pa
 
 def test_class_weights_are_those_of_the_command(ulmfit: Run, language_model: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "train.csv", [*reviews(40, 6), *[row for row in reviews(40, 7) if row[1] == "bad"]])
-    command = ["train", data, "--pretrained", language_model, "--lm-epochs", "0", "--epochs", "1,0,0,0"]
+    command = ["train", data, "--pretrained", language_model, "--lm-epochs", "0", "--epochs", "4,0,0,0"]
     command += ["--devices", "1", "--validation-fraction", "0"]
     given = {"none": [], "balanced": ["--class-weight", "balanced"], "good": ["--class-weight", "good=50"]}
     recorded, answered = {}, {}
