@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles.batch_norm import NumpyBatchNorm
-from ulmfit_jax.nn.classifier import BatchNorm
+from ulmfit_jax.nn.classifier import BatchNorm, running_statistics
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 
 DEFINITION = ModuleDefinition(lambda rngs: BatchNorm(3))
@@ -58,8 +58,9 @@ def test_training_is_the_twin_over_the_true_rows(run, seed: int, mask: int) -> N
     outputs, new = run(parameters, statistics, features, rows)
     expected = twin(parameters, statistics)
     np.testing.assert_allclose(outputs[rows], expected.train(features[rows].astype(np.float64)), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(new["mean"], expected.mean, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(new["variance"], expected.variance, rtol=1e-5, atol=1e-5)
+    moved = running_statistics(statistics, new)
+    np.testing.assert_allclose(moved["mean"], expected.mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(moved["variance"], expected.variance, rtol=1e-5, atol=1e-5)
 
 
 def test_evaluation_uses_the_running_statistics_and_leaves_them() -> None:
@@ -70,16 +71,21 @@ def test_evaluation_uses_the_running_statistics_and_leaves_them() -> None:
     jax.tree.map(np.testing.assert_array_equal, DEFINITION.statistics_of(norm), statistics)
 
 
-@pytest.mark.parametrize("run", [train, train_on_four_devices], ids=["one device", "four devices"])
-def test_the_running_statistics_begin_with_the_first_batch(run) -> None:  # type: ignore[no-untyped-def]
-    parameters, statistics = DEFINITION.initialise(0)
-    _, _, features, _ = drawn(1)
-    rows = np.array([True, True, False, True, True, True, False, True])
-    _, new = run(parameters, statistics, features, rows)
-    np.testing.assert_allclose(new["mean"], features[rows].mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(new["variance"], features[rows].var(axis=0, ddof=1), rtol=1e-5)
-    _, later = run(parameters, new, features + 1, rows)
-    np.testing.assert_allclose(later["mean"], new["mean"] + 0.1, rtol=1e-5)
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 60))
+def test_the_running_statistics_are_torch_s_without_their_beginning(seed: int, steps: int) -> None:
+    _, running = DEFINITION.initialise(0)
+    torch = NumpyBatchNorm(np.ones(3), np.zeros(3), np.zeros(3), np.ones(3))
+    random = np.random.default_rng(seed)
+    for step in range(steps):
+        features = random.normal(step, 2, (ROWS, 3))
+        torch.train(features)
+        batch = {"mean": features.mean(axis=0), "variance": features.var(axis=0, ddof=1)}
+        batch = {name: leaf.astype(np.float32) for name, leaf in batch.items()}
+        running = running_statistics(running, batch, jnp.uint32(step))
+    forgotten = 0.9**steps
+    np.testing.assert_allclose(running["mean"], torch.mean / (1 - forgotten), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(running["variance"], (torch.variance - forgotten) / (1 - forgotten), rtol=1e-5)
 
 
 def test_gradients_are_the_slopes_of_the_twin_and_masked_rows_get_none() -> None:

@@ -9,8 +9,7 @@ Array = NDArray[np.float64]
 
 
 class NumpyBatchNorm:
-    """`train` normalises rows with their own moments and moves the running ones, of which those that are still 0 and 1
-    become the rows' own; `evaluate` uses those."""
+    """`train` normalises rows with their own moments and moves the running ones; `evaluate` uses those."""
 
     def __init__(self, scale: Array, bias: Array, mean: Array, variance: Array):
         self.scale, self.bias = np.array(scale, np.float64), np.array(bias, np.float64)
@@ -19,9 +18,8 @@ class NumpyBatchNorm:
     def train(self, rows: Array) -> Array:
         mean, biased = rows.mean(axis=0), rows.var(axis=0)
         unbiased = rows.var(axis=0, ddof=1)
-        share = 1.0 if not self.mean.any() and (self.variance == 1).all() else 0.1
-        self.mean = (1 - share) * self.mean + share * mean
-        self.variance = (1 - share) * self.variance + share * unbiased
+        self.mean = 0.9 * self.mean + 0.1 * mean
+        self.variance = 0.9 * self.variance + 0.1 * unbiased
         return (rows - mean) / np.sqrt(biased + 1e-5) * self.scale + self.bias
 
     def evaluate(self, rows: Array) -> Array:

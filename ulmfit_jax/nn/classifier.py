@@ -19,6 +19,7 @@ from ulmfit_jax.nn.awd_lstm import AwdLstm, Noise
 from ulmfit_jax.nn.documents import MAX_LENGTH, EncodedDocuments, activation_penalties, concat_pool, encode_documents
 from ulmfit_jax.nn.dropout import locked_mask
 from ulmfit_jax.nn.label_loss import binary_cross_entropy
+from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.nn.products import rounded_einsum
 
 POOL_LAYERS = ("last", "all")
@@ -26,6 +27,9 @@ POOL_LAYERS = ("last", "all")
 
 DEVICE_AXIS = "devices"
 """Name of the axis that training steps are mapped over; batch statistics are reduced over it."""
+
+MOMENTUM = 0.1
+"""Share of a batch in the running statistics of batch normalisation, after the first ones; torch's default."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,9 @@ class Head:
 class BatchNorm(nnx.Module):
     """Batch normalisation with torch's conventions over the true rows of a batch spread over devices.
 
-    Parameters `scale` (1) and `bias` (fastai starts it at 1e-3); statistics `mean` and `variance`, running means with
-    momentum 0.1 of the newcomer, the running variance the unbiased one, as in torch; epsilon 1e-5. Unlike torch's, they
-    begin with the first batch's: from 0 and 1 they would need some forty steps, more than few texts give, and until
-    then answers would be wrong on the very texts that were learnt (experiments/README.md). Training itself uses the
-    batch's own and is torch's.
+    Parameters `scale` (1) and `bias` (fastai starts it at 1e-3); statistics `mean` and `variance`; epsilon 1e-5. A
+    training pass leaves the batch's own statistics in them, the unbiased variance, as torch's running one;
+    `running_statistics` takes these into the averages that evaluation normalises with.
     """
 
     def __init__(self, features: int):
@@ -120,8 +122,8 @@ class BatchNorm(nnx.Module):
 
         Args:
             features: the rows.
-            rows: which rows are true ones, `[batch]` bool: training, with the batch's own statistics, which also update
-                the running ones. None: evaluation, with the running statistics.
+            rows: which rows are true ones, `[batch]` bool: training, with the batch's own statistics, which are kept.
+                None: evaluation, with the statistics that are there.
             axis_name: mapped axis over which the batch is spread.
         """
         if rows is None:
@@ -132,16 +134,31 @@ class BatchNorm(nnx.Module):
         mean = total / count
         squares = (jnp.square(features - mean[None]) * mask).sum(axis=0)
         squares = lax.psum(squares, axis_name) if axis_name else squares
-        unbiased = squares / jnp.maximum(count - 1, 1)
-        untouched = jnp.all(self.mean[...] == 0) & jnp.all(self.variance[...] == 1)
-        share = jnp.where(untouched, jnp.float32(1), jnp.float32(0.1))
-        self.mean[...] = (1 - share) * self.mean[...] + share * lax.stop_gradient(mean)
-        self.variance[...] = (1 - share) * self.variance[...] + share * lax.stop_gradient(unbiased)
+        self.mean[...] = lax.stop_gradient(mean)
+        self.variance[...] = lax.stop_gradient(squares / jnp.maximum(count - 1, 1))
         return self._normalise(features, mean, squares / count)
 
     def _normalise(self, features: Array, mean: Array, variance: Array) -> Array:
         inverse = self.scale[...] * lax.rsqrt(variance + 1e-5)
         return (features - mean[None]) * inverse[None] + self.bias[...][None]
+
+
+def running_statistics(running: Tree, batch: Tree, step: Array | None = None) -> Tree:
+    """The running statistics of batch normalisation after a step: averages with a momentum of 0.1, as torch's.
+
+    torch's begin at mean 0 and variance 1 and need some forty steps to forget it. Few texts give few steps, and answers
+    would be wrong on the very texts that were learnt (experiments/README.md). So fresh ones can be corrected for their
+    beginning, as Adam's moments are. Training itself uses the batch's own.
+
+    Args:
+        running: those before the step, as `ModuleDefinition.statistics_of` gives them.
+        batch: those of the step's batch, as a training pass leaves them.
+        step: how many steps these averages have seen; after none they become the batch's. None: no correction.
+    """
+    share = jnp.float32(MOMENTUM)
+    if step is not None:
+        share = share / (1 - (1 - share) ** (step.astype(jnp.float32) + 1))
+    return jax.tree.map(lambda old, new: old + share * (new - old), running, batch)
 
 
 class Dense(nnx.Module):

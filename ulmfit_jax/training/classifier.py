@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
-from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head
+from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head, running_statistics
 from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
@@ -58,6 +58,7 @@ class ClassifierTask:
         max_length: int = MAX_LENGTH,
         cache_frozen: bool = False,
         dtype: DTypeLike = jnp.float32,
+        fresh_statistics: bool = True,
     ):
         """Bind a network to its data.
 
@@ -77,6 +78,8 @@ class ClassifierTask:
             cache_frozen: while the head trains alone, compute the documents' vectors once, with the encoder's dropout
                 off, and train on these.
             dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
+            fresh_statistics: the run begins with those of no other, and they are corrected for it
+                (`nn.classifier.running_statistics`); false: with a trained classifier's.
         """
         devices.check_batch(train.batch_size)
         self.architecture, self.head = architecture, head
@@ -84,7 +87,7 @@ class ClassifierTask:
         self.definition = classifier_definition(architecture, head, dtype)
         self.groups: Sequence[LayerGroup] = layer_groups(architecture.n_layers, "classifier")
         self._train, self._valid, self._devices = train, valid, devices
-        self._dropouts = dropouts.scaled(drop_mult)
+        self._dropouts, self._fresh_statistics = dropouts.scaled(drop_mult), fresh_statistics
         self._loss_options: dict[str, Any] = {
             "max_length": max_length,
             "activation_penalty": activation_penalty,
@@ -191,7 +194,9 @@ class ClassifierTask:
                 network: ClassifierNetwork = self.definition.bind(parameters, state.statistics)
                 noise = Noise(key, self._dropouts, row_numbers(labels.shape[0]))
                 total, cross_entropy = loss_of(network, inputs, labels, noise)
-                return total, (cross_entropy, self.definition.statistics_of(network), ())
+                batch = self.definition.statistics_of(network)
+                step = controls.step if self._fresh_statistics else None
+                return total, (cross_entropy, running_statistics(state.statistics, batch, step), ())
 
             return update(state, controls, optimizer, groups, trainable, loss, guarded)
 

@@ -222,13 +222,13 @@ def train_classifier(
         settings: see `ClassifierSettings`.
         seed: of the head's initial values, dropout and the order of the data.
         context: see `RunContext`.
-        statistics: the trained classifier's; None: fresh ones.
+        statistics: the trained classifier's; None or empty: fresh ones.
 
     Raises:
         ArtifactError: the shapes of `start` are not those of the architecture.
         TrainingError: a loss was not finite.
     """
-    task = classifier_task(architecture, head, train, valid, settings, seed, context.devices)
+    task = classifier_task(architecture, head, train, valid, settings, seed, context.devices, not statistics)
     parameters, fresh = task.definition.initialise(seed)
     parameters, statistics = {**parameters, **(start or {})}, statistics or fresh
     task.definition.check(parameters, statistics, "the encoder")
@@ -243,6 +243,7 @@ def classifier_task(
     settings: ClassifierSettings,
     seed: int,
     devices: Devices,
+    fresh_statistics: bool = True,
 ) -> ClassifierTask:
     """A classifier's network bound to its documents; `seed` decides their order."""
     return ClassifierTask(
@@ -259,6 +260,7 @@ def classifier_task(
         max_length=settings.max_length,
         cache_frozen=settings.cache_frozen,
         dtype=jnp.dtype(settings.precision),
+        fresh_statistics=fresh_statistics,
     )
 
 

@@ -18,6 +18,7 @@ from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.nn.architecture import Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
+from ulmfit_jax.nn.classifier import running_statistics
 from ulmfit_jax.nn.parameters import Tree
 
 WHOLE = 1440
@@ -70,7 +71,7 @@ def _differentiated(
             activation_penalty=penalties[0],
             temporal_penalty=penalties[1],
         )
-        return total, (plain, CLASSIFIER.statistics_of(network))
+        return total, (plain, running_statistics(statistics, CLASSIFIER.statistics_of(network)))
 
     return jax.value_and_grad(loss, has_aux=True)(parameters)
 
