@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test oracle torture fuzz bench lint format docs clean
+.PHONY: demo test pages oracle torture fuzz bench lint format docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,8 +18,13 @@ BIN := .venv/bin
 demo: .venv/installed  ## fine-tune on the shipped reviews, in minutes
 	$(BIN)/python experiments/demo.py $(DEMO)
 
-test: .venv/installed  ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+
+test: .venv/installed  ## the test suite, but for the programs of the documentation
+	$(PYTEST) --ignore tests/test_pages.py
+
+pages: .venv/installed  ## the commands and programs of README and docs/, as they stand
+	$(PYTEST) tests/test_pages.py
 
 oracle: .venv/oracle  ## fastai, so that `make test` compares with it
 

@@ -39,7 +39,7 @@ def test_little_text_or_a_model_of_ones_own_says_nothing(tokenizer: Tokenizer) -
 
 
 def test_training_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8).fit(GERMAN)
+    LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8, devices=1).fit(GERMAN)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line for line in warned if "hardly knows such texts" in line]
 

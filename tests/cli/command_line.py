@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SMALL = ["--pretrained", "none", "--preset", "tiny", "--lm-epochs", "1", "--epochs", "1,0,0,0"]
+SMALL = ["--pretrained", "none", "--preset", "tiny", "--lm-epochs", "1", "--epochs", "1,0,0,0", "--devices", "1"]
 THINGS = ("film", "book", "meal", "hotel", "song")
 WORDS = {"good": ("lovely", "wonderful", "great", "charming"), "bad": ("horrible", "awful", "terrible", "boring")}
 

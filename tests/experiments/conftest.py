@@ -8,6 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from reviews import reviews
+from ulmfit_jax.training import mapping
 
 IN_TEST_TOO = "This review stands in the test set and among the unsupervised ones."
 
@@ -40,6 +41,13 @@ class ImdbReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self):
         raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts use all devices that there are; four fake ones on two cores take half as long again."""
+    first = mapping.available_devices()[:1]
+    monkeypatch.setattr(mapping, "available_devices", lambda: first)
 
 
 @pytest.fixture(scope="session")
