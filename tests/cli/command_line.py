@@ -56,6 +56,11 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def finished(folder: Path) -> str:
+    """What a training command says of a run that is finished."""
+    return f"{folder} holds the finished run of this command: nothing is trained again\n"
+
+
 @dataclass(frozen=True)
 class Outcome:
     code: int

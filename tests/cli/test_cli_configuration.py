@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Outcome, Trained, tree
+from command_line import Outcome, Trained, finished, tree
 
 from ulmfit_jax.cli.configuration import NOT_SAVED, configuration_text, parse_arguments, sub_parsers
 from ulmfit_jax.cli.main import build_parser
@@ -129,7 +129,7 @@ def test_a_run_keeps_its_options_and_is_started_again_by_them(trained: Trained, 
     assert not content.keys() & {"json", "config", "dry-run", "run", "command"}
     before = tree(trained.out)
     again = ulmfit("train", "--config", trained.out / "ulmfit.toml", "--json")
-    assert (again.code, again.err) == (0, "")
+    assert (again.code, again.err) == (0, finished(trained.out))
     assert again.json == trained.json
     assert tree(trained.out) == before
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from command_line import Outcome, Trained
+from command_line import Outcome, Trained, finished
 
 from ulmfit_jax.report import run_report
 
@@ -53,14 +53,14 @@ def test_a_missing_page_is_made_again_and_nothing_else(trained: Trained, tmp_pat
     arguments = moved(trained, tmp_path / "run")
     before = (tmp_path / "run" / "report.json").read_bytes()
     outcome = ulmfit(*arguments)
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.err) == (0, finished(tmp_path / "run"))
     assert "Measured on 20 test texts" in said(tmp_path / "run" / "report.html")
     assert (tmp_path / "run" / "report.json").read_bytes() == before
 
 
 def test_without_a_test_set_the_held_out_texts_are_measured(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
     outcome = ulmfit(*moved(trained, tmp_path / "run", without_test=True))
-    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.code, outcome.err) == (0, finished(tmp_path / "run"))
     text = said(tmp_path / "run" / "report.html")
     assert "Measured on 6 texts held out of the training data" in text
     assert f"Accuracy{outcome.json['validation']['accuracy']:.1%}" in text
@@ -80,7 +80,7 @@ def test_a_page_that_cannot_be_written_loses_nothing(
     outcome = ulmfit(*arguments)
     assert outcome.code == 0
     assert outcome.json["test"] == trained.json["test"]
-    assert outcome.err.count("\n") == 1
+    assert outcome.err.removeprefix(finished(tmp_path / "run")).count("\n") == 1
     assert f"the page {tmp_path / 'run' / 'report.html'} could not be written ({type(error).__name__}" in outcome.err
     assert "model and results are saved, and the same command tries again" in outcome.err
     assert not (tmp_path / "run" / "report.html").exists()

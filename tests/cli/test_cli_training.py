@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import SMALL, Outcome, Pretrained, Trained, reviews, script, tree, write_csv
+from command_line import SMALL, Outcome, Pretrained, Trained, finished, reviews, script, tree, write_csv
 
 Run = Callable[..., Outcome]
 
@@ -22,7 +22,7 @@ def test_an_interrupted_run_goes_on_with_the_same_command(pretrained: Pretrained
     assert "going on after step" in pretrained.resumed.err
     assert pretrained.resumed.json["language_model"].keys() == {"perplexity", "accuracy", "loss"}
     assert pretrained.resumed.json["seconds"]["pretrain"] > 0
-    assert (pretrained.again.code, pretrained.again.err) == (0, "")
+    assert (pretrained.again.code, pretrained.again.err) == (0, finished(pretrained.out))
     assert pretrained.again.json == pretrained.resumed.json
 
 

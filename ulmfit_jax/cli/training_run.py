@@ -24,7 +24,7 @@ from typing import Any
 
 import ulmfit_jax
 from ulmfit_jax.cli.configuration import configuration_text
-from ulmfit_jax.cli.console import plain
+from ulmfit_jax.cli.console import note, plain
 from ulmfit_jax.errors import ConfigError, UlmfitError
 
 COMMANDS = ("train", "train --seeds", "train --both-directions", "pretrain", "finetune-lm")
@@ -51,11 +51,14 @@ class TrainingRun:
         self._check_place()
 
     def finished_report(self) -> dict[str, Any] | None:
-        """The report of the finished run of this configuration, None where there is none."""
+        """The report of the finished run of this configuration, of which a note tells; None where there is none."""
         if not (self.model / "manifest.json").is_file():
             return None
         report = {**_read_json(self.folder / "report.json"), "model": str(self.model)}  # the folder may have been moved
-        return report if report.pop("configuration", None) == self._configuration else None
+        if report.pop("configuration", None) != self._configuration:
+            return None
+        note(f"{self.folder} holds the finished run of this command: nothing is trained again")
+        return report
 
     @contextlib.contextmanager
     def training(self, options: argparse.Namespace) -> Iterator[None]:
