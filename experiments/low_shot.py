@@ -10,6 +10,8 @@ beside n-grams that have learnt from so many more reviews too, which the third a
 --self-training, two more: the third goes on learning from so many more reviews, labelled in the same way; and n-grams
 beside what it has become, with --co-training those that have learnt from more reviews.
 
+With --recipe linear_probe the encoder of each language model reads the test and unlabelled reviews once for all cells.
+
 Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
 the end a table of mean and standard deviation over the draws, and a plot (`pip install '.[plots]'`).
 """
@@ -31,6 +33,7 @@ from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.classifier_options import RECIPES
 from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.nn.classifier import BATCH_NORM_EPSILON
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import SHIPPED_PAIR
 from ulmfit_jax.self_training import drawn_rounds
@@ -69,6 +72,22 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class Probe(TextClassifier):
+    """A linear probe that remembers the vectors of texts, which other probes on the same encoder share."""
+
+    vectors: dict[str, np.ndarray]
+
+    def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Those of `TextClassifier`, to float tolerance."""
+        new = list(dict.fromkeys(text for text in texts if text not in self.vectors))
+        self.vectors |= dict(zip(new, self.encode(new), strict=True))
+        head, seen = self.artifact.parameters["head"], self.artifact.statistics["head"]["norm_0"]
+        norm = head["norm_0"]["scale"] / np.sqrt(seen["variance"] + np.float32(BATCH_NORM_EPSILON))
+        features = (np.stack([self.vectors[text] for text in texts]) - seen["mean"]) * norm + head["norm_0"]["bias"]
+        scores = features @ head["dense_0"]["kernel"]
+        return scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+
+
 class LowShot:
     """The cells of the table, errors by `method/size/draw`, measured where they are missing."""
 
@@ -80,6 +99,7 @@ class LowShot:
         self.shipped = SHIPPED_PAIR[load_artifact(options.language_model).backwards]
         self.train, test = (self.read(split) for split in ("train", "test"))
         self.test = test.select(balanced_subset(test, options.test_docs, seed=0))
+        self.vectors: dict[str, dict[str, np.ndarray]] = {"supervised": {}, "semi-supervised": {}}
         self.unlabeled: list[str] = []
         if options.self_training or options.co_training:
             more = read_dataset("tfds:imdb_reviews:unsupervised", data_dir=options.data_dir, require_labels=False)
@@ -123,7 +143,9 @@ class LowShot:
         if method == "TF-IDF":
             return {method: 1 - tfidf_accuracy(train.texts, labels, self.test.texts, self.test.labels or [])}
         supervised, taught = method == "supervised", method.startswith(SELF_TRAINED)
-        model = TextClassifier(
+        start = "supervised" if supervised else "semi-supervised"  # self-training goes on with the latter
+        kind = Probe if self.options.recipe == "linear_probe" else TextClassifier
+        model = kind(
             self.shipped if supervised else self.options.language_model,
             lm_epochs=0,
             recipe=self.options.recipe,
@@ -134,7 +156,8 @@ class LowShot:
             precision=self.options.precision,
             seed=seed,
         )
-        start = "supervised" if supervised else "semi-supervised"  # self-training goes on with the latter
+        if isinstance(model, Probe):
+            model.vectors = self.vectors[start]
         folder = self.options.out / RUNS / f"{start}-{len(train)}-{seed}"
         model.fit(train.texts, labels, self.unlabeled if taught else None, run_dir=folder)
         model.predict_precision = self.options.precision or model.predict_precision

@@ -14,7 +14,7 @@ from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPO
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.products import check_precision
 
-RECIPES = ("gradual_unfreezing", "fine_tune")
+RECIPES = ("gradual_unfreezing", "fine_tune", "linear_probe")
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,15 @@ class ClassifierOptions:
             raise ConfigError(f"lr_mult is {self.lr_mult}: the head's rate is at least once that of the embedding")
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
+        if self.is_probe:
+            for name in ("epochs", "learning_rate", "lr_mult", "label_smoothing"):
+                if value := getattr(self, name):
+                    raise ConfigError(f"{name} is {value}: linear_probe fits a head at once and has none, leave it out")
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the head is fitted to the vectors of an encoder that stays as it is."""
+        return self.recipe == "linear_probe"
 
     def head(self, n_classes: int, multi_label: bool) -> Head:
         """The head of a new classifier, with fastai's dropout after each hidden layer.
@@ -76,7 +85,8 @@ class ClassifierOptions:
         """
         if isinstance(self.hidden, int | str):
             raise ConfigError(f"hidden is {self.hidden!r}: give the size of each hidden layer, such as (50,), or ()")
-        return Head(n_classes, tuple(self.hidden), (0.1,) * len(self.hidden), multi_label, self.pool_layers)
+        hidden = () if self.is_probe else tuple(self.hidden)
+        return Head(n_classes, hidden, (0.1,) * len(hidden), multi_label, self.pool_layers)
 
     @property
     def rounds(self) -> tuple[int, ...]:

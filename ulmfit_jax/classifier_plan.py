@@ -29,6 +29,7 @@ from ulmfit_jax.training.recipes import (
     FINE_TUNE_SPREAD,
     fine_tune_stages,
     gradual_unfreezing_stages,
+    linear_probe_stages,
     self_training_stages,
 )
 from ulmfit_jax.training.runs import ClassifierSettings, classifier_task
@@ -94,7 +95,7 @@ def classifier_plan(
         corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
     labels, fingerprint = label_indices(data, classes), _fingerprint(data)
     batch_size = _batch_size(options, len(rows))
-    if pseudo is None:
+    if pseudo is None or options.is_probe:
         stages = _stages(options, len(rows), batch_size, start.architecture.n_layers + 2)
     else:
         stages = self_training_stages(unfreezing_epochs(len(rows), batch_size)[0], options.weight_decay)
@@ -121,8 +122,9 @@ def _settings(
         drop_mult=options.drop_mult,
         label_smoothing=options.label_smoothing,
         class_weights=weights,
-        cache_frozen=options.cache_frozen,
+        cache_frozen=options.cache_frozen or options.is_probe,
         backwards=backwards,
+        linear_probe=options.is_probe,
     )
 
 
@@ -208,10 +210,15 @@ def _configuration(
 
 
 def _recorded_settings(settings: ClassifierSettings, classes: Sequence[str]) -> dict[str, Any]:
-    """The settings for the run's configuration and the card: class weights by label, and only where there are some."""
+    """The settings for the run's configuration and the card: class weights by label, and only where there are some.
+
+    Of a linear probe those that matter to it.
+    """
     recorded = dict(vars(settings))
     del recorded["buckets"]  # how batches are rounded up changes no result
     weights = recorded.pop("class_weights")
+    if recorded.pop("linear_probe"):
+        recorded = {name: recorded[name] for name in ("bptt", "max_length", "backwards", "precision")}
     return recorded if weights is None else {**recorded, "class_weights": dict(zip(classes, weights, strict=True))}
 
 
@@ -242,6 +249,8 @@ def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.nd
 
 
 def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_groups: int) -> list[Stage]:
+    if options.is_probe:
+        return linear_probe_stages()
     chosen, unfreezing = options.epochs, unfreezing_epochs(documents, batch_size)
     if options.recipe == "fine_tune":
         pair = (unfreezing[0], unfreezing[-1]) if chosen is None else (1, chosen) if isinstance(chosen, int) else chosen

@@ -220,7 +220,9 @@ class Ensemble(Answers):
             f"An ensemble of {counted(len(self.members), 'classifier')} of ulmfit-jax: the mean of the probabilities."
         )
         if self.ngrams:
-            what += f" A linear model over {len(self.ngrams.model.ngrams):,} n-grams weighs as much as all of them."
+            times = (1 - self.ngrams.networks_share) / self.ngrams.networks_share
+            weighs = "as much" if times == 1 else f"{times:.3g} times as much"
+            what += f" A linear model over {len(self.ngrams.model.ngrams):,} n-grams weighs {weighs} as all of them."
         labels = f"Labels: {', '.join(self.class_names)}."
         if self.temperature != 1:
             what += f" It is calibrated: the logarithm of the mean is divided by {self.temperature:.4g}."

@@ -5,7 +5,8 @@ labels or more the n-grams are often the better ones. Both are brought to the sh
 probabilities are averaged: the n-grams by what they say of labelled texts in cross-validation, the networks by what
 they say of texts that they were not trained on. Where no such texts have labels, those that the n-grams give in
 co-training stand in for them; otherwise the networks become as sure as the n-grams are, within the bounds of what
-fine-tuned networks are too sure of.
+fine-tuned networks are too sure of. After co-training the networks weigh less: n-grams that have learnt from what they
+said speak for them too.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ _ARRAYS: Final = {
 }
 
 
+_SHARE: Final = 0.5
+_SHARE_AFTER_CO_TRAINING: Final = 0.25
+"""Weight of the networks' probabilities, that of the n-grams is the rest (experiments/README.md)."""
+
+
 @dataclass(frozen=True)
 class NgramVoice:
     """N-grams and networks answer together.
@@ -52,25 +58,26 @@ class NgramVoice:
         model: the linear model.
         temperature: of its log probabilities.
         networks_temperature: of the log probabilities of the networks' mean.
+        networks_share: weight of the networks' probabilities in the mean of both.
     """
 
     model: NgramModel
     temperature: float
     networks_temperature: float
+    networks_share: float = _SHARE
 
     def log_probabilities(self, of_networks: np.ndarray, documents: Sequence[Ids]) -> np.ndarray:
-        """Logarithm of the mean of both probabilities, `[documents, classes]` float64.
+        """Logarithm of the weighted mean of both probabilities, `[documents, classes]` float64.
 
         Args:
             of_networks: log probabilities of the networks, `[documents, classes]`.
             documents: token ids of the same documents.
         """
         sharpened = tempered_labels if self.model.multi_label else tempered
-        voices = [
-            sharpened(of_networks, self.networks_temperature),
-            sharpened(self.model.log_probabilities(documents), self.temperature),
-        ]
-        return np.log(np.maximum(np.mean(voices, axis=0, dtype=np.float64), _SMALLEST))
+        networks = sharpened(of_networks, self.networks_temperature).astype(np.float64)
+        ngrams = sharpened(self.model.log_probabilities(documents), self.temperature)
+        mean = self.networks_share * networks + (1 - self.networks_share) * ngrams
+        return np.log(np.maximum(mean, _SMALLEST))
 
     def facts(self) -> dict[str, Any]:
         """What the ensemble's `config.json` says of it."""
@@ -78,6 +85,7 @@ class NgramVoice:
             "features": len(self.model.ngrams),
             "temperature": self.temperature,
             "networks_temperature": self.networks_temperature,
+            "networks_share": self.networks_share,
         }
 
     def save(self, folder: Path, dtype: Any) -> None:
@@ -126,10 +134,11 @@ def learnt_voice(
     if not model.multi_label:  # a class may have had no document outside of a fold
         known = np.flatnonzero(unseen[known, targets] > np.log(_SMALLEST))
     temperature = fitted(unseen[known], targets[known], is_near_one=True) if len(known) else 1.0
+    share = _SHARE if unlabelled is None else _SHARE_AFTER_CO_TRAINING
     if held_out:
-        return NgramVoice(model, temperature, fitted(*of_networks, is_near_one=True))
+        return NgramVoice(model, temperature, fitted(*of_networks, is_near_one=True), share)
     if unlabelled is not None:  # the networks were not trained on these: the n-grams say how far they are right
-        return NgramVoice(model, temperature, fitted(unlabelled[1], of_others.argmax(axis=1), is_near_one=True))
+        return NgramVoice(model, temperature, fitted(unlabelled[1], of_others.argmax(axis=1), is_near_one=True), share)
     scores, rows = of_networks
     ratio = temperature * sureness(scores) / max(sureness(unseen[rows]), _SMALLEST)
     return NgramVoice(model, temperature, float(np.clip(ratio, *_TOO_SURE)))
@@ -166,13 +175,18 @@ def load_voice(folder: Path, facts: Any, n_classes: int, multi_label: bool, voca
         _check(model, vocabulary_size)
         if facts["features"] != len(model.ngrams):
             raise ValueError(f"{len(model.ngrams)} n-grams")
-        temperatures = [checked_temperature(facts[name]) for name in ("temperature", "networks_temperature")]
+        temperature, of_networks = (
+            checked_temperature(facts[name]) for name in ("temperature", "networks_temperature")
+        )
+        share = facts.get("networks_share", _SHARE)  # folders from before there was one say nothing
+        if not isinstance(share, float) or not 0 < share < 1:
+            raise ValueError("a networks_share that is no number between 0 and 1")
     except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ArtifactError(
             f"{folder} is not what ulmfit-jax writes ({reason}): copy the model folder again"
         ) from error
-    return NgramVoice(model, *temperatures)
+    return NgramVoice(model, temperature, of_networks, share)
 
 
 def _array(file: Path, kind: Any) -> np.ndarray:

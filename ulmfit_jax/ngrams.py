@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit_jax.folds import FOLDS, fold_of_each
 from ulmfit_jax.ngram_table import Ids, NgramTable, check_ngrams, learnt_ngrams
 
 INVERSE_PENALTY = 30.0
@@ -178,14 +179,9 @@ class CountedNgrams:
         """A model of all documents; see `fitted_ngrams`."""
         return _fitted(self.ngrams, self.counts, targets, n_classes, inverse_penalty)
 
-    def cross_validated(self, targets: np.ndarray, n_classes: int, folds: int = 5, seed: int = 0) -> np.ndarray:
+    def cross_validated(self, targets: np.ndarray, n_classes: int, folds: int = FOLDS, seed: int = 0) -> np.ndarray:
         """What models of other documents say of each; see `cross_validated_log_probabilities`."""
-        generator = np.random.default_rng(seed)
-        groups = targets if targets.ndim == 1 else np.zeros(len(targets), np.int64)
-        part = np.zeros(len(targets), np.int64)
-        for group in np.unique(groups):
-            rows = np.flatnonzero(groups == group)
-            part[rows] = (generator.permutation(len(rows)) + generator.integers(folds)) % folds
+        part = fold_of_each(targets if targets.ndim == 1 else np.zeros(len(targets), np.int64), folds, seed)
         result = np.zeros((len(targets), n_classes))
         for number in np.unique(part):
             inside, outside = self.counts[part == number], self.counts[part != number]
@@ -201,7 +197,7 @@ def cross_validated_log_probabilities(
     targets: Sequence[int] | np.ndarray,
     n_classes: int,
     *,
-    folds: int = 5,
+    folds: int = FOLDS,
     seed: int = 0,
 ) -> np.ndarray:
     """What such models say of documents whose own labels they have not seen, `[documents, n_classes]` float64.

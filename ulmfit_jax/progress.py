@@ -40,9 +40,8 @@ class ConsoleProgress:
         self._stage, self._total, self._first = stage.name, total_steps, None
         self._last = time.monotonic()
         self._columns = ("train_loss", *columns)
-        self._print(
-            f"\n{stage.name}: {counted(stage.epochs, 'epoch')}, {counted(total_steps, 'step')}, rate {_rates(peaks)}"
-        )
+        how = f"{counted(stage.epochs, 'epoch')}, {counted(total_steps, 'step')}, rate {_rates(peaks)}"
+        self._print(f"\n{stage.name}: {'fitted at once' if stage.is_fitted else how}")
         titles = [_TITLES.get(column, column) for column in self._columns]
         self._print("epoch" + "".join(f"{title:>12}" for title in titles) + f"{'time':>10}")
         if self._terminal:

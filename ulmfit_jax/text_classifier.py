@@ -38,8 +38,8 @@ class TextClassifier(Answers, Estimator):
 
     Attributes set by `fit` or `load`: `classes_` (sorted, the order of the probabilities),
     `history_` (rows of the table of epochs: language model, then classifier) and `seconds_` (time of each part).
-    `predict_precision` may be set: `float32`, or `bfloat16`, with which a processor that has it answers faster;
-    probabilities then differ by some thousandths.
+    `predict_precision` may be set: `float32`, or `bfloat16`, with which a processor that has it answers and encodes
+    faster; probabilities then differ by some thousandths.
     """
 
     predict_precision = "float32"
@@ -87,8 +87,11 @@ class TextClassifier(Answers, Estimator):
             pretrained: a shipped language model's name, a folder (language model or encoder), or a `LanguageModel`; it
                 fixes architecture and tokeniser. None starts from scratch with a `preset`.
             preset: `ulmfit`, `small` or `tiny`; only with `pretrained=None`, `small` if nothing is said.
-            recipe: `gradual_unfreezing` (the notebook's four stages) or `fine_tune` (fastai's two: head, then
-                everything): half the time and, with hundreds of labels, mostly a lower error (experiments/README.md).
+            recipe: `gradual_unfreezing` (the notebook's four stages); `fine_tune` (fastai's two: head, then
+                everything): half the time and, with hundreds of labels, mostly a lower error (experiments/README.md);
+                or `linear_probe`: the encoder stays as it is and reads each text once, and a head without hidden layers
+                is fitted to its vectors (`ulmfit_jax.linear_head`), which for a few dozen labels is the best. It has
+                no epochs, rates, dropout or weight decay; the L2 penalty is chosen by cross-validation.
             lm_epochs: passes of language-model fine-tuning over texts and unlabelled texts; 0 skips it, None chooses by
                 the amount of text.
             lm_learning_rate: peak rate of that; see `LanguageModel`.
@@ -279,7 +282,8 @@ class TextClassifier(Answers, Estimator):
         They are what the head gets: the encoder's last output, maximum and mean over a document's tokens. Cosine
         similarity is the usual measure of nearness.
         """
-        return encoded(self.artifact, texts, Devices(self.devices))
+        check_precision(self.predict_precision)
+        return encoded(self.artifact, texts, Devices(self.devices), self.predict_precision)
 
     def save(
         self,

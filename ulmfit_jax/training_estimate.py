@@ -91,4 +91,4 @@ def stage_row(part: str, stage: Stage, steps_of_epoch: int) -> dict[str, Any]:
     """The `row` of a `PlannedStage`."""
     steps = stage.epochs * steps_of_epoch
     named = {"part": part, "name": stage.name, "epochs": stage.epochs}
-    return {**named, "steps": steps, "learning_rate": stage.learning_rate}
+    return {**named, "steps": steps, "learning_rate": None if stage.is_fitted else stage.learning_rate}

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scripts import imported
 
@@ -34,6 +35,30 @@ def options(data_dir: Path, out: Path, language_model: Path) -> argparse.Namespa
         drop_mult=0.5,
         precision=None,
     )
+
+
+def test_probes_share_vectors_and_answer_as_classifiers_do(
+    data_dir: Path, tmp_path: Path, language_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = imported("low_shot")
+    monkeypatch.setattr(experiment, "SHIPPED_PAIR", (language_model, language_model))
+    chosen = options(data_dir, tmp_path / "out", language_model)
+    chosen.recipe, chosen.self_training, chosen.without = "linear_probe", 0, ["supervised"]
+    chosen.draws = 2
+    first = experiment.LowShot(chosen)
+    first.run()
+    assert "with co-trained n-grams/40/1" in first.cells
+    read = len(first.vectors["semi-supervised"])
+    assert 60 <= read <= 20 + 40 + 2 * 48  # the test, the unlabelled and those that the n-grams ask about
+
+    class Plain(experiment.TextClassifier):
+        vectors: dict[str, np.ndarray]
+
+    monkeypatch.setattr(experiment, "Probe", Plain)
+    chosen.out = tmp_path / "plain"
+    second = experiment.LowShot(chosen)
+    second.run()
+    assert second.cells == first.cells
 
 
 def test_every_cell_is_measured_once_and_told(

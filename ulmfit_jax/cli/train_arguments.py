@@ -107,10 +107,11 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--recipe",
-        choices=("gradual_unfreezing", "fine_tune"),
+        choices=("gradual_unfreezing", "fine_tune", "linear_probe"),
         default="gradual_unfreezing",
-        help="how the classifier is trained: in the paper's four stages, or in two, the head and everything, in half "
-        "the time and, with hundreds of labels, mostly to a lower error (default: %(default)s)",
+        help="how the classifier is trained: in the paper's four stages; in two, the head and everything, in half "
+        "the time and, with hundreds of labels, mostly to a lower error; or a linear head alone, fitted to the "
+        "language model's vectors in one pass, for a few dozen labels (default: %(default)s)",
     )
     group.add_argument(
         "--epochs",

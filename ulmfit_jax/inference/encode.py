@@ -15,18 +15,19 @@ from ulmfit_jax.training.document_scores import vector_pass
 from ulmfit_jax.training.mapping import Devices
 
 
-def encoded(artifact: Artifact, texts: Sequence[str] | str, devices: Devices) -> np.ndarray:
+def encoded(artifact: Artifact, texts: Sequence[str] | str, devices: Devices, precision: str = "float32") -> np.ndarray:
     """Vectors of texts, one row each; of one string, one row."""
     documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), artifact.tokenizer)
-    return DocumentEncoder(artifact, devices).vectors(documents)
+    return DocumentEncoder(artifact, devices, precision).vectors(documents)
 
 
 class DocumentEncoder:
     """Runs the encoder of any model over documents."""
 
-    def __init__(self, artifact: Artifact, devices: Devices):
-        """Bind the encoder of a language model, a classifier, or an encoder alone."""
-        self._vectors = vector_pass(artifact.architecture, jnp.float32, devices, reading(artifact), artifact.head)
+    def __init__(self, artifact: Artifact, devices: Devices, precision: str = "float32"):
+        """Bind the encoder of a language model, a classifier, or an encoder alone; `precision` as for `Predictor`."""
+        dtype = jnp.dtype(precision)
+        self._vectors = vector_pass(artifact.architecture, dtype, devices, reading(artifact), artifact.head)
         self._parameters = {"encoder": devices.replicate(artifact.parameters["encoder"])}
 
     def vectors(self, documents: Corpus) -> np.ndarray:

@@ -29,6 +29,7 @@ DEVICE_AXIS = "devices"
 """Name of the axis that training steps are mapped over; batch statistics are reduced over it."""
 
 MOMENTUM = 0.1
+BATCH_NORM_EPSILON = 1e-5
 """Share of a batch in the running statistics of batch normalisation, after the first ones; torch's default."""
 
 
@@ -139,7 +140,7 @@ class BatchNorm(nnx.Module):
         return self._normalise(features, mean, squares / count)
 
     def _normalise(self, features: Array, mean: Array, variance: Array) -> Array:
-        inverse = self.scale[...] * lax.rsqrt(variance + 1e-5)
+        inverse = self.scale[...] * lax.rsqrt(variance + BATCH_NORM_EPSILON)
         return (features - mean[None]) * inverse[None] + self.bias[...][None]
 
 

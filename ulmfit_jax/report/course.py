@@ -41,7 +41,8 @@ def training(facts: RunFacts) -> Element:
     if not facts.trainings:
         parts.append(element("p", "The run folder holds no table of epochs."))
     if (found := facts.report.get("learning_rates")) is not None:
-        peaks = [record.stages[0].peaks[-1] for record in facts.trainings if record.part == "classifier"]
+        firsts = [record.stages[0] for record in facts.trainings if record.part == "classifier"]
+        peaks = [first.peaks[-1] for first in firsts if not first.stage.is_fitted]
         parts += found_rates(found, peaks[0] if peaks else None)
     return element("section", parts, id="training")
 
@@ -124,7 +125,9 @@ def _losses(record: TrainingRecord, borders: Sequence[tuple[float, float]], unit
     return line_chart(f"{record.name}: loss after each epoch", series, "training step", title, borders)
 
 
-def _rates(record: TrainingRecord, borders: Sequence[tuple[float, float]]) -> Element:
+def _rates(record: TrainingRecord, borders: Sequence[tuple[float, float]]) -> Element | None:
+    if all(one.stage.is_fitted for one in record.stages):
+        return None
     low = [one.rates(one.peaks[0]) for one in record.stages if one.peaks[0] != one.peaks[-1]]
     name = "of the last layer that trains" if low else "of all layers that train"
     series = [Series(name, [one.rates(one.peaks[-1]) for one in record.stages], "a", False)]
@@ -144,7 +147,7 @@ def _stages(record: TrainingRecord) -> Element:
             _trained(one),
             f"{len(one.rows)}" + (f" of {one.stage.epochs}" if len(one.rows) < one.stage.epochs else ""),
             f"{one.last_step - one.first_step:,}",
-            _rate(one.peaks),
+            "–" if one.stage.is_fitted else _rate(one.peaks),
             *(_figure(name, one.rows[-1].get(name)) for name in ("train_loss", *measured)),
             clock(one.seconds),
         ]

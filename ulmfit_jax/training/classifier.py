@@ -207,7 +207,10 @@ class ClassifierTask:
         if self._valid is None:
             return {}
         log_probabilities = self._valid_log_probabilities(self._valid, parameters, statistics)
-        labels = np.asarray(self._valid.labels)
+        return self.measures(log_probabilities, np.asarray(self._valid.labels))
+
+    def measures(self, log_probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """The same of documents' log probabilities `[documents, classes]` and labels."""
         if self.head.multi_label:
             return label_measures(log_probabilities, labels)
         losses = -log_probabilities[np.arange(len(labels)), labels]

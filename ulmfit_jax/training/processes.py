@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -45,6 +46,11 @@ def first_process_first(place: str) -> Iterator[None]:
     yield
     if is_first():
         wait_for_all(place)
+
+
+def of_first(tree: Any) -> Any:
+    """The arrays that the first process has, which may differ in their last digits from those of another."""
+    return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
 
 
 def largest_of_all(values: tuple[int, ...]) -> tuple[int, ...]:

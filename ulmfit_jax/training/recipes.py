@@ -94,6 +94,12 @@ def self_training_stages(epochs: int = 1, weight_decay: float = 0.01) -> list[St
     return [Stage("self-training", epochs, (6e-4, 3e-3), weight_decay=weight_decay)]
 
 
+def linear_probe_stages() -> list[Stage]:
+    """The encoder stays as it is, and a linear layer on its vectors is fitted to the end: as a test of what vectors
+    know, Alain & Bengio (2016)."""
+    return [Stage("linear probe", 1, 1.0, -1, schedule="constant", weight_decay=0.0, optimizer="lbfgs")]
+
+
 def fine_tune_stages(
     epochs: int,
     learning_rate: float = 2e-3,

@@ -21,6 +21,7 @@ from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.training.both_directions import DIRECTIONS, BothDirectionsTask, of_direction, paired
 from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.language_model import LanguageModelTask
+from ulmfit_jax.training.linear_probe import LinearProbeTask
 from ulmfit_jax.training.loop import Loop
 from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.mapping import Devices
@@ -73,6 +74,7 @@ class ClassifierSettings:
         precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
         cache_frozen: while the head trains alone, on vectors that are computed once, with the encoder's dropout off.
         buckets: see `DocumentBatches`; None: its own.
+        linear_probe: the head is fitted, not trained (`LinearProbeTask`); with `cache_frozen`.
     """
 
     batch_size: int = 64
@@ -87,6 +89,7 @@ class ClassifierSettings:
     precision: str = "float32"
     cache_frozen: bool = False
     buckets: tuple[int, ...] | None = None
+    linear_probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -246,7 +249,8 @@ def classifier_task(
     fresh_statistics: bool = True,
 ) -> ClassifierTask:
     """A classifier's network bound to its documents; `seed` decides their order."""
-    return ClassifierTask(
+    kind = LinearProbeTask if settings.linear_probe else ClassifierTask
+    return kind(
         architecture,
         head,
         document_batches(train, settings, seed),

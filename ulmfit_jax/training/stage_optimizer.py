@@ -1,4 +1,5 @@
-"""The optimiser of a stage behind one interface: layer-wise Adam, or averaged SGD with its trigger."""
+"""The optimiser of a stage behind one interface: layer-wise Adam, averaged SGD with its trigger, or none, where the
+task solves for the head."""
 
 from __future__ import annotations
 
@@ -39,6 +40,8 @@ class StageOptimizer:
             if len(self.trainable) < len(groups) or isinstance(stage.learning_rate, tuple):
                 raise ConfigError(f"stage {stage.name}: nt_asgd trains all layer groups at one rate")
             self.transform = _at_one_rate(nt_asgd(stage.weight_decay, stage.max_norm))
+        elif stage.is_fitted:
+            self.transform = optax.with_extra_args_support(optax.identity())
         else:
             self.transform = layerwise_adam(parameters, groups, self.trainable, stage.weight_decay, stage.max_norm)
 

@@ -21,7 +21,7 @@ Rate = float | tuple[float | None, float]
 b)`), or `(None, b)`: b for the last group and b / 10 for the others (fastai's `slice(b)`)."""
 
 SCHEDULES = ("one_cycle", "slanted_triangular", "flat_cosine", "constant")
-OPTIMIZERS = ("adam", "nt_asgd")
+OPTIMIZERS = ("adam", "nt_asgd", "lbfgs")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Stage:
         weight_decay: decoupled; 0.01 in fastai's optimiser, 0.1 in its ULMFiT notebook.
         max_norm: global norm that gradients are clipped to, None for no clipping.
         optimizer: `adam` (fastai's), or `nt_asgd`, the averaged SGD of the AWD-LSTM paper: all groups at one rate (30
-            there, with a constant schedule, weight_decay 1.2e-6 and max_norm 0.25).
+            there, with a constant schedule, weight_decay 1.2e-6 and max_norm 0.25). `lbfgs` is for a head alone that
+            is fitted to its minimum (`ulmfit_jax.training.linear_probe`): rates and schedule say nothing there.
     """
 
     name: str
@@ -56,6 +57,11 @@ class Stage:
     weight_decay: float = 0.01
     max_norm: float | None = None
     optimizer: str = "adam"
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether a solver finds the head, without steps at a rate."""
+        return self.optimizer == "lbfgs"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
