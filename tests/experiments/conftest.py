@@ -8,6 +8,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from reviews import reviews
+from ulmfit_jax import LanguageModel
+from ulmfit_jax.data import read_dataset
 from ulmfit_jax.training import mapping
 
 IN_TEST_TOO = "This review stands in the test set and among the unsupervised ones."
@@ -48,6 +50,14 @@ def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripts use all devices that there are; four fake ones on two cores take half as long again."""
     first = mapping.available_devices()[:1]
     monkeypatch.setattr(mapping, "available_devices", lambda: first)
+
+
+@pytest.fixture(scope="session")
+def language_model(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("language_model")
+    texts = read_dataset("tfds:imdb_reviews:train", data_dir=str(data_dir)).texts
+    LanguageModel(None, "tiny", epochs=1, batch_size=8, devices=1).fit(texts).save(folder / "model")
+    return folder / "model"
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,6 @@ import numpy as np
 import pytest
 from scripts import imported
 
-from ulmfit_jax import LanguageModel
-from ulmfit_jax.data import read_dataset
-
-
-@pytest.fixture(scope="module")
-def language_model(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("language_model")
-    texts = read_dataset("tfds:imdb_reviews:train", data_dir=str(data_dir)).texts
-    LanguageModel(None, "tiny", epochs=1, batch_size=8).fit(texts).save(folder / "model")
-    return folder / "model"
-
 
 def options(data_dir: Path, out: Path, language_model: Path) -> argparse.Namespace:
     return argparse.Namespace(
