@@ -216,6 +216,8 @@ class LowShot:
             side.set_major_formatter(ticker.FormatStrFormatter("%g"))
             side.set_minor_formatter(ticker.NullFormatter())
         axis.set_xticks(self.options.sizes)
+        low, high = axis.get_ylim()
+        axis.set_yticks([error for error in (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 70) if low <= error <= high])
         axis.legend()
         axis.grid(alpha=0.3)
         figure.savefig(place, dpi=150)

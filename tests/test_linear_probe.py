@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from reviews import reviews
-from ulmfit_jax import ConfigError, LanguageModel, TextClassifier
+from ulmfit_jax import ConfigError, LanguageModel, TextClassifier, TrainingError
 from ulmfit_jax.data.lists import labelled_texts
 from ulmfit_jax.dry_run import dry_run
 from ulmfit_jax.linear_head import fitted_head
@@ -129,6 +130,13 @@ def test_more_classes_than_features(language_model: LanguageModel) -> None:
     texts = [f"text {number}" for number in range(2200)]
     with pytest.raises(ConfigError, match="linear_probe tells at most as many classes apart as a text has numbers"):
         probe(language_model, validation_fraction=0).fit(texts, [str(number // 2) for number in range(2200)])
+
+
+def test_an_encoder_that_gives_no_numbers(language_model: LanguageModel) -> None:
+    spoilt = copy.deepcopy(language_model.artifact)
+    spoilt.parameters["encoder"]["lstm_0"]["input_bias"][0] = np.nan
+    with pytest.raises(TrainingError, match="numbers that are not finite: start from another model"):
+        probe(LanguageModel.from_artifact(spoilt, name="spoilt")).fit(*reviews(20))
 
 
 def test_the_table_says_that_it_is_fitted(language_model: LanguageModel, capsys: pytest.CaptureFixture[str]) -> None:

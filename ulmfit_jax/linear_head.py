@@ -70,13 +70,13 @@ def fitted_head(
     """
     mean, variance = vectors.mean(axis=0), vectors.var(axis=0)
     scaled = (vectors - mean) / np.sqrt(variance + np.float32(BATCH_NORM_EPSILON))
-    weights_of = np.ones(n_classes) if class_weights is None else np.asarray(class_weights, np.float64)
+    weight_of = np.ones(n_classes) if class_weights is None else np.asarray(class_weights, np.float64)
     basis = None
     if len(vectors) < vectors.shape[1]:  # the weights lie in the documents' own space, and so small a one is faster
         basis, coordinates = np.linalg.qr(scaled.T)
         scaled = coordinates.T
-    inverse_penalty = _chosen(scaled, targets, weights_of)
-    weights, offsets = _solved(scaled, targets, weights_of, inverse_penalty)
+    inverse_penalty = _chosen(scaled, targets, weight_of)
+    weights, offsets = _solved(scaled, targets, weight_of, inverse_penalty)
     return LinearHead(mean, variance, weights if basis is None else basis @ weights, offsets, inverse_penalty)
 
 

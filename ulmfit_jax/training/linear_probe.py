@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.linear_head import fitted_head
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.classifier import Head
@@ -52,7 +52,10 @@ class LinearProbeTask(ClassifierTask):
         devices: Devices,
         guarded: bool = False,
     ) -> Any:
-        """See `Task.step`: the loss is the mean over the training documents, without the penalty."""
+        """See `Task.step`: the loss is the mean over the training documents, without the penalty.
+
+        A step raises TrainingError where the encoder's vectors are not finite.
+        """
         frozen, self._head_alone = self._frozen, True
         assert frozen is not None
         frozen.forget()
@@ -60,6 +63,8 @@ class LinearProbeTask(ClassifierTask):
 
         def solve(state: TrainState, batch: Batch, controls: StepControls) -> Any:
             vectors = frozen.of(self._train, state.parameters, state.statistics)
+            if not np.isfinite(vectors).all():
+                raise TrainingError("the encoder gives numbers that are not finite: start from another model")
             fitted = fitted_head(vectors, labels, self.head.n_classes, weights)
             head, normalised = devices.replicate(of_first(fitted.parameters()))
             parameters = {**state.parameters, "head": head}
