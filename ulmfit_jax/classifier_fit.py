@@ -26,7 +26,7 @@ from ulmfit_jax.training.runs import RunContext, train_classifier
 _COUNTS = ("documents", "pseudo_labelled_documents", "validation_documents", "seed")
 """Figures of a run that its card shows."""
 
-LANGUAGE_MODEL, _CLASSIFIER = "language_model", "classifier"
+LANGUAGE_MODEL, CLASSIFIER = "language_model", "classifier"
 """The folders of their tables and states in the run folder."""
 
 
@@ -70,7 +70,7 @@ def check_classifier_folder(
     Raises:
         ConfigError: it names the first difference.
     """
-    place = folder / _CLASSIFIER
+    place = folder / CLASSIFIER
     if not has_state(place):
         return
     start = _pretrained(options)
@@ -124,7 +124,7 @@ def fit_classifier(
     Returns:
         The trained classifier and its rows of the table of epochs.
     """
-    name, pseudo = more or (_CLASSIFIER, None)
+    name, pseudo = more or (CLASSIFIER, None)
     plan = classifier_plan(start, data, classes, options, folder, workers, pseudo)
     config = full_configuration(plan, classes, options, 0 if pseudo is None else len(pseudo))
     context = RunContext(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.classifier_fit import LANGUAGE_MODEL, check_classifier_folder, starting_language_model
-from ulmfit_jax.classifier_plan import ClassifierPlan, check_plan, classifier_plan
+from ulmfit_jax.classifier_fit import CLASSIFIER, LANGUAGE_MODEL, check_classifier_folder, starting_language_model
+from ulmfit_jax.classifier_plan import ClassifierPlan, check_plan, classifier_plan, full_configuration
 from ulmfit_jax.classifier_programs import ClassifierPrograms
 from ulmfit_jax.data.corpus import build_corpus, corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
@@ -22,7 +22,7 @@ from ulmfit_jax.report.stages import finished_epochs
 from ulmfit_jax.self_training import drawn_rounds
 from ulmfit_jax.text_classifier import TextClassifier
 from ulmfit_jax.training.mapping import Devices
-from ulmfit_jax.training.run_configuration import has_state
+from ulmfit_jax.training.run_configuration import check_part, has_state
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training_estimate import Planned
 
@@ -95,6 +95,8 @@ def dry_run(
             _check_language_model_folder(folder, lm_plan, language_model, texts)
         plan_language_model(planned, lm_plan, devices)
     plan = classifier_plan(start, data, classes, options, None, workers)
+    if folder is not None and not lm_tokens:  # it starts from what is known already
+        check_part(folder / CLASSIFIER, full_configuration(plan, classes, options, 0))
     programs = ClassifierPrograms(planned, plan, devices)
     programs.add_stages()
     for count in rounds:

@@ -45,7 +45,7 @@ def test_network_and_ngrams_are_one_model(language_model: Path, ulmfit: Run, tmp
     assert ulmfit(*command).code == 0
     found = ulmfit("predict", out, "--text", texts[0]).json
     np.testing.assert_allclose(list(found["probabilities"].values()), model.predict_proba(texts[0])[0], atol=1e-6)
-    assert re.search(r"^n-grams +\d+, weighing as much", ulmfit("info", out).out, re.MULTILINE)
+    assert re.search(r"^n-grams +\d+, with 50% of the say$", ulmfit("info", out).out, re.MULTILINE)
     assert "trained on" in ulmfit("evaluate", out, train).err
     assert ulmfit("calibrate", out, test).code == 0
     calibrated = Ensemble.load(out, devices=1)
@@ -98,3 +98,12 @@ def test_ngrams_learn_from_texts_that_both_have_labelled(language_model: Path, u
     assert [outcome.code for outcome in found] == [0, 0, 0], found[-1].err
     counts = [outcome.json["ngrams"]["features"] for outcome in found]
     assert counts[0] < counts[1] < counts[2]
+    assert [outcome.json.get("co_training") for outcome in found] == [None, 40, 60]
+    assert "n-grams" in found[1].json["seconds"]
+    for outcome, count in zip(found[1:], (40, 400), strict=True):
+        assert "is of other options or texts: it is replaced when the one asked for now is ready" in outcome.err, count
+    assert "co-training = 400\n" in (tmp_path / "run" / "ulmfit.toml").read_text("utf-8")
+    again = ulmfit("train", "--config", tmp_path / "run" / "ulmfit.toml")
+    assert "nothing is trained again" in again.err
+    assert "n-grams learnt from 60 of these too, which they and the network labelled" in again.out
+    assert re.search(r"^n-grams +[\d,]+, with 75% of the say$", ulmfit("info", tmp_path / "run").out, re.MULTILINE)

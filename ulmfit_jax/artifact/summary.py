@@ -50,7 +50,10 @@ def model_summary(folder: Path) -> dict[str, Any]:
 def _of_kind(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     """What a single model says of itself, or the members of an ensemble."""
     if config["kind"] == ENSEMBLE:
-        ngrams = {"ngrams": int(config["ngrams"]["features"])} if "ngrams" in config else {}
+        ngrams = {}
+        if "ngrams" in config:
+            share = float(config["ngrams"].get("networks_share", 0.5))
+            ngrams = {"ngrams": int(config["ngrams"]["features"]), "ngrams_share": 1 - share}
         return {"members": [_member(folder, name) for name in config["members"]], **ngrams}
     parameters, types = _stored_arrays(folder)
     return {

@@ -57,7 +57,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     if "members" not in summary:
         lines += _single(summary)
     if "ngrams" in summary:
-        lines.append(_line("n-grams", f"{summary['ngrams']:,}, weighing as much as all members together"))
+        lines.append(_line("n-grams", f"{summary['ngrams']:,}, with {summary['ngrams_share']:.0%} of the say"))
     lines.append(_line("files", f"{summary['bytes']:,} bytes, {'DAMAGED' if summary['damage'] else 'as saved'}"))
     lines += _origin(summary.get("provenance") or {})
     for member in summary.get("members", ()):

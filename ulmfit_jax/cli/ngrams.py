@@ -43,7 +43,7 @@ def learn_ngrams(
     the networks can be believed. With `--co-training`, n-grams and networks label some of the texts without labels.
 
     Returns:
-        The report's entry `ngrams`.
+        The report's entries `ngrams` and, with co-training, `co_training`, the number of these texts.
     """
     from ulmfit_jax.classifier_plan import split_rows
     from ulmfit_jax.self_training import drawn_rounds
@@ -52,4 +52,4 @@ def learn_ngrams(
     more = drawn_rounds(unlabeled, [options.co_training], options.seed)[0] if options.co_training else []
     model.learn_ngrams(learnt.texts, learnt.targets or (), held_out.texts, held_out.targets or (), unlabeled=more)
     assert model.ngrams is not None
-    return {"ngrams": model.ngrams.facts()}
+    return {"ngrams": model.ngrams.facts(), **({"co_training": len(more)} if more else {})}

@@ -63,6 +63,8 @@ def as_text(report: dict[str, Any]) -> str:
         lines.append(f"language model  perplexity {model['perplexity']:,.1f} per token of its own, on held-out texts")
     if "documents" in report:
         lines.append(f"trained on      {trained_on(report)}")
+        if more := report.get("co_training"):
+            lines.append(f"{'':16}n-grams learnt from {more:,} of these too, which they and the network labelled")
         if report.get("transductive"):
             lines.append(f"{'':16}the language model read the test texts too, without their labels")
     times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in report["seconds"].items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,10 +199,11 @@ def _train(
     report = measures(model.history_)
     provenance = {**reading_provenance(options), TRAINED_ON: _fingerprint(data)}
     if options.ngrams:
-        joint = Ensemble([model])
+        started, joint = time.monotonic(), Ensemble([model])
         network = {"network": {"validation": report["validation"]}} if "validation" in report else {}
         of_ngrams = learn_ngrams(joint, options, data, unlabeled)
-        report = {**report, **network, **of_ngrams, **measured(joint, options, data, None)}
+        seconds = {**report["seconds"], "n-grams": round(time.monotonic() - started, 3)}
+        report = {**report, **network, **of_ngrams, **measured(joint, options, data, None), "seconds": seconds}
         joint.save(training.model, provenance=provenance)
     else:
         model.save(training.model, provenance=provenance)

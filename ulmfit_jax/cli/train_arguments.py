@@ -219,6 +219,10 @@ def check_combinations(options: argparse.Namespace) -> None:
     if options.self_training and not (options.unlabeled or options.transductive):
         raise ConfigError("--self-training needs texts without labels: give them with --unlabeled")
     chosen_class_weight(options)
+    if options.recipe == "linear_probe":
+        if options.lr_find:
+            raise ConfigError("--lr-find looks for a learning rate, and --recipe linear_probe has none: leave it out")
+        return
     four = options.recipe == "gradual_unfreezing"
     if options.epochs is not None and four != (isinstance(options.epochs, tuple) and len(options.epochs) == 4):
         wanted = "four numbers, such as 1,1,1,2" if four else "two numbers, such as 1,2, or one"

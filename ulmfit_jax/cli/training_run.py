@@ -56,20 +56,23 @@ class TrainingRun:
             return None
         report = {**_read_json(self.folder / "report.json"), "model": str(self.model)}  # the folder may have been moved
         if report.pop("configuration", None) != self._configuration:
+            note(f"{self.model} is of other options or texts: it is replaced when the one asked for now is ready")
             return None
         note(f"{self.folder} holds the finished run of this command: nothing is trained again")
         return report
 
     @contextlib.contextmanager
     def training(self, options: argparse.Namespace) -> Iterator[None]:
-        """While this lasts, the library trains; the options of the first start are kept in `config.json`.
+        """While this lasts, the library trains; the options are kept in `config.json` and `ulmfit.toml`.
 
-        A start that is refused before anything is trained leaves no folder behind.
+        They are those of the first start until one has ended that was given others, such as n-grams beside the network
+        that it found there. A start that is refused before anything is trained leaves no folder behind.
         """
         is_new = not self.folder.exists()
         self._begin(options)
         try:
             yield
+            self._keep_options(options)
         except UlmfitError:
             if is_new and _is_first() and {path.name for path in self.folder.iterdir()} <= _FIRST_FILES:
                 for name in _FIRST_FILES:
@@ -81,12 +84,16 @@ class TrainingRun:
         if not _is_first():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not all((self.folder / name).exists() for name in _FIRST_FILES):
+            self._keep_options(options)
+
+    def _keep_options(self, options: argparse.Namespace) -> None:
+        if not _is_first():
+            return
         given = {name: value for name, value in vars(options).items() if name != "run"}
         config = {"command": self._command, "ulmfit_jax": ulmfit_jax.__version__, "options": given}
-        if not (self.folder / "config.json").exists():
-            _write_json(self.folder / "config.json", config)
-        if not (self.folder / "ulmfit.toml").exists():
-            _write(self.folder / "ulmfit.toml", configuration_text(self._command.split()[0], options))
+        _write_json(self.folder / "config.json", config)
+        _write(self.folder / "ulmfit.toml", configuration_text(self._command.split()[0], options))
 
     def write_report(self, report: dict[str, Any]) -> None:
         """Write `report.json` in one step; a page that shows other results is removed."""
