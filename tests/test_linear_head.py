@@ -105,9 +105,8 @@ def test_a_label_of_all_documents_stays_in_the_networks_head() -> None:
 def test_the_penalty_has_the_least_loss_on_documents_left_out() -> None:
     vectors = documents(50, 30)
     targets = classes(vectors, 3)
-    scaled, part = standardised(vectors), None
     order = np.random.default_rng(0).permutation(50)
-    scaled, targets_in_order = scaled[order], targets[order]
+    scaled, targets_in_order = standardised(vectors)[order], targets[order]
     part = fold_of_each(targets_in_order)
     losses = []
     for inverse_penalty in INVERSE_PENALTIES:

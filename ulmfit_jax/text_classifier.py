@@ -90,8 +90,9 @@ class TextClassifier(Answers, Estimator):
             recipe: `gradual_unfreezing` (the notebook's four stages); `fine_tune` (fastai's two: head, then
                 everything): half the time and, with hundreds of labels, mostly a lower error (experiments/README.md);
                 or `linear_probe`: the encoder stays as it is and reads each text once, and a head without hidden layers
-                is fitted to its vectors (`ulmfit_jax.linear_head`), which for a few dozen labels is the best. It has
-                no epochs, rates, dropout or weight decay; the L2 penalty is chosen by cross-validation.
+                is fitted to its vectors (`ulmfit_jax.linear_head`): seconds, and often the best where labels are few
+                and the language model knows such texts (experiments/README.md). It has no epochs, rates,
+                dropout or weight decay; the L2 penalty is chosen by cross-validation.
             lm_epochs: passes of language-model fine-tuning over texts and unlabelled texts; 0 skips it, None chooses by
                 the amount of text.
             lm_learning_rate: peak rate of that; see `LanguageModel`.
