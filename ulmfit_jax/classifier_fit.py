@@ -8,7 +8,7 @@ from typing import Any
 
 from ulmfit_jax.artifact import Artifact, load_artifact
 from ulmfit_jax.classifier_options import ClassifierOptions
-from ulmfit_jax.classifier_plan import classifier_plan, full_configuration, planned_configuration
+from ulmfit_jax.classifier_plan import Further, classifier_plan, full_configuration, planned_configuration
 from ulmfit_jax.counted import counted
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError
@@ -26,7 +26,7 @@ from ulmfit_jax.training.runs import RunContext, train_classifier
 _COUNTS = ("documents", "pseudo_labelled_documents", "validation_documents", "seed")
 """Figures of a run that its card shows."""
 
-LANGUAGE_MODEL, CLASSIFIER = "language_model", "classifier"
+LANGUAGE_MODEL, CLASSIFIER, FURTHER = "language_model", "classifier", "further_training"
 """The folders of their tables and states in the run folder."""
 
 
@@ -109,23 +109,25 @@ def fit_classifier(
     folder: Path | None,
     workers: int,
     more: tuple[str, TextDataset] | None = None,
+    further: Further | None = None,
 ) -> tuple[Artifact, list[dict[str, Any]]]:
     """Train a classifier on the encoder of `start`, or go on with a classifier.
 
     Args:
-        start: from `fine_tuned_language_model`; with `more`, the classifier that goes on.
+        start: from `fine_tuned_language_model`; with `more` or `further`, the classifier that goes on.
         data: labelled texts.
         classes: names of the classes, in the order of the outputs.
         options: see `TextClassifier`.
         folder: the run folder, or None.
         workers: processes that tokenise.
         more: a round of self-training: its name, and more texts to train on, labelled by machine.
+        further: how a classifier learns on from `data`, which are then other texts than before.
 
     Returns:
         The trained classifier and its rows of the table of epochs.
     """
-    name, pseudo = more or (CLASSIFIER, None)
-    plan = classifier_plan(start, data, classes, options, folder, workers, pseudo)
+    name, pseudo = more or (CLASSIFIER if further is None else FURTHER, None)
+    plan = classifier_plan(start, data, classes, options, folder, workers, pseudo, further)
     config = full_configuration(plan, classes, options, 0 if pseudo is None else len(pseudo))
     context = RunContext(
         Devices(options.devices),
@@ -155,7 +157,7 @@ def fit_classifier(
         plan.head,
         start.backwards,
         {"bptt": options.bptt, "max_length": options.max_length},
-        _provenance(start, options, config, result.history),
+        _provenance(start, options, config, result.history, further is not None),
     )
     return artifact, result.history
 
@@ -180,17 +182,25 @@ def _no_start(name: str | Path) -> str:
 
 
 def _provenance(
-    start: Artifact, options: ClassifierOptions, config: dict[str, Any], history: list[dict[str, Any]]
+    start: Artifact, options: ClassifierOptions, config: dict[str, Any], history: list[dict[str, Any]], is_further: bool
 ) -> dict[str, Any]:
     last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
-    before: dict[str, Any] = {"stages": [], "language_model": start.provenance}
-    if start.kind == "classifier":
-        before = start.provenance
-    training = {name: config[name] for name in _COUNTS} | config["settings"]
-    training["pseudo_labelled_documents"] += before.get("training", {}).get("pseudo_labelled_documents", 0)
-    return {
+    before: dict[str, Any] = {
         "trained_from": options.start_name,
         "recipe": options.recipe,
+        "stages": [],
+        "language_model": start.provenance,
+    }
+    if start.kind == "classifier":
+        before = {**before, **start.provenance}
+    earlier = before.get("training", {})
+    training = {name: config[name] for name in _COUNTS} | config["settings"]
+    training["pseudo_labelled_documents"] += earlier.get("pseudo_labelled_documents", 0)
+    if is_further:
+        training["documents_before"] = earlier.get("documents_before", 0) + earlier.get("documents", 0)
+    return {
+        "trained_from": before["trained_from"],
+        "recipe": before["recipe"],
         "training": training,
         "stages": [
             *before["stages"],

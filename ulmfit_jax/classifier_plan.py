@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from ulmfit_jax.training.recipes import (
     FINE_TUNE_RATE,
     FINE_TUNE_SPREAD,
     fine_tune_stages,
+    further_stages,
     gradual_unfreezing_stages,
     linear_probe_stages,
     self_training_stages,
@@ -37,7 +40,32 @@ from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
 from ulmfit_jax.training.stages import Stage
 
 Labelled = tuple[Corpus, np.ndarray]
-"""Documents and their class indices, or, where a document may have several labels, their indicators."""
+"""Documents and their class indices; or, where a document may have several labels, indicators; or probabilities."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """How a trained classifier learns on from other texts.
+
+    Attributes:
+        learning_rate: peak rate of the head.
+        lr_mult: that over the embedding's.
+        epochs: None: by the number of texts.
+        targets: probabilities `[texts, classes]` to learn instead of the labels, or None.
+    """
+
+    learning_rate: float
+    lr_mult: float
+    epochs: int | None = None
+    targets: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < inf:
+            raise ConfigError(f"learning_rate is {self.learning_rate}: it must be above 0")
+        if not 1 <= self.lr_mult < inf:
+            raise ConfigError(f"lr_mult is {self.lr_mult}: the head's rate is at least once that of the embedding")
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"epochs is {self.epochs}: it is at least 1")
 
 
 @dataclass(frozen=True)
@@ -52,7 +80,7 @@ class ClassifierPlan:
         stages: the fits, with epochs and rates.
         settings: batch size, dropout, penalties.
         seed: of everything that is drawn.
-        fingerprint: SHA-256 of all texts and labels.
+        fingerprint: SHA-256 of all texts and labels, and that of probabilities learnt instead of these.
     """
 
     start: Artifact
@@ -84,6 +112,7 @@ def classifier_plan(
     folder: Path | None,
     workers: int,
     pseudo: TextDataset | None = None,
+    further: Further | None = None,
 ) -> ClassifierPlan:
     """Tokenise, split, and choose what `options` leave open by the number of documents; see `fit_classifier`."""
     rows, held_out = _options_split(data, options)
@@ -94,15 +123,22 @@ def classifier_plan(
     with first_process_first("the labelled tokens"):
         corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
     labels, fingerprint = label_indices(data, classes), _fingerprint(data)
+    targets = labels[rows]
+    if further is not None and further.targets is not None:
+        targets = further.targets[rows]
+        fingerprint += f" {hashlib.sha256(further.targets.tobytes()).hexdigest()}"
     batch_size = _batch_size(options, len(rows))
-    if pseudo is None or options.is_probe:
+    if further is not None:
+        epochs = further.epochs or unfreezing_epochs(len(rows), batch_size)[0]
+        stages = further_stages(epochs, further.learning_rate, further.lr_mult, options.weight_decay)
+    elif pseudo is None or options.is_probe:
         stages = _stages(options, len(rows), batch_size, start.architecture.n_layers + 2)
     else:
         stages = self_training_stages(unfreezing_epochs(len(rows), batch_size)[0], options.weight_decay)
     return ClassifierPlan(
         start,
         start.head or options.head(len(classes), multi_label=data.label_sets is not None),
-        (corpus.select(rows), labels[rows]),
+        (corpus.select(rows), targets),
         (corpus.select(held_out), labels[held_out]) if len(held_out) else None,
         tuple(stages),
         _settings(start.backwards, options, batch_size, weights),

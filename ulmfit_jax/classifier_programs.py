@@ -36,8 +36,8 @@ class ClassifierPrograms:
         """Trained numbers, the head's included."""
         return self._task.definition.parameter_count
 
-    def add_stages(self) -> None:
-        """The stages of the plan."""
+    def add_stages(self, part: str = "classifier") -> None:
+        """The stages of the plan, which are in that part of the run."""
         for stage in self._plan.stages:
             runs = Counter(self._scoring(self._valid))
             if self._plan.settings.cache_frozen and stage.freeze_to == -1:
@@ -47,7 +47,7 @@ class ClassifierPrograms:
             else:
                 runs.update(self._training_epoch(stage))
                 every = repeated(runs, stage.epochs)
-            self._add(stage_row("classifier", stage, self._task.batches_per_epoch), every)
+            self._add(stage_row(part, stage, self._task.batches_per_epoch), every)
 
     def add_self_training(self, more: int) -> None:
         """A round of self-training: `more` texts are labelled, then all are trained on; each is taken to be as long as

@@ -8,8 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.classifier_fit import CLASSIFIER, LANGUAGE_MODEL, check_classifier_folder, starting_language_model
-from ulmfit_jax.classifier_plan import ClassifierPlan, check_plan, classifier_plan, full_configuration
+from ulmfit_jax.classifier_fit import (
+    CLASSIFIER,
+    FURTHER,
+    LANGUAGE_MODEL,
+    check_classifier_folder,
+    starting_language_model,
+)
+from ulmfit_jax.classifier_plan import ClassifierPlan, Further, check_plan, classifier_plan, full_configuration
 from ulmfit_jax.classifier_programs import ClassifierPrograms
 from ulmfit_jax.data.corpus import build_corpus, corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset
@@ -158,6 +164,53 @@ def language_model_dry_run(
             **_figures(plan, devices, planned),
         }
         return _measured(report, planned, announce, seconds)
+
+
+def further_dry_run(
+    model: TextClassifier,
+    data: TextDataset,
+    workers: int = 1,
+    *,
+    epochs: int | None,
+    learning_rate: float,
+    lr_mult: float,
+    run_dir: str | Path | None = None,
+    announce: Announce = _nobody,
+    seconds: float = MEASURING_SECONDS,
+) -> dict[str, Any]:
+    """The plan of `TextClassifier.learn_from`, as `dry_run` gives it.
+
+    Args:
+        model: a trained classifier.
+        data: texts; without labels those that a teacher will have read, whose time is not estimated.
+        workers: processes that tokenise.
+        epochs, learning_rate, lr_mult: see `TextClassifier.learn_from`.
+        run_dir, announce, seconds: as in `dry_run`.
+
+    Raises:
+        DataError, ConfigError: what `TextClassifier.learn_from` would raise at its start.
+    """
+    start, options, further = model.artifact, model.options, Further(learning_rate, lr_mult, epochs)
+    labelled = data
+    if data.targets is None:
+        labelled = TextDataset(data.texts, [model.class_names[0]] * len(data), data.source)
+    plan = classifier_plan(start, labelled, model.class_names, options, None, workers, further=further)
+    devices, planned = Devices(options.devices), Planned()
+    programs = ClassifierPrograms(planned, plan, devices)
+    programs.add_stages(FURTHER)
+    if run_dir is not None:
+        if data.targets is not None:
+            check_part(Path(run_dir) / FURTHER, full_configuration(plan, model.class_names, options, 0))
+        _leave_out_finished(planned, Path(run_dir))
+    validation = 0 if plan.valid is None else len(plan.valid[1])
+    report = {
+        "documents": {"labelled": len(data), "validation": validation, "unlabelled": 0, "test": 0},
+        "classes": list(model.class_names),
+        "tokens": {"classifier": plan.train[0].n_tokens + (plan.valid[0].n_tokens if plan.valid else 0)},
+        "parameters": programs.parameter_count,
+        **_figures(plan, devices, planned),
+    }
+    return _measured(report, planned, announce, seconds)
 
 
 def _check_language_model_folder(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,11 +13,14 @@ import numpy as np
 from ulmfit_jax.answers import Answers, Texts
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.class_weights import ClassWeight
+from ulmfit_jax.classifier_fit import FURTHER, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_parts import trained_parts
+from ulmfit_jax.classifier_plan import Further
 from ulmfit_jax.data.corpus import corpus_in_memory
-from ulmfit_jax.data.labels import label_type, typed_labels
+from ulmfit_jax.data.labels import checked_probabilities, label_type, typed_labels
 from ulmfit_jax.data.lists import label_values, labelled_texts, text_list
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.estimator import Estimator, not_fitted
 from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.explain import Explainer, Explanation
@@ -27,6 +31,7 @@ from ulmfit_jax.nn.products import check_precision
 from ulmfit_jax.pretrained import SHIPPED, model_folder
 from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.recipes import FURTHER_RATE, FURTHER_SPREAD
 
 
 class TextClassifier(Answers, Estimator):
@@ -195,6 +200,59 @@ class TextClassifier(Answers, Estimator):
         kind = label_type(label_values(labels))
         if kind is not None:
             self._keep(replace(self.artifact, settings={**self.artifact.settings, "label_type": kind}))
+        return self
+
+    def learn_from(
+        self,
+        texts: Texts,
+        labels: Sequence[Any],
+        *,
+        epochs: int | None = None,
+        learning_rate: float = FURTHER_RATE,
+        lr_mult: float = FURTHER_SPREAD,
+        run_dir: str | Path | None = None,
+        workers: int = 1,
+    ) -> TextClassifier:
+        """Learn on from more labelled texts, all layers, starting from what the classifier is.
+
+        With the probabilities that a better model gives, such as an ensemble with this classifier in it, this is
+        distillation (Hinton et al. 2015; docs/how-to/two-directions.md). What new texts do not show is forgotten in
+        part: give some of those from before too. A calibration from before is gone.
+
+        Args:
+            texts: documents.
+            labels: one for each, or several, as in `fit`, of the classes that the classifier knows; or, of one label a
+                text, an array of probabilities `[documents, classes]` in the order of `classes_`.
+            epochs: None chooses by the number of documents: one for thousands, more for fewer.
+            learning_rate: peak rate of the head.
+            lr_mult: that over the embedding's.
+            run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
+            workers: processes that tokenise.
+
+        Raises:
+            ArtifactError: the classifier is not trained yet.
+            DataError: no texts, not one label for each, a label that the classifier does not know, or numbers that are
+                no probabilities.
+            ConfigError, TrainingError: see their sentences.
+        """
+        start, options, targets = self.artifact, self.options, None
+        if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind == "f" and not self.multi_label:
+            targets = checked_probabilities(labels, self.class_names)
+            labels = self.classes_[targets.argmax(axis=1)]
+            if options.class_weight is not None:
+                raise ConfigError("class_weight is for labels, but here are probabilities: leave it out")
+        further = Further(learning_rate, lr_mult, epochs, targets)
+        data, _ = self._labelled(texts, labels, "new", "learn")
+        if options.is_probe:  # a fitted head is trained from here on
+            options = replace(options, recipe="fine_tune")
+        folder, started = Path(run_dir) if run_dir is not None else None, time.monotonic()
+        with kept_programs(folder):
+            artifact, history = fit_classifier(start, data, self.class_names, options, folder, workers, further=further)
+        kind = start.settings.get("label_type")
+        settings = artifact.settings if kind is None else {**artifact.settings, "label_type": kind}
+        self._keep(replace(artifact, settings=settings))
+        self.history_ = [*self.history_, *history]
+        self.seconds_ = {**self.seconds_, FURTHER: time.monotonic() - started}
         return self
 
     def _keep(self, artifact: Artifact) -> None:

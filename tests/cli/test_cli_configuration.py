@@ -148,4 +148,4 @@ def test_only_training_commands_take_a_configuration() -> None:
         for name, command in sub_parsers(build_parser()).items()
         if any("--config" in action.option_strings for action in command._actions)
     }
-    assert with_configuration == {"train", "pretrain", "finetune-lm"}
+    assert with_configuration == {"train", "pretrain", "finetune-lm", "learn"}

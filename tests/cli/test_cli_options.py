@@ -17,6 +17,7 @@ MEANS_ANOTHER_THING = {
     "--batch-size": "rows of a stream, or texts",
     "--learning-rate": "of a language model, or of a classifier's stages",
     "--drop-mult": "of a language model, or of a classifier",
+    "--lr-mult": "of a recipe, or of a classifier that learns on",
     "--preset": "instead of a pretrained model, or as the only choice",
     "--pretrained": "from scratch is possible, or is another command",
     "--language": "of a new tokeniser, or of an imported vocabulary",

@@ -104,6 +104,25 @@ def test_label_smoothing_mixes_in_the_uniform_distribution(weights: tuple[Tree, 
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_a_target_of_probabilities_is_the_mean_over_its_classes(weights: tuple[Tree, Tree], smoothing: float) -> None:
+    share = np.array([[0.2, 0.5, 0.3], [1, 0, 0], [0, 0.9, 0.1]], np.float32)
+    batch = laid_out(DOCUMENTS, BPTT)
+    found = float(training_pass(*weights, *batch, share, 0.0, 0.0, smoothing)[1])
+    of_labels = np.zeros(3)
+    for document in range(3):
+        alone = [np.where(np.arange(3) == document, label, 0) for label in range(3)]
+        losses = [float(training_loss(weights, batch, labels.tolist(), 0.0, 0.0, smoothing)[1]) for labels in alone]
+        base = float(training_loss(weights, batch, [0, 0, 0], 0.0, 0.0, smoothing)[1])
+        of_labels[document] = share[document] @ (np.array(losses) - base)
+    assert found == pytest.approx(base + of_labels.sum(), rel=1e-4)
+    filled = laid_out([*DOCUMENTS, []], BPTT)
+    with_filler = training_pass(
+        *weights, *filled, np.vstack([share, np.full((1, 3), -1, np.float32)]), 0.0, 0.0, smoothing
+    )
+    assert float(with_filler[1]) == pytest.approx(found, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_class_weights_give_torch_s_weighted_mean(weights: tuple[Tree, Tree], smoothing: float) -> None:
     labels, of_classes = [0, 2, 1, 2, -1], [0.2, 3.0, 0.7]
     rows = np.array(labels) >= 0

@@ -2,7 +2,8 @@
 
 config.json      the command and its options; written when training starts
 ulmfit.toml      the same options for `--config`
-language_model/  tokens and states of the language model; classifier/, tokens/: of the classifier
+language_model/  tokens and states of the language model; classifier/, tokens/: of the classifier; further_training/:
+                 of one that learns on
 compiled/        programs, so that a start that goes on compiles nothing again; may be deleted
 model/           the model folder, once training is finished
 report.json      the results, and the options and texts that they belong to
@@ -27,7 +28,7 @@ from ulmfit_jax.cli.configuration import configuration_text
 from ulmfit_jax.cli.console import note, plain
 from ulmfit_jax.errors import ConfigError, UlmfitError
 
-COMMANDS = ("train", "train --seeds", "train --both-directions", "pretrain", "finetune-lm")
+COMMANDS = ("train", "train --seeds", "train --both-directions", "pretrain", "finetune-lm", "learn")
 _FIRST_FILES = {"config.json", "ulmfit.toml"}
 
 

@@ -29,7 +29,8 @@ class DocumentBatch:
     Attributes:
         tokens: int32 [chunks, steps, batch], PAD_ID where there is no token; steps is bptt where there are several.
         lengths: int32 [batch], tokens of each document, 0 for a filler row.
-        labels: int32 [batch], -1 where there is none; [batch, classes] of documents that may have several labels.
+        labels: int32 [batch], -1 where there is none; [batch, classes] of documents that may have several labels, or
+            float32 of those whose classes are given by probabilities.
         documents: int64 [batch], index in the corpus, -1 for a filler row.
     """
 
@@ -95,7 +96,7 @@ class DocumentBatches:
     Args:
         corpus: the documents; an empty one is read as the single token BOS_ID.
         labels: one class index per document, -1 for none; or indicators [documents, classes] where a document may have
-            several labels; None: no document has one.
+            several labels; or probabilities [documents, classes] of any float type; None: no document has one.
         batch_size: rows of every batch.
         bptt: tokens of a chunk; default 72 as fastai's `seq_len`.
         backwards: each document from its last token to its first.
@@ -129,7 +130,8 @@ class DocumentBatches:
             found = f"{counted(len(corpus), 'document')} and {counted(len(labels), 'label')}"
             raise DataError(f"There are {found}; give one label for each.")
         self.corpus = corpus
-        self.labels = np.full(len(corpus), -1, np.int32) if labels is None else np.asarray(labels, np.int32)
+        given = np.full(len(corpus), -1, np.int32) if labels is None else np.asarray(labels)
+        self.labels = given.astype(np.float32 if given.dtype.kind == "f" else np.int32)
         self.batch_size = batch_size
         self.bptt = bptt
         self.backwards = backwards
@@ -211,7 +213,7 @@ class DocumentBatches:
     def _assemble(self, rows: np.ndarray) -> DocumentBatch:
         """Lays the documents `rows`, sorted longest first, into one batch of `batch_size` rows."""
         lengths, documents = (np.full(self.batch_size, fill, np.int64) for fill in (0, -1))
-        labels = np.full((self.batch_size, *self.labels.shape[1:]), -1, np.int64)
+        labels = np.full((self.batch_size, *self.labels.shape[1:]), -1, self.labels.dtype)
         lengths[: len(rows)], labels[: len(rows)], documents[: len(rows)] = self._lengths[rows], self.labels[rows], rows
         chunks, steps = self.shape(int(lengths.max()))
         padded = np.full((self.batch_size, chunks * steps), PAD_ID, np.int32)
@@ -220,4 +222,4 @@ class DocumentBatches:
             start = (chunks - -(-len(ids) // steps)) * steps
             padded[row, start : start + len(ids)] = ids
         tokens = np.ascontiguousarray(padded.reshape(self.batch_size, chunks, steps).transpose(1, 2, 0))
-        return DocumentBatch(tokens, lengths.astype(np.int32), labels.astype(np.int32), documents)
+        return DocumentBatch(tokens, lengths.astype(np.int32), labels, documents)

@@ -122,3 +122,20 @@ def _numbers_by_value(labels: Iterable[str]) -> Callable[[str], tuple[int, str]]
     if all(label.removeprefix("-").isdecimal() and len(label) <= _LONGEST_NUMBER for label in labels):
         return lambda label: (int(label), label)
     return lambda label: (0, label)
+
+
+def checked_probabilities(array: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Probabilities `[documents, classes]` as float32.
+
+    Raises:
+        DataError: not one for each class, or a row that is not finite, has one below 0 or does not sum to 1.
+    """
+    if array.shape[1] != len(classes):
+        raise DataError(
+            f"there are probabilities of {array.shape[1]} classes, but the classes are {', '.join(classes)}"
+        )
+    wrong = ~(array >= 0).all(axis=1) | ~np.isclose(array.sum(axis=1, dtype=np.float64), 1, atol=1e-3)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(f"labels[{row}] is {array[row]}: probabilities are 0 at least, and those of a text sum to 1")
+    return array.astype(np.float32)

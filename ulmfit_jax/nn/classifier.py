@@ -242,7 +242,8 @@ class ClassifierNetwork(nnx.Module):
         Args:
             tokens: `[chunks, bptt, batch]` int32 (see `ulmfit_jax.nn.documents`).
             lengths: `[batch]` int32, 0 for a filler row, which counts in nothing.
-            labels: `[batch]` int32, or of several labels `[batch, classes]` int32, 1 where one applies.
+            labels: `[batch]` int32; or `[batch, classes]`: of several labels int32, 1 where one applies, of one label
+                float32, the probability that the target gives each class (without `class_weights`).
             noise: what dropout draws from.
             max_length: tokens at a document's end that are pooled.
             activation_penalty: AR, 2 in fastai; here on the undropped outputs, as there.
@@ -285,7 +286,10 @@ class ClassifierNetwork(nnx.Module):
         if class_weights is not None:
             weights = jnp.asarray(class_weights, jnp.float32)
             return _weighted_loss(log_probabilities, rows, labels, weights, label_smoothing, axis_name)
-        picked = jnp.take_along_axis(log_probabilities, jnp.maximum(labels, 0)[:, None], axis=1)[:, 0]
+        if labels.ndim == 2:
+            picked = (labels * log_probabilities).sum(axis=1)
+        else:
+            picked = jnp.take_along_axis(log_probabilities, jnp.maximum(labels, 0)[:, None], axis=1)[:, 0]
         losses = -(1 - label_smoothing) * picked - label_smoothing * log_probabilities.mean(axis=1)
         count = rows.sum(dtype=jnp.int32).astype(jnp.float32)
         if axis_name:

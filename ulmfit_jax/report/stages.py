@@ -12,7 +12,12 @@ from typing import Any
 from ulmfit_jax.optim.groups import layer_groups
 from ulmfit_jax.training.stages import Stage
 
-PARTS = {"language_model": "Language model", "classifier": "Classifier", "self_training": "Self-training"}
+PARTS = {
+    "language_model": "Language model",
+    "classifier": "Classifier",
+    "self_training": "Self-training",
+    "further_training": "Further training",
+}
 """The folders of a run's trainings, in order, and what a person calls them."""
 
 _SAMPLES = 60

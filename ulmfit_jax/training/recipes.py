@@ -85,13 +85,28 @@ def gradual_unfreezing_stages(
     ]
 
 
-def self_training_stages(epochs: int = 1, weight_decay: float = 0.01) -> list[Stage]:
-    """All layers of a trained classifier learn from many more texts, labelled by machine.
+FURTHER_RATE, FURTHER_SPREAD = 3e-3, 5.0
+"""Peak rate of the head, and that over the embedding's, where a trained classifier learns on; this project's."""
 
-    The rates, 3e-3 and a fifth of it for the embedding, are this project's: warmer in the lower layers than the
-    notebook's last stage, since there is text enough to move them.
+
+def self_training_stages(epochs: int = 1, weight_decay: float = 0.01) -> list[Stage]:
+    """All layers of a trained classifier learn from many more texts, labelled by machine."""
+    return further_stages(epochs, weight_decay=weight_decay, name="self-training")
+
+
+def further_stages(
+    epochs: int,
+    learning_rate: float = FURTHER_RATE,
+    lr_mult: float = FURTHER_SPREAD,
+    weight_decay: float = 0.01,
+    name: str = "further training",
+) -> list[Stage]:
+    """All layers of a trained classifier learn on from other texts.
+
+    The rates, by default 3e-3 and a fifth of it for the embedding, are warmer in the lower layers than the notebook's
+    last stage, since there is text enough to move them.
     """
-    return [Stage("self-training", epochs, (6e-4, 3e-3), weight_decay=weight_decay)]
+    return [Stage(name, epochs, (learning_rate / lr_mult, learning_rate), weight_decay=weight_decay)]
 
 
 def linear_probe_stages() -> list[Stage]:

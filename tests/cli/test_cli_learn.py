@@ -1,0 +1,108 @@
+"""`ulmfit learn`: a trained classifier goes on with other texts, or with what a teacher says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import Outcome, Trained, finished, reviews, tree, write_csv
+
+from ulmfit_jax import Ensemble, TextClassifier
+from ulmfit_jax.progress import ConsoleProgress
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def teacher(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ensemble of the trained classifier and n-grams."""
+    texts, labels = zip(*reviews(60, 1), strict=True)
+    folder = tmp_path_factory.mktemp("teacher") / "joint"
+    Ensemble([TextClassifier.load(trained.out, devices=1)]).learn_ngrams(texts, labels).save(folder)
+    return folder
+
+
+def test_interrupted_and_gone_on_with(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    more, out, before = write_csv(tmp_path / "more.csv", reviews(60, 8)), tmp_path / "run", tree(trained.out)
+    command = ["learn", trained.out, more, "--out", out, "--epochs", "2", "--learning-rate", "0.01", "--devices", "1"]
+
+    def interrupt(progress: ConsoleProgress, row: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    planned = ulmfit(*command, "--dry-run", "--json")
+    assert [(row["part"], row["epochs"]) for row in planned.json["stages"]] == [("further_training", 2)]
+    assert not out.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleProgress, "epoch_done", interrupt)
+        assert ulmfit(*command, "--json").code == 130
+    left = ulmfit(*command, "--dry-run").out
+    assert "run         goes on; epochs finished: further training 1 of 2" in left
+    resumed = ulmfit(*command, "--json")
+    assert resumed.code == 0
+    assert "going on after step" in resumed.err
+    assert resumed.json["documents"] == {"labelled": 60, "validation": 6, "unlabelled": 0}
+    assert list(resumed.json["seconds"]) == ["further training"]
+    again = ulmfit("learn", "--config", out / "ulmfit.toml", "--json")
+    page = (out / "report.html").read_text("utf-8")
+    assert "Further training" in page
+    assert f"ulmfit learn {trained.out}" in page
+    assert (again.code, again.json, again.err) == (0, resumed.json, finished(out))
+    assert "trained on      54 labelled texts of 2 classes, 6 held out to measure on" in ulmfit(*command).out
+    assert tree(trained.out) == before
+
+    provenance = ulmfit("info", out, "--json").json["provenance"]
+    assert provenance["stages"] == ["head, 1 epoch", "further training, 2 epochs"]
+    assert provenance["training"]["documents_before"] == 54
+    assert provenance["trained_from"] == "scratch"
+    for option, value in (("--epochs", "3"), ("--learning-rate", "0.02"), ("--seed", "1")):
+        refused = ulmfit(*command, option, value)
+        assert (refused.code, f"{out / 'further_training'} holds a run" in refused.err) == (2, True)
+
+
+def test_what_a_teacher_says_is_learnt(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
+    texts = [text for text, _ in reviews(80, 7)]
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(texts), "utf-8")
+    command = ["learn", trained.out, file, "--teacher", teacher, "--out", tmp_path / "run", "--epochs", "6"]
+    command += ["--learning-rate", "0.03", "--lr-mult", "1", "--devices", "1"]
+    learnt = ulmfit(*command, "--json")
+    assert learnt.code == 0
+    assert f"{teacher} reads 80 texts" in learnt.err
+    answers = Ensemble.load(teacher, devices=1).predict_proba(texts)
+    distances = [
+        np.abs(TextClassifier.load(model, devices=1).predict_proba(texts) - answers).mean()
+        for model in (trained.out, tmp_path / "run")
+    ]
+    assert distances[1] < 0.7 * distances[0]
+    assert f"what {teacher} says of them" in ulmfit(*command).out
+    assert not (tmp_path / "run" / "report.html").exists()
+    (tmp_path / "run" / "report.json").unlink()  # the training itself is found finished, and what the teacher said
+    resumed = ulmfit(*command, "--json")
+    assert (resumed.code, "reads 80 texts" in resumed.err) == (0, False)
+    assert "stages" in ulmfit(*command[:6], tmp_path / "other", "--dry-run", "--json").json
+
+
+def test_what_makes_no_sense_is_refused(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
+    more = write_csv(tmp_path / "more.csv", [("a text", "neutral"), *reviews(20, 8)])
+    texts, labels = zip(*reviews(20, 8), strict=True)
+    other = TextClassifier(None, "tiny", lm_epochs=0, epochs=(1, 0, 0, 0), devices=1)
+    other.fit(texts, [label.upper() for label in labels]).save(tmp_path / "other")
+    good = write_csv(tmp_path / "good.csv", reviews(20, 8))
+    cases = [
+        ([trained.out, more, "--out", tmp_path / "run"], "neutral"),
+        ([teacher, good, "--out", tmp_path / "run"], "ensemble"),
+        ([trained.out, good, "--out", trained.out], "holds a run of ulmfit train"),
+        ([trained.out, good, "--out", tmp_path / "run", "--teacher", tmp_path / "other"], "the classes BAD, GOOD"),
+        ([trained.out, good, "--out", tmp_path / "run", "--teacher", tmp_path / "nothing"], "nothing"),
+        ([trained.out, good, "--out", tmp_path / "run", "--lr-mult", "0.5"], "--lr-mult is 0.5"),
+    ]
+    for arguments, said in cases:
+        refused = ulmfit("learn", *arguments, "--devices", "1")
+        assert (refused.code, refused.out) == (2, "")
+        assert said in refused.err, refused.err
+        assert not (tmp_path / "run").exists()

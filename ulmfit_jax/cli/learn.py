@@ -1,0 +1,232 @@
+"""`ulmfit learn`: a trained classifier learns on, from labelled texts or from what a better model says of texts."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from ulmfit_jax.cli.arguments import (
+    add_reading_options,
+    add_trained_model,
+    as_the_model,
+    labelled_reading_options,
+    number_from_zero,
+    positive_number,
+    reading_options,
+    share,
+    whole_number,
+)
+from ulmfit_jax.cli.console import note, show, show_json
+from ulmfit_jax.cli.kept_columns import READING, kept_columns, reading_provenance
+from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
+from ulmfit_jax.cli.report_page import leave_page
+from ulmfit_jax.cli.results import TRAINED_ON, as_text, measures
+from ulmfit_jax.cli.training_arguments import add_computation, add_run_options, add_skipping
+from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
+from ulmfit_jax.counted import counted
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.training.recipes import FURTHER_RATE, FURTHER_SPREAD
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ulmfit_jax.data import TextDataset
+    from ulmfit_jax.ensemble import Ensemble
+    from ulmfit_jax.text_classifier import TextClassifier
+
+SUMMARY = "let a trained classifier learn on from more texts"
+
+DESCRIPTION = """\
+Train all layers of a classifier further, on labelled texts that it has not seen, with labels that it knows. What they
+do not show it is forgotten in part: put some of the texts from before into DATA too.
+
+With --teacher, the labels of DATA are not looked at: a better model, such as an ensemble with this classifier in it,
+says how probable each class is, and the classifier learns that (distillation). So the knowledge of several models, and
+what texts without labels have to say, comes into one.
+
+A tenth of DATA is held out to measure each epoch; of labelled texts, DIR/report.html shows how that went. The model
+that was there stays as it is. If the command is interrupted, give it again: it goes on from the last saved state. Once
+it is finished, giving it again prints the results.
+"""
+
+EXAMPLES = """\
+examples:
+  ulmfit learn run more.csv --out run-2
+  ulmfit learn both/forward texts.txt --teacher both --out one
+  ulmfit evaluate one test.csv
+"""
+
+_DECISIVE = ("drop_mult", "batch_size", "validation_fraction", "precision", "seed")
+"""Options that decide what is learnt, under their names in `TextClassifier`."""
+
+_FURTHER = ("epochs", "learning_rate", "lr_mult")
+"""The same in `TextClassifier.learn_from`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `ulmfit learn`."""
+    add_trained_model(parser)
+    parser.add_argument("data", metavar="DATA", help="texts to learn from, labelled unless there is a --teacher")
+    add_run_options(parser)
+    parser.add_argument(
+        "--teacher", metavar="DIR", help="model or finished run whose probabilities are learnt instead of labels"
+    )
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--epochs", type=whole_number(1), metavar="N", help="passes over the texts (default: by their number, 1 to 8)"
+    )
+    group.add_argument(
+        "--learning-rate",
+        type=positive_number,
+        default=FURTHER_RATE,
+        metavar="R",
+        help="peak of the head's rate (default: %(default)s)",
+    )
+    group.add_argument(
+        "--lr-mult",
+        type=positive_number,
+        default=FURTHER_SPREAD,
+        metavar="M",
+        help="the head's rate is M times the embedding's (default: %(default)s)",
+    )
+    group.add_argument(
+        "--drop-mult",
+        type=number_from_zero,
+        default=0.5,
+        metavar="F",
+        help="scales the classifier's dropouts (default: %(default)s)",
+    )
+    group.add_argument(
+        "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
+    )
+    group.add_argument(
+        "--validation-fraction",
+        type=share,
+        default=0.1,
+        metavar="F",
+        help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
+    )
+    add_skipping(group)
+    add_computation(group)
+    add_reading_options(parser, labels=True, of_model=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Learn or go on, print the results."""
+    from ulmfit_jax.text_classifier import TextClassifier
+
+    model = TextClassifier.load(options.model, devices=options.devices)
+    chosen = {name: getattr(options, name) for name in _DECISIVE}
+    model.set_params(**chosen, skip_nonfinite=options.skip_nonfinite, verbose=True)
+    data = _read(options, model)
+    if options.dry_run:
+        _show_plan(options, model, data)
+        return
+    training = TrainingRun(options.out, "learn", _configuration(options, data))
+    report = training.finished_report()
+    if report is None:
+        with training.training(options):
+            report = _learn(model, options, data, training)
+        training.write_report(report)
+    if options.teacher is None and not training.page.exists():
+        leave_page(options, training, report, data, None, None)
+    if training.page.exists():
+        report = {**report, "page": str(training.page)}
+    if options.json:
+        show_json(report)
+    else:
+        show(as_text(report))
+
+
+def _read(options: argparse.Namespace, model: TextClassifier) -> TextDataset:
+    """The texts, whose labels the classifier knows, or with a teacher without labels."""
+    from ulmfit_jax.answers import check_kind
+    from ulmfit_jax.data import TextDataset, check_labels, read_dataset
+    from ulmfit_jax.ensemble import load_classifier
+
+    chosen = as_the_model(options)
+    if options.teacher is None:
+        data = read_dataset(options.data, **labelled_reading_options(chosen))
+        check_kind(data, model.multi_label)
+        check_labels(data, model.class_names)
+        return data
+    _check_teacher(model, load_classifier(options.teacher))
+    texts = read_dataset(options.data, **reading_options(chosen), require_labels=False).texts
+    return TextDataset(texts, None, options.data)
+
+
+def _check_teacher(model: TextClassifier, teacher: TextClassifier | Ensemble) -> None:
+    if model.multi_label or teacher.multi_label:
+        raise ConfigError("--teacher gives a text one label, but here a text may have several: leave it out")
+    if model.class_names != teacher.class_names:
+        raise ConfigError(
+            f"--teacher has the classes {', '.join(teacher.class_names)}, but the classifier "
+            f"{', '.join(model.class_names)}: they need the same ones"
+        )
+
+
+def _configuration(options: argparse.Namespace, data: TextDataset) -> dict[str, Any]:
+    """What decides the result; a report of another configuration is not this run's."""
+    teacher = None if options.teacher is None else model_fingerprint(options.teacher)
+    return {
+        **{name: getattr(options, name) for name in (*_DECISIVE, *_FURTHER)},
+        "model_sha256": model_fingerprint(options.model),
+        "teacher_sha256": teacher,
+        "data_sha256": _fingerprint(data),
+    }
+
+
+def _fingerprint(data: TextDataset) -> str:
+    from ulmfit_jax.data import texts_fingerprint
+
+    return texts_fingerprint([*data.texts, *data.label_lines])
+
+
+def _learn(
+    model: TextClassifier, options: argparse.Namespace, data: TextDataset, training: TrainingRun
+) -> dict[str, Any]:
+    """Let the classifier learn, or go on with it, and save it; returns the report."""
+    labels: Any = data.targets if options.teacher is None else _answers(options, data, training)
+    further = {name: getattr(options, name) for name in _FURTHER}
+    model.learn_from(data.texts, labels, **further, run_dir=training.folder, workers=options.workers)
+    reading = {**kept_columns(options.model), **reading_provenance(options).get(READING, {})}
+    provenance = {TRAINED_ON: _fingerprint(data), **({READING: reading} if reading else {})}
+    model.save(training.model, provenance=provenance)
+    held_out = model.artifact.provenance["training"]["validation_documents"]
+    return {
+        "model": str(training.model),
+        "classes": list(model.class_names),
+        "documents": {"labelled": len(data), "validation": held_out, "unlabelled": 0},
+        "teacher": options.teacher,
+        "seed": options.seed,
+        **measures(model.history_),
+    }
+
+
+def _answers(options: argparse.Namespace, data: TextDataset, training: TrainingRun) -> np.ndarray:
+    """The teacher's probabilities `[texts, classes]`; a start that goes on finds them in the folder of the run."""
+    import numpy as np
+
+    from ulmfit_jax.ensemble import load_classifier
+    from ulmfit_jax.training.run_configuration import write_atomically
+
+    made_from = f"{model_fingerprint(options.teacher)} {options.precision} {_fingerprint(data)}"
+    place = training.folder / f"teacher-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.json"
+    if not place.exists():
+        note(f"{options.teacher} reads {counted(len(data), 'text')} …")
+        teacher = load_classifier(options.teacher, devices=options.devices, precision=options.precision)
+        write_atomically(place, json.dumps(teacher.predict_proba(data.texts).tolist()))
+    return np.array(json.loads(place.read_text("utf-8")))
+
+
+def _show_plan(options: argparse.Namespace, model: TextClassifier, data: TextDataset) -> None:
+    """What the same command without `--dry-run` would do."""
+    from ulmfit_jax.dry_run import MEASURING_SECONDS, further_dry_run
+
+    begin_plan(options.out, "learn")
+    announce = announcing(options.json, MEASURING_SECONDS)
+    further: dict[str, Any] = {name: getattr(options, name) for name in _FURTHER}
+    plan = further_dry_run(model, data, options.workers, **further, run_dir=options.out, announce=announce)
+    show_plan(plan, options.json)
