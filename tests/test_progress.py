@@ -55,6 +55,25 @@ def test_elsewhere_there_are_whole_lines_at_most_one_a_minute(monkeypatch):
     assert text.splitlines()[2].split() == ["epoch", "train", "loss", "valid", "loss", "error", "rate", "time"]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_steps_without_epochs_leave_nothing_on_a_terminal_and_a_line_a_minute_elsewhere(terminal, monkeypatch):
+    clock = iter([0, *range(600, 10_000, 30)])
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    screen = Screen(terminal)
+    progress = ConsoleProgress(screen)
+    progress.run_started("finder", 4)
+    for step in (1, 2, 3):
+        progress.step_done(step, 0.5)
+    progress.run_done()
+    if terminal:
+        shown = screen.getvalue().split("\r\x1b[2K")
+        assert [part.count("━") for part in shown] == [0, 0, 6, 12, 18, 0]
+        assert shown[1].endswith("finder: compiling the first step")
+        assert shown[-1] == ""
+    else:
+        assert screen.getvalue() == "finder: 1/4 steps, loss 0.5000\nfinder: 3/4 steps, loss 0.5000, 00:30 left\n"
+
+
 def test_the_rates_are_those_of_the_layers_that_train():
     for stage, said in (
         (Stage("last layer", 1, (1e-2 / 2.6**4, 1e-2), -2), "0.0038 to 0.01"),

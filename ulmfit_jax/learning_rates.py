@@ -29,7 +29,7 @@ def language_model_rates(
         texts: documents.
         layers: how many layer groups train, from the last (embedding and decoder); None: all.
         workers: processes that tokenise.
-        finder: `start`, `end` and `steps` of `find_learning_rate`.
+        finder: `start`, `end`, `steps` and `told` of `find_learning_rate`.
 
     Raises:
         DataError: there is too little text.
@@ -71,7 +71,7 @@ def classifier_rates(
         labels: one for each.
         layers: how many layer groups train, from the last; 1 is the head alone, as in the first stage; None: all.
         workers: processes that tokenise.
-        finder: `start`, `end` and `steps` of `find_learning_rate`.
+        finder: `start`, `end`, `steps` and `told` of `find_learning_rate`.
 
     Raises:
         DataError: no texts, not one label for each, a single class.

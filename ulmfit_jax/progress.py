@@ -47,6 +47,18 @@ class ConsoleProgress:
         if self._terminal:
             self._bar(done_steps / max(total_steps, 1), f"{stage.name}: compiling the first step")
 
+    def run_started(self, name: str, total_steps: int) -> None:
+        """Steps begin that have no epochs and no table."""
+        self._stage, self._total, self._first, self._last = name, total_steps, None, time.monotonic()
+        if self._terminal:
+            self._bar(0, f"{name}: compiling the first step")
+
+    def run_done(self) -> None:
+        """Wipe the bar of such steps."""
+        if self._terminal:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+
     def documents_read(self, done: int, total: int) -> None:
         """Redraw the bar, or print a line a minute."""
         if self._is_time(time.monotonic()):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.console import note
@@ -10,6 +12,19 @@ from ulmfit_jax.cli.training_run import TrainingRun
 
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
+
+
+@contextlib.contextmanager
+def shown_steps(steps: int = 100) -> Iterator[Callable[[int, float], None]]:
+    """What shows how far so many steps of the finder are, on a terminal until they are done."""
+    from ulmfit_jax.progress import ConsoleProgress
+
+    progress = ConsoleProgress()
+    progress.run_started("learning-rate finder", steps)
+    try:
+        yield progress.step_done
+    finally:
+        progress.run_done()
 
 
 def found_rates(options: argparse.Namespace, data: TextDataset, training: TrainingRun) -> dict[str, Any]:
@@ -32,5 +47,6 @@ def found_rates(options: argparse.Namespace, data: TextDataset, training: Traini
         seed=options.seed,
         devices=options.devices,
     )
-    curve = classifier_rates(model, data.texts, data.targets or (), workers=options.workers)
+    with shown_steps() as told:
+        curve = classifier_rates(model, data.texts, data.targets or (), workers=options.workers, told=told)
     return {"rates": list(curve.rates), "losses": list(curve.losses), "readings": curve.readings()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import (
     add_json,
@@ -14,6 +14,7 @@ from ulmfit_jax.cli.arguments import (
     whole_number,
 )
 from ulmfit_jax.cli.console import show, show_json
+from ulmfit_jax.cli.found_rates import shown_steps
 from ulmfit_jax.cli.training_arguments import add_computation, add_pretrained
 from ulmfit_jax.errors import ConfigError
 
@@ -104,11 +105,13 @@ def _curve(options: argparse.Namespace) -> LearningRates:
 
     labels = options.stage == "classifier"
     data = read_dataset(options.data, require_labels=labels, **labelled_reading_options(options))
-    finder = {name: getattr(options, name) for name in ("start", "end", "steps", "workers")}
+    finder: dict[str, Any] = {name: getattr(options, name) for name in ("start", "end", "steps", "workers")}
     chosen = {name: getattr(options, name) for name in ("batch_size", "precision", "seed", "devices")}
     pretrained = None if options.pretrained == "none" else options.pretrained
-    if labels:
-        classifier = TextClassifier(pretrained, options.preset, lm_epochs=0, **chosen)
-        return classifier_rates(classifier, data.texts, data.targets or (), layers=options.layers or 1, **finder)
-    model = LanguageModel(pretrained, options.preset, **chosen)
-    return language_model_rates(model, data.texts, layers=options.layers, **finder)
+    with shown_steps(options.steps) as told:
+        if labels:
+            classifier = TextClassifier(pretrained, options.preset, lm_epochs=0, **chosen)
+            targets, layers = data.targets or (), options.layers or 1
+            return classifier_rates(classifier, data.texts, targets, layers=layers, told=told, **finder)
+        model = LanguageModel(pretrained, options.preset, **chosen)
+        return language_model_rates(model, data.texts, layers=options.layers, told=told, **finder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -116,6 +116,7 @@ def find_learning_rate(
     steps: int = 100,
     weight_decay: float = 0.01,
     seed: int = 0,
+    told: Callable[[int, float], None] | None = None,
 ) -> LearningRates:
     """Train a copy for `steps` steps at rates from `start` to `end` and record the loss; the arguments are not changed.
 
@@ -130,6 +131,7 @@ def find_learning_rate(
         steps: 100 in fastai.
         weight_decay: as in a `Stage`.
         seed: decides dropout.
+        told: is given the steps done and the loss after each.
 
     Raises:
         TrainingError: too few good losses to read anything from (raised by the readings).
@@ -156,6 +158,8 @@ def find_learning_rate(
         mean = SMOOTHING * mean + (1 - SMOOTHING) * float(result.loss)
         rates.append(rate)
         losses.append(mean / (1 - SMOOTHING ** (number + 1)))
+        if told is not None:
+            told(number + 1, losses[-1])
         if not math.isfinite(mean) or losses[-1] > DIVERGENCE * min(losses):
             break
     return LearningRates(tuple(rates), tuple(losses), steps)
