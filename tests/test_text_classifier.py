@@ -268,6 +268,9 @@ def test_bad_options_are_named(trained):
         TextClassifier(None, preset="tiny", lm_epochs=0, recipe="fine_tune", epochs=(1, 0)).fit(texts, labels)
     with pytest.raises(ConfigError, match=r"lr_mult is 0\.5: the head's rate is at least once"):
         TextClassifier(lr_mult=0.5).fit(texts, labels)
+    for smoothing in (-0.1, 1.0, float("nan")):
+        with pytest.raises(ConfigError, match="label_smoothing is .*: it is at least 0 and below 1"):
+            TextClassifier(label_smoothing=smoothing).fit(texts, labels)
     with pytest.raises(ConfigError, match="pool_layers is 'first': choose one of last, all"):
         TextClassifier(pool_layers="first").fit(texts, labels)
     with pytest.raises(ConfigError, match=r"hidden is 50: give the size of each hidden layer, such as \(50,\)"):

@@ -65,6 +65,8 @@ class ClassifierOptions:
         LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.lm_drop_mult is None else self.lm_drop_mult)
         if self.lr_mult is not None and not 1 <= self.lr_mult < inf:
             raise ConfigError(f"lr_mult is {self.lr_mult}: the head's rate is at least once that of the embedding")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing is {self.label_smoothing}: it is at least 0 and below 1")
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
         if self.is_probe:

@@ -45,6 +45,7 @@ _DECISIVE = (
     "learning_rate",
     "lr_mult",
     "drop_mult",
+    "label_smoothing",
     "pool_layers",
     "batch_size",
     "validation_fraction",

@@ -142,6 +142,13 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     group.add_argument(
+        "--label-smoothing",
+        type=share,
+        default=0.0,
+        metavar="F",
+        help="weight of the uniform distribution in the classifier's targets; MultiFiT has 0.1 (default: %(default)s)",
+    )
+    group.add_argument(
         "--lm-learning-rate",
         type=positive_number,
         metavar="R",
