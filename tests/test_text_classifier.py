@@ -269,7 +269,7 @@ def test_bad_options_are_named(trained):
     with pytest.raises(ConfigError, match=r"lr_mult is 0\.5: the head's rate is at least once"):
         TextClassifier(lr_mult=0.5).fit(texts, labels)
     for smoothing in (-0.1, 1.0, float("nan")):
-        with pytest.raises(ConfigError, match="label_smoothing is .*: it is at least 0 and below 1"):
+        with pytest.raises(ConfigError, match=r"label_smoothing is .*: it is at least 0 and below 1"):
             TextClassifier(label_smoothing=smoothing).fit(texts, labels)
     with pytest.raises(ConfigError, match="pool_layers is 'first': choose one of last, all"):
         TextClassifier(pool_layers="first").fit(texts, labels)
