@@ -51,6 +51,7 @@ def test_the_probabilities_are_the_mean(ensemble: Ensemble) -> None:
     figures = ensemble.evaluate(TEXTS, LABELS)
     assert figures["accuracy"] == np.mean(ensemble.predict(TEXTS) == LABELS)
     assert figures["n"] == 4
+    assert repr(ensemble) == "Ensemble(2 classifiers of bad, good)"
 
 
 def test_a_saved_ensemble_gives_the_same_answers_bit_for_bit(ensemble: Ensemble, tmp_path: Path) -> None:

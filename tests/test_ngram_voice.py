@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ def test_both_are_believed_as_far_as_they_are_right_and_then_averaged(ensemble: 
     before = network.predict_proba(TEXTS)
     joint = ensemble.learn_ngrams(TEXTS, LABELS, *held_out).predict_proba(TEXTS)
 
+    assert re.fullmatch(r"Ensemble\(1 classifier of bad, good, \d+ n-grams\)", repr(ensemble))
     ids = list(corpus_in_memory(TEXTS, network.artifact.tokenizer))
     classes = np.array([int(label == "good") for label in LABELS])
     unseen = cross_validated_log_probabilities(ids, classes, 2)

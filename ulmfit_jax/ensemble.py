@@ -68,6 +68,10 @@ class Ensemble(Answers):
                     "the first one does not: an ensemble needs classifiers of one kind"
                 )
 
+    def __repr__(self) -> str:
+        ngrams = f", {len(self.ngrams.model.ngrams):,} n-grams" if self.ngrams else ""
+        return f"Ensemble({counted(len(self.members), 'classifier')} of {', '.join(self.class_names)}{ngrams})"
+
     @property
     def classes_(self) -> np.ndarray:
         """The classes in the order of the probabilities, as the first member gives them."""

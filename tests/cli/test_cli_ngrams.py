@@ -73,6 +73,7 @@ def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path:
     texts, labels = zip(*reviews(20, 2), strict=True)
     report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
     assert report["test"]["accuracy"] == model.score(texts, labels) >= 0.9
+    assert list(report["seconds"])[-1] == "n-grams"
     assert ulmfit(*command, "--ngrams").out == outcome.out
 
 

@@ -89,11 +89,12 @@ def both_directions(
         return {**finished, "page": str(together.page)} if together.page.exists() else finished
     model = Ensemble([TextClassifier.load(report["model"], devices=options.devices) for report in reports])
     with kept_programs(together.folder):
-        of_ngrams = learn_ngrams(model, options, data, unlabeled) if options.ngrams else {}
+        of_ngrams, seconds = learn_ngrams(model, options, data, unlabeled) if options.ngrams else ({}, {})
         model.save(together.model)
         wait_for_all("the saved ensemble")
         figures = measured(model, options, data, test)
     report = {**_joined(reports), **of_ngrams, **figures, "model": str(together.model)}
+    report["seconds"] |= seconds
     together.write_report(report)
     leave_directions_page(options, together, report)
     return {**report, "page": str(together.page)} if together.page.exists() else report

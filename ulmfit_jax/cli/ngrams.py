@@ -4,6 +4,7 @@ learns from texts that both have labelled."""
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +39,21 @@ def chosen_ngrams(options: argparse.Namespace) -> dict[str, Any]:
 
 def learn_ngrams(
     model: Ensemble, options: argparse.Namespace, data: TextDataset, unlabeled: Sequence[str]
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, float]]:
     """Let n-grams of the texts that the networks were trained on answer too; the texts that were held out tell how far
     the networks can be believed. With `--co-training`, n-grams and networks label some of the texts without labels.
 
     Returns:
-        The report's entries `ngrams` and, with co-training, `co_training`, the number of these texts.
+        The report's entries `ngrams` and, with co-training, `co_training`, the number of these texts; and the seconds
+        that it took, under the name that they have in the report.
     """
     from ulmfit_jax.classifier_plan import split_rows
     from ulmfit_jax.self_training import drawn_rounds
 
+    started = time.monotonic()
     learnt, held_out = map(data.select, split_rows(data, options.validation_fraction, options.seed))
     more = drawn_rounds(unlabeled, [options.co_training], options.seed)[0] if options.co_training else []
     model.learn_ngrams(learnt.texts, learnt.targets or (), held_out.texts, held_out.targets or (), unlabeled=more)
     assert model.ngrams is not None
-    return {"ngrams": model.ngrams.facts(), **({"co_training": len(more)} if more else {})}
+    entries = {"ngrams": model.ngrams.facts(), **({"co_training": len(more)} if more else {})}
+    return entries, {"n-grams": round(time.monotonic() - started, 3)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,10 +199,10 @@ def _train(
     report = measures(model.history_)
     provenance = {**reading_provenance(options), TRAINED_ON: _fingerprint(data)}
     if options.ngrams:
-        started, joint = time.monotonic(), Ensemble([model])
+        joint = Ensemble([model])
         network = {"network": {"validation": report["validation"]}} if "validation" in report else {}
-        of_ngrams = learn_ngrams(joint, options, data, unlabeled)
-        seconds = {**report["seconds"], "n-grams": round(time.monotonic() - started, 3)}
+        of_ngrams, seconds = learn_ngrams(joint, options, data, unlabeled)
+        seconds = {**report["seconds"], **seconds}
         report = {**report, **network, **of_ngrams, **measured(joint, options, data, None), "seconds": seconds}
         joint.save(training.model, provenance=provenance)
     else:
