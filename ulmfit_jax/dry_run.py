@@ -28,6 +28,7 @@ from ulmfit_jax.report.stages import finished_epochs
 from ulmfit_jax.self_training import drawn_rounds
 from ulmfit_jax.text_classifier import TextClassifier
 from ulmfit_jax.training.mapping import Devices
+from ulmfit_jax.training.recipes import FURTHER_RATE, FURTHER_SPREAD
 from ulmfit_jax.training.run_configuration import check_part, has_state
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training_estimate import Planned
@@ -171,9 +172,9 @@ def further_dry_run(
     data: TextDataset,
     workers: int = 1,
     *,
-    epochs: int | None,
-    learning_rate: float,
-    lr_mult: float,
+    epochs: int | None = None,
+    learning_rate: float = FURTHER_RATE,
+    lr_mult: float = FURTHER_SPREAD,
     run_dir: str | Path | None = None,
     announce: Announce = _nobody,
     seconds: float = MEASURING_SECONDS,

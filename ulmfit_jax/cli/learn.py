@@ -27,7 +27,6 @@ from ulmfit_jax.cli.training_arguments import add_computation, add_run_options, 
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError
-from ulmfit_jax.training.recipes import FURTHER_RATE, FURTHER_SPREAD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,16 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--learning-rate",
         type=positive_number,
-        default=FURTHER_RATE,
         metavar="R",
-        help="peak of the head's rate (default: %(default)s)",
+        help="peak of the head's rate (default: 0.003)",
     )
     group.add_argument(
         "--lr-mult",
         type=positive_number,
-        default=FURTHER_SPREAD,
         metavar="M",
-        help="the head's rate is M times the embedding's (default: %(default)s)",
+        help="the head's rate is M times the embedding's (default: 5)",
     )
     group.add_argument(
         "--drop-mult",
@@ -189,8 +186,7 @@ def _learn(
 ) -> dict[str, Any]:
     """Let the classifier learn, or go on with it, and save it; returns the report."""
     labels: Any = data.targets if options.teacher is None else _answers(options, data, training)
-    further = {name: getattr(options, name) for name in _FURTHER}
-    model.learn_from(data.texts, labels, **further, run_dir=training.folder, workers=options.workers)
+    model.learn_from(data.texts, labels, **_further(options), run_dir=training.folder, workers=options.workers)
     reading = {**kept_columns(options.model), **reading_provenance(options).get(READING, {})}
     provenance = {TRAINED_ON: _fingerprint(data), **({READING: reading} if reading else {})}
     model.save(training.model, provenance=provenance)
@@ -203,6 +199,11 @@ def _learn(
         "seed": options.seed,
         **measures(model.history_),
     }
+
+
+def _further(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `TextClassifier.learn_from` that were given."""
+    return {name: value for name in _FURTHER if (value := getattr(options, name)) is not None}
 
 
 def _answers(options: argparse.Namespace, data: TextDataset, training: TrainingRun) -> np.ndarray:
@@ -227,6 +228,5 @@ def _show_plan(options: argparse.Namespace, model: TextClassifier, data: TextDat
 
     begin_plan(options.out, "learn")
     announce = announcing(options.json, MEASURING_SECONDS)
-    further: dict[str, Any] = {name: getattr(options, name) for name in _FURTHER}
-    plan = further_dry_run(model, data, options.workers, **further, run_dir=options.out, announce=announce)
+    plan = further_dry_run(model, data, options.workers, **_further(options), run_dir=options.out, announce=announce)
     show_plan(plan, options.json)
