@@ -48,7 +48,7 @@ def test_what_is_learnt_of_probabilities_are_these(tmp_path):
     texts, labels = reviews(200)
     student = new_student()
     unsure = np.where(np.array(labels)[:, None] == student.classes_[None], 0.7, 0.3)
-    student.learn_from(texts, unsure, epochs=20)
+    student.learn_from(texts, unsure.tolist(), epochs=20)
     assert student.predict_proba(HELD_OUT[0]).max(axis=1).mean() == pytest.approx(0.7, abs=0.05)
     assert student.score(*HELD_OUT) > 0.9
 
@@ -98,6 +98,7 @@ def test_what_cannot_be_learnt_is_refused(student):
         (np.tile([1.5, -0.5], (40, 1)), "0 at least"),
         (np.full((40, 2), np.nan), "nan"),
         (np.full((39, 2), 0.5), "39"),
+        ([[0.5, 0.5], [0.4, 0.4, 0.2], *[[0.5, 0.5]] * 38], "not of one length"),
     ):
         with pytest.raises(DataError, match=said):
             student.learn_from(texts, wrong)

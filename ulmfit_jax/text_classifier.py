@@ -18,7 +18,7 @@ from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_parts import trained_parts
 from ulmfit_jax.classifier_plan import Further
 from ulmfit_jax.data.corpus import corpus_in_memory
-from ulmfit_jax.data.labels import checked_probabilities, label_type, typed_labels
+from ulmfit_jax.data.labels import checked_probabilities, label_type, probability_rows, typed_labels
 from ulmfit_jax.data.lists import label_values, labelled_texts, text_list
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.estimator import Estimator, not_fitted
@@ -217,7 +217,9 @@ class TextClassifier(Answers, Estimator):
 
         With the probabilities that a better model gives, such as an ensemble with this classifier in it, this is
         distillation (Hinton et al. 2015; docs/how-to/two-directions.md). What new texts do not show is forgotten in
-        part: give some of those from before too. A calibration from before is gone.
+        part: give some of those from before too. A calibration from before is gone. As in `fit`, `validation_fraction`
+        of the texts measures each epoch, and the other options of the classifier's training count too, but for those
+        that are arguments here.
 
         Args:
             texts: documents.
@@ -236,8 +238,8 @@ class TextClassifier(Answers, Estimator):
             ConfigError, TrainingError: see their sentences.
         """
         start, options, targets = self.artifact, self.options, None
-        if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind == "f" and not self.multi_label:
-            targets = checked_probabilities(labels, self.class_names)
+        if not self.multi_label and (given := probability_rows(labels)) is not None:
+            targets = checked_probabilities(given, self.class_names)
             labels = self.classes_[targets.argmax(axis=1)]
             if options.class_weight is not None:
                 raise ConfigError("class_weight is for labels, but here are probabilities: leave it out")

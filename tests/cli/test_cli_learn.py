@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,22 +47,29 @@ def test_interrupted_and_gone_on_with(
     assert resumed.code == 0
     assert "going on after step" in resumed.err
     assert resumed.json["documents"] == {"labelled": 60, "validation": 6, "unlabelled": 0}
+    assert resumed.json["before"].keys() == resumed.json["validation"].keys() == {"accuracy", "error", "loss"}
     assert list(resumed.json["seconds"]) == ["further training"]
     again = ulmfit("learn", "--config", out / "ulmfit.toml", "--json")
-    page = (out / "report.html").read_text("utf-8")
-    assert "Further training" in page
-    assert f"ulmfit learn {trained.out}" in page
     assert (again.code, again.json, again.err) == (0, resumed.json, finished(out))
-    assert "trained on      54 labelled texts of 2 classes, 6 held out to measure on" in ulmfit(*command).out
+    text = ulmfit(*command).out
+    assert re.search(r"^before +[\d.]+% right, of 6 texts held out\nafter +[\d.]+% right, of 6", text)
+    assert "learnt from     54 texts\n" in text
     assert tree(trained.out) == before
 
     provenance = ulmfit("info", out, "--json").json["provenance"]
     assert provenance["stages"] == ["head, 1 epoch", "further training, 2 epochs"]
     assert provenance["training"]["documents_before"] == 54
-    assert provenance["trained_from"] == "scratch"
-    for option, value in (("--epochs", "3"), ("--learning-rate", "0.02"), ("--seed", "1")):
+    assert (provenance["trained_from"], provenance["learnt_on_from"]) == ("scratch", str(trained.out))
+    before = tree(out)
+    for option, value in (("--epochs", "3"), ("--learning-rate", "0.02"), ("--seed", "1"), ("--teacher", trained.out)):
         refused = ulmfit(*command, option, value)
-        assert (refused.code, f"{out / 'further_training'} holds a run" in refused.err) == (2, True)
+        assert (refused.code, f"--out {out} holds the finished run of another {option}" in refused.err) == (2, True)
+    other = write_csv(tmp_path / "other.csv", reviews(20, 9))
+    assert "of another DATA: choose another folder" in ulmfit(*command[:2], other, *command[3:]).err
+    (out / "report.json").rename(tmp_path / "report.json")
+    assert f"{out / 'further_training'} holds a run" in ulmfit(*command, "--epochs", "3").err
+    (tmp_path / "report.json").rename(out / "report.json")
+    assert tree(out) == before
 
 
 def test_what_a_teacher_says_is_learnt(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
@@ -79,8 +87,11 @@ def test_what_a_teacher_says_is_learnt(trained: Trained, teacher: Path, tmp_path
         for model in (trained.out, tmp_path / "run")
     ]
     assert distances[1] < 0.7 * distances[0]
-    assert f"what {teacher} says of them" in ulmfit(*command).out
-    assert not (tmp_path / "run" / "report.html").exists()
+    assert learnt.json["documents"] == {"labelled": 0, "validation": 8, "unlabelled": 80}
+    text = ulmfit(*command).out
+    assert re.search(rf"^before +[\d.]+% same label as {teacher}, of 8 texts held out\nafter ", text)
+    assert f"learnt from     72 texts, of which {teacher} gave the probabilities\n" in text
+    assert ulmfit("info", tmp_path / "run", "--json").json["provenance"]["teacher"] == str(teacher)
     (tmp_path / "run" / "report.json").unlink()  # the training itself is found finished, and what the teacher said
     resumed = ulmfit(*command, "--json")
     assert (resumed.code, "reads 80 texts" in resumed.err) == (0, False)
@@ -92,6 +103,9 @@ def test_what_makes_no_sense_is_refused(trained: Trained, teacher: Path, tmp_pat
     texts, labels = zip(*reviews(20, 8), strict=True)
     other = TextClassifier(None, "tiny", lm_epochs=0, epochs=(1, 0, 0, 0), devices=1)
     other.fit(texts, [label.upper() for label in labels]).save(tmp_path / "other")
+    alone = write_csv(tmp_path / "alone.csv", [(text, "good") for text in texts])
+    told = ulmfit("learn", trained.out, alone, "--out", tmp_path / "alone", "--epochs", "1", "--devices", "1")
+    assert (told.code, "all texts have the label 'good': the classifier may come to" in told.err) == (0, True)
     good = write_csv(tmp_path / "good.csv", reviews(20, 8))
     cases = [
         ([trained.out, more, "--out", tmp_path / "run"], "neutral"),

@@ -23,7 +23,7 @@ def model_card(name: str, config: dict[str, Any]) -> str:
     if config["labels"]:
         several = " (a text may have several, or none)" if (config["head"] or {}).get("multi_label") else ""
         lines += [f"Labels{several}: {', '.join(config['labels'])}.", ""]
-    for title, value in provenance.items():
+    for title, value in sorted(provenance.items(), key=lambda entry: isinstance(entry[1], dict)):  # sections come last
         lines += _section(title.replace("_", " "), value)
     lines += ["", "Load it:", "", "```python", f"from ulmfit_jax import {_face(config['kind'])}", ""]
     lines += [f'model = {_face(config["kind"])}.load("{name}")', "```", ""]

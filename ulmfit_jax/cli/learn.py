@@ -21,8 +21,7 @@ from ulmfit_jax.cli.arguments import (
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.kept_columns import READING, kept_columns, reading_provenance
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
-from ulmfit_jax.cli.report_page import leave_page
-from ulmfit_jax.cli.results import TRAINED_ON, as_text, measures
+from ulmfit_jax.cli.results import TRAINED_ON, measures
 from ulmfit_jax.cli.training_arguments import add_computation, add_run_options, add_skipping
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 from ulmfit_jax.counted import counted
@@ -45,9 +44,9 @@ With --teacher, the labels of DATA are not looked at: a better model, such as an
 says how probable each class is, and the classifier learns that (distillation). So the knowledge of several models, and
 what texts without labels have to say, comes into one.
 
-A tenth of DATA is held out to measure each epoch; of labelled texts, DIR/report.html shows how that went. The model
+A tenth of DATA is held out to measure before and after; with a teacher, how often both give the same label. The model
 that was there stays as it is. If the command is interrupted, give it again: it goes on from the last saved state. Once
-it is finished, giving it again prints the results.
+it is finished, giving it again prints the results. Test with `ulmfit evaluate`.
 """
 
 EXAMPLES = """\
@@ -63,6 +62,9 @@ _DECISIVE = ("drop_mult", "batch_size", "validation_fraction", "precision", "see
 _FURTHER = ("epochs", "learning_rate", "lr_mult")
 """The same in `TextClassifier.learn_from`."""
 
+_NAMES = {"classifier_sha256": "classifier", "teacher_sha256": "--teacher", "data_sha256": "DATA"}
+"""What a person calls the entries of a configuration that are no options."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit learn`."""
@@ -70,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="texts to learn from, labelled unless there is a --teacher")
     add_run_options(parser)
     parser.add_argument(
-        "--teacher", metavar="DIR", help="model or finished run whose probabilities are learnt instead of labels"
+        "--teacher",
+        metavar="DIR",
+        help="model or finished run with the same labels, whose probabilities are learnt instead of those of DATA",
     )
     group = parser.add_argument_group("training")
     group.add_argument(
@@ -121,20 +125,18 @@ def run(options: argparse.Namespace) -> None:
     if options.dry_run:
         _show_plan(options, model, data)
         return
+    _remark_on_one_label(data)
     training = TrainingRun(options.out, "learn", _configuration(options, data))
+    training.refuse_others(_NAMES)
     report = training.finished_report()
     if report is None:
         with training.training(options):
             report = _learn(model, options, data, training)
         training.write_report(report)
-    if options.teacher is None and not training.page.exists():
-        leave_page(options, training, report, data, None, None)
-    if training.page.exists():
-        report = {**report, "page": str(training.page)}
     if options.json:
         show_json(report)
     else:
-        show(as_text(report))
+        show(_as_text(report))
 
 
 def _read(options: argparse.Namespace, model: TextClassifier) -> TextDataset:
@@ -154,6 +156,15 @@ def _read(options: argparse.Namespace, model: TextClassifier) -> TextDataset:
     return TextDataset(texts, None, options.data)
 
 
+def _remark_on_one_label(data: TextDataset) -> None:
+    """Say so where nothing but one label is there to learn."""
+    if data.labels is not None and len(found := set(data.labels)) == 1:
+        note(
+            f"all texts have the label {found.pop()!r}: the classifier may come to give no other one; put texts with "
+            "other labels into DATA too"
+        )
+
+
 def _check_teacher(model: TextClassifier, teacher: TextClassifier | Ensemble) -> None:
     if model.multi_label or teacher.multi_label:
         raise ConfigError("--teacher gives a text one label, but here a text may have several: leave it out")
@@ -169,7 +180,7 @@ def _configuration(options: argparse.Namespace, data: TextDataset) -> dict[str, 
     teacher = None if options.teacher is None else model_fingerprint(options.teacher)
     return {
         **{name: getattr(options, name) for name in (*_DECISIVE, *_FURTHER)},
-        "model_sha256": model_fingerprint(options.model),
+        "classifier_sha256": model_fingerprint(options.model),
         "teacher_sha256": teacher,
         "data_sha256": _fingerprint(data),
     }
@@ -185,20 +196,52 @@ def _learn(
     model: TextClassifier, options: argparse.Namespace, data: TextDataset, training: TrainingRun
 ) -> dict[str, Any]:
     """Let the classifier learn, or go on with it, and save it; returns the report."""
-    labels: Any = data.targets if options.teacher is None else _answers(options, data, training)
+    from ulmfit_jax.classifier_plan import split_rows
+    from ulmfit_jax.data import TextDataset
+
+    labels: Any = data.targets
+    if options.teacher is not None:
+        labels = _answers(options, data, training)
+        data = TextDataset(data.texts, [model.class_names[k] for k in labels.argmax(axis=1)], data.source)
+    held_out = data.select(split_rows(data, options.validation_fraction, options.seed)[1])
+    report = _measured(model.evaluate(held_out.texts, held_out.targets or ())) if len(held_out) else {}
+    before = {"before": report} if report else {}
     model.learn_from(data.texts, labels, **_further(options), run_dir=training.folder, workers=options.workers)
     reading = {**kept_columns(options.model), **reading_provenance(options).get(READING, {})}
-    provenance = {TRAINED_ON: _fingerprint(data), **({READING: reading} if reading else {})}
-    model.save(training.model, provenance=provenance)
-    held_out = model.artifact.provenance["training"]["validation_documents"]
+    provenance = {"learnt_on_from": options.model, TRAINED_ON: _fingerprint(data)}
+    provenance |= {"teacher": options.teacher} if options.teacher is not None else {}
+    model.save(training.model, provenance={**provenance, **({READING: reading} if reading else {})})
+    labelled = len(data) if options.teacher is None else 0
     return {
         "model": str(training.model),
         "classes": list(model.class_names),
-        "documents": {"labelled": len(data), "validation": held_out, "unlabelled": 0},
+        "documents": {"labelled": labelled, "validation": len(held_out), "unlabelled": len(data) - labelled},
         "teacher": options.teacher,
         "seed": options.seed,
+        **before,
         **measures(model.history_),
     }
+
+
+def _measured(figures: dict[str, Any]) -> dict[str, Any]:
+    """Of a classifier's figures those that an epoch has too."""
+    return {name: figures[name] for name in ("accuracy", "error", "loss")}
+
+
+def _as_text(report: dict[str, Any]) -> str:
+    """A report as a few lines for a person."""
+    documents, teacher = report["documents"], report["teacher"]
+    on_what = f"same label as {teacher}" if teacher else "right"
+    lines = [
+        f"{name:<16}{report[key]['accuracy']:7.2%} {on_what}, of {counted(documents['validation'], 'text')} held out"
+        for name, key in (("before", "before"), ("after", "validation"))
+        if key in report
+    ]
+    learnt = documents["labelled"] + documents["unlabelled"] - documents["validation"]
+    of_what = f", of which {teacher} gave the probabilities" if teacher else ""
+    lines.append(f"learnt from     {counted(learnt, 'text')}{of_what}")
+    times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in report["seconds"].items())
+    return "\n".join([*lines, f"time            {times}", f"model           {report['model']}"])
 
 
 def _further(options: argparse.Namespace) -> dict[str, Any]:

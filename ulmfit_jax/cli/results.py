@@ -63,8 +63,6 @@ def as_text(report: dict[str, Any]) -> str:
         lines.append(f"language model  perplexity {model['perplexity']:,.1f} per token of its own, on held-out texts")
     if "documents" in report:
         lines.append(f"trained on      {trained_on(report)}")
-        if teacher := report.get("teacher"):
-            lines.append(f"{'':16}what {teacher} says of them")
         if more := report.get("co_training"):
             lines.append(f"{'':16}n-grams learnt from {more:,} of these too, which they and the network labelled")
         if report.get("transductive"):

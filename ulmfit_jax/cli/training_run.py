@@ -62,6 +62,26 @@ class TrainingRun:
         note(f"{self.folder} holds the finished run of this command: nothing is trained again")
         return report
 
+    def refuse_others(self, names: dict[str, str]) -> None:
+        """Refuse a folder with the finished run of another configuration.
+
+        Args:
+            names: what a person calls the entries of the configuration that are no options.
+
+        Raises:
+            ConfigError: it names what differs.
+        """
+        if not (self.model / "manifest.json").is_file():
+            return
+        found = _read_json(self.folder / "report.json").get("configuration", self._configuration)
+        differing = [name for name, value in self._configuration.items() if found.get(name) != value]
+        if differing:
+            said = ", ".join(names.get(name, f"--{name.replace('_', '-')}") for name in differing)
+            raise ConfigError(
+                f"--out {self.folder} holds the finished run of another {said}: choose another folder; nothing there "
+                "was changed"
+            )
+
     @contextlib.contextmanager
     def training(self, options: argparse.Namespace) -> Iterator[None]:
         """While this lasts, the library trains; the options are kept in `config.json` and `ulmfit.toml`.

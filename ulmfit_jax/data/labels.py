@@ -124,6 +124,19 @@ def _numbers_by_value(labels: Iterable[str]) -> Callable[[str], tuple[int, str]]
     return lambda label: (0, label)
 
 
+def probability_rows(labels: Any) -> np.ndarray | None:
+    """Labels that are rows of floats, an array or lists, as an array `[documents, classes]`; None: they are others."""
+    if isinstance(labels, list | tuple) and len(labels) and all(isinstance(row, list | tuple) for row in labels):
+        if not all(isinstance(number, float) for row in labels for number in row) or not labels[0]:
+            return None
+        if len({len(row) for row in labels}) > 1:
+            raise DataError("the rows of probabilities are not of one length: give one for each class")
+        labels = np.array(labels)
+    if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind == "f":
+        return labels
+    return None
+
+
 def checked_probabilities(array: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Probabilities `[documents, classes]` as float32.
 
