@@ -15,13 +15,13 @@ import argparse
 import time
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from imdb import ABOUT, figures, figures_with_ngrams
 from running import Results, run_or_explain
 from ulmfit_jax import Ensemble, TextClassifier
+from ulmfit_jax.classifier_fit import FURTHER
 from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.data.labels import label_indices
 from ulmfit_jax.errors import ConfigError
@@ -77,8 +77,7 @@ class Distillation:
         for model, name in zip(self.options.students, self.names, strict=True):
             if name not in self.results:
                 self.teach(model, name)
-        joint = Ensemble([TextClassifier.load(self.options.out / "models" / name) for name in self.names])
-        self.measure("mean", joint)
+        self.measure()
         for name, result in self.results.items():
             print(f"{name}: {result['error']:.2%} of {result['n']:,} test reviews wrong, loss {result['loss']:.3f}")
 
@@ -109,9 +108,8 @@ class Distillation:
     def loaded(self, model: str | Path) -> TextClassifier:
         """A classifier that answers and learns as the options say."""
         options = self.options
-        classifier = TextClassifier.load(model, precision=options.precision)
-        classifier.set_params(precision=options.precision, seed=options.seed, drop_mult=options.drop_mult)
-        return classifier.set_params(validation_fraction=0, verbose=True)
+        chosen = {name: getattr(options, name) for name in ("precision", "seed", "drop_mult", "validation_fraction")}
+        return TextClassifier.load(model, precision=options.precision).set_params(**chosen, verbose=True)
 
     def teach(self, model: str, name: str) -> None:
         """Let one student learn; save and measure it."""
@@ -125,7 +123,7 @@ class Distillation:
         print(f"\n{name} learns from {len(texts):,} reviews, {len(others):,} of which the teacher has labelled")
         rates = {"learning_rate": options.learning_rate, "lr_mult": options.lr_mult}
         student.learn_from(texts, targets, epochs=1, **rates, run_dir=options.out / name, workers=2)
-        minutes = student.seconds_["further_training"] / 60
+        minutes = student.seconds_[FURTHER] / 60
         stored, size = options.out / "models" / name, {"half_precision": True, "mantissa_bits": options.mantissa_bits}
         student.save(stored, **size)
         student = self.loaded(stored)  # what is measured is what is kept
@@ -140,18 +138,19 @@ class Distillation:
         student.save(stored, **size, provenance={"measures": measures, **ABOUT})
         self.results.add({name: {**result, "minutes": minutes}})
 
-    def measure(self, name: str, joint: Ensemble) -> None:
-        """All students together, without and with n-grams, from the probabilities that each has given; and each with
-        n-grams."""
+    def measure(self) -> None:
+        """The mean of all students, and each and all with n-grams, from the probabilities that each has given."""
         train, test, _ = self.data
-        each = {student: np.load(self.options.out / f"{student}-test.npy") for student in self.names}
-        each[name] = np.mean(list(each.values()), axis=0)
-        for which, probabilities in each.items():
-            members = joint if which == name else Ensemble([joint.members[self.names.index(which)]])
-            found: dict[str, Any] = {which: figures(members, probabilities, test)} if which == name else {}
-            place = self.options.out / "models" / f"{which}-ngrams"
-            with_ngrams = figures_with_ngrams(members, self.options, train, test, probabilities, place)
-            self.results.add({**found, f"{which} with n-grams": with_ngrams})
+        students = [TextClassifier.load(self.options.out / "models" / name) for name in self.names]
+        answers = [np.load(self.options.out / f"{name}-test.npy") for name in self.names]
+        mean = np.mean(answers, axis=0)
+        self.results.add({"mean": figures(Ensemble(students), mean, test)})
+        for name, members, given in zip(
+            [*self.names, "mean"], [*([student] for student in students), students], [*answers, mean], strict=True
+        ):
+            place = self.options.out / "models" / f"{name}-ngrams"
+            found = figures_with_ngrams(Ensemble(members), self.options, train, test, given, place)
+            self.results.add({f"{name} with n-grams": found})
 
 
 def main() -> None:

@@ -17,6 +17,16 @@ from ulmfit_jax.nn.products import check_precision
 RECIPES = ("gradual_unfreezing", "fine_tune", "linear_probe")
 
 
+def check_lr_mult(lr_mult: float) -> None:
+    """Refuse a spread of learning rates that rises towards the embedding, or is not finite.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if not 1 <= lr_mult < inf:
+        raise ConfigError(f"lr_mult is {lr_mult}: the head's rate is at least once that of the embedding")
+
+
 @dataclass(frozen=True)
 class ClassifierOptions:
     """What can be chosen of a classifier's training; `TextClassifier` documents each. None: by the data."""
@@ -63,8 +73,8 @@ class ClassifierOptions:
         self.head(2, multi_label=False)
         CLASSIFIER_DROPOUTS.scaled(self.drop_mult)  # in range, or refused
         LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.lm_drop_mult is None else self.lm_drop_mult)
-        if self.lr_mult is not None and not 1 <= self.lr_mult < inf:
-            raise ConfigError(f"lr_mult is {self.lr_mult}: the head's rate is at least once that of the embedding")
+        if self.lr_mult is not None:
+            check_lr_mult(self.lr_mult)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing is {self.label_smoothing}: it is at least 0 and below 1")
         if self.recipe not in RECIPES:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.class_weights import class_weights
-from ulmfit_jax.classifier_options import ClassifierOptions
-from ulmfit_jax.data.corpus import Corpus, cached_corpus, texts_fingerprint
+from ulmfit_jax.classifier_options import ClassifierOptions, check_lr_mult
+from ulmfit_jax.data.corpus import Corpus, cached_corpus
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.label_sets import rarest_labels
 from ulmfit_jax.data.labels import check_labels, label_indices
@@ -62,8 +62,7 @@ class Further:
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < inf:
             raise ConfigError(f"learning_rate is {self.learning_rate}: it must be above 0")
-        if not 1 <= self.lr_mult < inf:
-            raise ConfigError(f"lr_mult is {self.lr_mult}: the head's rate is at least once that of the embedding")
+        check_lr_mult(self.lr_mult)
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"epochs is {self.epochs}: it is at least 1")
 
@@ -122,7 +121,7 @@ def classifier_plan(
         data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
     with first_process_first("the labelled tokens"):
         corpus = cached_corpus(data.texts, start.tokenizer, folder and folder / "tokens", workers)
-    labels, fingerprint = label_indices(data, classes), _fingerprint(data)
+    labels, fingerprint = label_indices(data, classes), data.fingerprint()
     targets = labels[rows]
     if further is not None and further.targets is not None:
         targets = further.targets[rows]
@@ -195,7 +194,7 @@ def planned_configuration(
     batch_size = _batch_size(options, len(rows))
     weights = class_weights(options.class_weight, classes, data.targets or ())
     stages = _stages(options, len(rows), batch_size, n_layers + 2)
-    settings, fingerprint = _settings(backwards, options, batch_size, weights), _fingerprint(data)
+    settings, fingerprint = _settings(backwards, options, batch_size, weights), data.fingerprint()
     return _configuration(classes, (len(rows), len(held_out)), fingerprint, settings, stages, options)
 
 
@@ -269,11 +268,6 @@ def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarra
         return np.arange(len(data)), np.zeros(0, np.int64)
     labels = data.labels if data.label_sets is None else rarest_labels(data.label_sets)
     return train_validation_split(data.texts, labels, fraction=fraction, seed=seed)
-
-
-def _fingerprint(data: TextDataset) -> str:
-    """SHA-256 of all texts and labels."""
-    return texts_fingerprint([*data.texts, *data.label_lines])
 
 
 def _batch_size(options: ClassifierOptions, documents: int) -> int:

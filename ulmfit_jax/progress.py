@@ -37,21 +37,18 @@ class ConsoleProgress:
         self, stage: Stage, peaks: tuple[float, ...], columns: tuple[str, ...], total_steps: int, done_steps: int
     ) -> None:
         """Print the head of the stage's table."""
-        self._stage, self._total, self._first = stage.name, total_steps, None
-        self._last = time.monotonic()
         self._columns = ("train_loss", *columns)
         how = f"{counted(stage.epochs, 'epoch')}, {counted(total_steps, 'step')}, rate {_rates(peaks)}"
         self._print(f"\n{stage.name}: {'fitted at once' if stage.is_fitted else how}")
         titles = [_TITLES.get(column, column) for column in self._columns]
         self._print("epoch" + "".join(f"{title:>12}" for title in titles) + f"{'time':>10}")
-        if self._terminal:
-            self._bar(done_steps / max(total_steps, 1), f"{stage.name}: compiling the first step")
+        self.run_started(stage.name, total_steps, done_steps)
 
-    def run_started(self, name: str, total_steps: int) -> None:
-        """Steps begin that have no epochs and no table."""
+    def run_started(self, name: str, total_steps: int, done_steps: int = 0) -> None:
+        """Steps begin, those of a stage or others that have no epochs and no table."""
         self._stage, self._total, self._first, self._last = name, total_steps, None, time.monotonic()
         if self._terminal:
-            self._bar(0, f"{name}: compiling the first step")
+            self._bar(done_steps / max(total_steps, 1), f"{name}: compiling the first step")
 
     def run_done(self) -> None:
         """Wipe the bar of such steps."""

@@ -18,7 +18,7 @@ from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_parts import trained_parts
 from ulmfit_jax.classifier_plan import Further
 from ulmfit_jax.data.corpus import corpus_in_memory
-from ulmfit_jax.data.labels import checked_probabilities, label_type, probability_rows, typed_labels
+from ulmfit_jax.data.labels import given_probabilities, label_type, typed_labels
 from ulmfit_jax.data.lists import label_values, labelled_texts, text_list
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.estimator import Estimator, not_fitted
@@ -197,9 +197,7 @@ class TextClassifier(Answers, Estimator):
                 self._keep(part.artifact)
                 self.history_ = history = [*history, *part.history]
                 self.seconds_ = seconds = {**seconds, **part.seconds}
-        kind = label_type(label_values(labels))
-        if kind is not None:
-            self._keep(replace(self.artifact, settings={**self.artifact.settings, "label_type": kind}))
+        self._keep(_with_label_type(self.artifact, label_type(label_values(labels))))
         return self
 
     def learn_from(
@@ -237,9 +235,9 @@ class TextClassifier(Answers, Estimator):
                 no probabilities.
             ConfigError, TrainingError: see their sentences.
         """
-        start, options, targets = self.artifact, self.options, None
-        if not self.multi_label and (given := probability_rows(labels)) is not None:
-            targets = checked_probabilities(given, self.class_names)
+        start, options = self.artifact, self.options
+        targets = None if self.multi_label else given_probabilities(labels, self.class_names)
+        if targets is not None:
             labels = self.classes_[targets.argmax(axis=1)]
             if options.class_weight is not None:
                 raise ConfigError("class_weight is for labels, but here are probabilities: leave it out")
@@ -250,9 +248,7 @@ class TextClassifier(Answers, Estimator):
         folder, started = Path(run_dir) if run_dir is not None else None, time.monotonic()
         with kept_programs(folder):
             artifact, history = fit_classifier(start, data, self.class_names, options, folder, workers, further=further)
-        kind = start.settings.get("label_type")
-        settings = artifact.settings if kind is None else {**artifact.settings, "label_type": kind}
-        self._keep(replace(artifact, settings=settings))
+        self._keep(_with_label_type(artifact, start.settings.get("label_type")))
         self.history_ = [*self.history_, *history]
         self.seconds_ = {**self.seconds_, FURTHER: time.monotonic() - started}
         return self
@@ -389,3 +385,8 @@ class TextClassifier(Answers, Estimator):
         model._keep(load_artifact(model_folder(folder), "classifier"))
         model.history_, model.seconds_ = [], {}
         return model
+
+
+def _with_label_type(artifact: Artifact, kind: str | None) -> Artifact:
+    """A classifier that gives labels of this type, or, for None, strings."""
+    return artifact if kind is None else replace(artifact, settings={**artifact.settings, "label_type": kind})

@@ -62,11 +62,9 @@ def model_and_texts(options: argparse.Namespace) -> tuple[TextClassifier | Ensem
 
 def were_trained_on(model: TextClassifier | Ensemble, data: TextDataset) -> bool:
     """Whether the texts and labels are all of those that a training command gave the model, or a member of it."""
-    from ulmfit_jax.data import texts_fingerprint
-
     members: Sequence[Any] = getattr(model, "members", [model])
     known = {member.artifact.provenance.get(TRAINED_ON) for member in members}
-    return texts_fingerprint([*data.texts, *data.label_lines]) in known
+    return data.fingerprint() in known
 
 
 def remark_on_separator(data: TextDataset) -> None:

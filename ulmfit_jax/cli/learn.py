@@ -15,14 +15,13 @@ from ulmfit_jax.cli.arguments import (
     number_from_zero,
     positive_number,
     reading_options,
-    share,
     whole_number,
 )
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.kept_columns import READING, kept_columns, reading_provenance
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.results import TRAINED_ON, measures
-from ulmfit_jax.cli.training_arguments import add_computation, add_run_options, add_skipping
+from ulmfit_jax.cli.training_arguments import add_batches_and_validation, add_computation, add_run_options, add_skipping
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError
@@ -99,16 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="scales the classifier's dropouts (default: %(default)s)",
     )
-    group.add_argument(
-        "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
-    )
-    group.add_argument(
-        "--validation-fraction",
-        type=share,
-        default=0.1,
-        metavar="F",
-        help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
-    )
+    add_batches_and_validation(group)
     add_skipping(group)
     add_computation(group)
     add_reading_options(parser, labels=True, of_model=True)
@@ -121,6 +111,7 @@ def run(options: argparse.Namespace) -> None:
     model = TextClassifier.load(options.model, devices=options.devices)
     chosen = {name: getattr(options, name) for name in _DECISIVE}
     model.set_params(**chosen, skip_nonfinite=options.skip_nonfinite, verbose=True)
+    teacher = None if options.teacher is None else _teacher(options, model)
     data = _read(options, model)
     if options.dry_run:
         _show_plan(options, model, data)
@@ -131,7 +122,7 @@ def run(options: argparse.Namespace) -> None:
     report = training.finished_report()
     if report is None:
         with training.training(options):
-            report = _learn(model, options, data, training)
+            report = _learn(model, teacher, options, data, training)
         training.write_report(report)
     if options.json:
         show_json(report)
@@ -143,7 +134,6 @@ def _read(options: argparse.Namespace, model: TextClassifier) -> TextDataset:
     """The texts, whose labels the classifier knows, or with a teacher without labels."""
     from ulmfit_jax.answers import check_kind
     from ulmfit_jax.data import TextDataset, check_labels, read_dataset
-    from ulmfit_jax.ensemble import load_classifier
 
     chosen = as_the_model(options)
     if options.teacher is None:
@@ -151,7 +141,6 @@ def _read(options: argparse.Namespace, model: TextClassifier) -> TextDataset:
         check_kind(data, model.multi_label)
         check_labels(data, model.class_names)
         return data
-    _check_teacher(model, load_classifier(options.teacher))
     texts = read_dataset(options.data, **reading_options(chosen), require_labels=False).texts
     return TextDataset(texts, None, options.data)
 
@@ -165,7 +154,11 @@ def _remark_on_one_label(data: TextDataset) -> None:
         )
 
 
-def _check_teacher(model: TextClassifier, teacher: TextClassifier | Ensemble) -> None:
+def _teacher(options: argparse.Namespace, model: TextClassifier) -> TextClassifier | Ensemble:
+    """What `--teacher` names, with the classes of `model`."""
+    from ulmfit_jax.ensemble import load_classifier
+
+    teacher = load_classifier(options.teacher, devices=options.devices, precision=options.precision)
     if model.multi_label or teacher.multi_label:
         raise ConfigError("--teacher gives a text one label, but here a text may have several: leave it out")
     if model.class_names != teacher.class_names:
@@ -173,45 +166,43 @@ def _check_teacher(model: TextClassifier, teacher: TextClassifier | Ensemble) ->
             f"--teacher has the classes {', '.join(teacher.class_names)}, but the classifier "
             f"{', '.join(model.class_names)}: they need the same ones"
         )
+    return teacher
 
 
 def _configuration(options: argparse.Namespace, data: TextDataset) -> dict[str, Any]:
     """What decides the result; a report of another configuration is not this run's."""
-    teacher = None if options.teacher is None else model_fingerprint(options.teacher)
     return {
         **{name: getattr(options, name) for name in (*_DECISIVE, *_FURTHER)},
         "classifier_sha256": model_fingerprint(options.model),
-        "teacher_sha256": teacher,
-        "data_sha256": _fingerprint(data),
+        "teacher_sha256": None if options.teacher is None else model_fingerprint(options.teacher),
+        "data_sha256": data.fingerprint(),
     }
 
 
-def _fingerprint(data: TextDataset) -> str:
-    from ulmfit_jax.data import texts_fingerprint
-
-    return texts_fingerprint([*data.texts, *data.label_lines])
-
-
 def _learn(
-    model: TextClassifier, options: argparse.Namespace, data: TextDataset, training: TrainingRun
+    model: TextClassifier,
+    teacher: TextClassifier | Ensemble | None,
+    options: argparse.Namespace,
+    data: TextDataset,
+    training: TrainingRun,
 ) -> dict[str, Any]:
     """Let the classifier learn, or go on with it, and save it; returns the report."""
     from ulmfit_jax.classifier_plan import split_rows
     from ulmfit_jax.data import TextDataset
 
     labels: Any = data.targets
-    if options.teacher is not None:
-        labels = _answers(options, data, training)
+    if teacher is not None:
+        labels = _answers(teacher, options, data, training)
         data = TextDataset(data.texts, [model.class_names[k] for k in labels.argmax(axis=1)], data.source)
     held_out = data.select(split_rows(data, options.validation_fraction, options.seed)[1])
     report = _measured(model.evaluate(held_out.texts, held_out.targets or ())) if len(held_out) else {}
     before = {"before": report} if report else {}
     model.learn_from(data.texts, labels, **_further(options), run_dir=training.folder, workers=options.workers)
     reading = {**kept_columns(options.model), **reading_provenance(options).get(READING, {})}
-    provenance = {"learnt_on_from": options.model, TRAINED_ON: _fingerprint(data)}
-    provenance |= {"teacher": options.teacher} if options.teacher is not None else {}
+    provenance = {"learnt_on_from": options.model, TRAINED_ON: data.fingerprint()}
+    provenance |= {"teacher": options.teacher} if teacher is not None else {}
     model.save(training.model, provenance={**provenance, **({READING: reading} if reading else {})})
-    labelled = len(data) if options.teacher is None else 0
+    labelled = len(data) if teacher is None else 0
     return {
         "model": str(training.model),
         "classes": list(model.class_names),
@@ -249,18 +240,18 @@ def _further(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name in _FURTHER if (value := getattr(options, name)) is not None}
 
 
-def _answers(options: argparse.Namespace, data: TextDataset, training: TrainingRun) -> np.ndarray:
+def _answers(
+    teacher: TextClassifier | Ensemble, options: argparse.Namespace, data: TextDataset, training: TrainingRun
+) -> np.ndarray:
     """The teacher's probabilities `[texts, classes]`; a start that goes on finds them in the folder of the run."""
     import numpy as np
 
-    from ulmfit_jax.ensemble import load_classifier
     from ulmfit_jax.training.run_configuration import write_atomically
 
-    made_from = f"{model_fingerprint(options.teacher)} {options.precision} {_fingerprint(data)}"
+    made_from = f"{model_fingerprint(options.teacher)} {options.precision} {data.fingerprint()}"
     place = training.folder / f"teacher-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.json"
     if not place.exists():
         note(f"{options.teacher} reads {counted(len(data), 'text')} …")
-        teacher = load_classifier(options.teacher, devices=options.devices, precision=options.precision)
         write_atomically(place, json.dumps(teacher.predict_proba(data.texts).tolist()))
     return np.array(json.loads(place.read_text("utf-8")))
 

@@ -109,7 +109,7 @@ def _one_run(
         has_page = False
     if test is None:  # figures of an earlier start with --test are not claimed by this one
         report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
-    elif report.get("test", {}).get("sha256") != _fingerprint(test):
+    elif report.get("test", {}).get("sha256") != test.fingerprint():
         report, answered = _tested(options, data, test, training, report)
         training.write_report(report)
         has_page = False
@@ -176,15 +176,9 @@ def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: li
         **chosen_ngrams(options),
         "pretrained": options.pretrained,
         "pretrained_sha256": model_fingerprint(options.pretrained),
-        "data_sha256": _fingerprint(data),
+        "data_sha256": data.fingerprint(),
         "unlabeled_sha256": texts_fingerprint(unlabeled),
     }
-
-
-def _fingerprint(data: TextDataset) -> str:
-    from ulmfit_jax.data import texts_fingerprint
-
-    return texts_fingerprint([*data.texts, *data.label_lines])
 
 
 def _train(
@@ -197,7 +191,7 @@ def _train(
     model = _model(options)
     model.fit(data.texts, data.targets or (), unlabeled, run_dir=training.folder, workers=options.workers)
     report = measures(model.history_)
-    provenance = {**reading_provenance(options), TRAINED_ON: _fingerprint(data)}
+    provenance = {**reading_provenance(options), TRAINED_ON: data.fingerprint()}
     if options.ngrams:
         joint = Ensemble([model])
         network = {"network": {"validation": report["validation"]}} if "validation" in report else {}
@@ -279,7 +273,7 @@ def _tested(
     figures = {
         **answered.figures,
         "also_in_training": sum(text in known for text in test.texts),
-        "sha256": _fingerprint(test),
+        "sha256": test.fingerprint(),
     }
     seconds = {**report["seconds"], **answered.seconds}
     return {**report, "test": figures, "baseline": answered.baseline_figures, "seconds": seconds}, answered

@@ -10,6 +10,7 @@ from ulmfit_jax.cli.directions import direction_models
 from ulmfit_jax.cli.processes import add_process_options
 from ulmfit_jax.cli.training_arguments import (
     LANGUAGE_MODEL_RATES,
+    add_batches_and_validation,
     add_computation,
     add_pretrained,
     add_run_options,
@@ -161,16 +162,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="what the classifier's head reads of the language model: its last layer, as in the paper and fastai, or "
         "all (default: %(default)s)",
     )
-    group.add_argument(
-        "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
-    )
-    group.add_argument(
-        "--validation-fraction",
-        type=share,
-        default=0.1,
-        metavar="F",
-        help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
-    )
+    add_batches_and_validation(group)
     group.add_argument(
         "--class-weight",
         action="append",

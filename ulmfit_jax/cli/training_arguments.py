@@ -12,6 +12,7 @@ from ulmfit_jax.cli.arguments import (
     add_workers,
     number_from_zero,
     positive_number,
+    share,
     whole_number,
 )
 from ulmfit_jax.nn.architecture import PRESETS
@@ -85,6 +86,20 @@ def add_language_model_options(group: _Group) -> None:
         type=number_from_zero,
         metavar="F",
         help="scales the dropouts of the AWD-LSTM (default: 0.1 for one epoch, 0.5 for more)",
+    )
+
+
+def add_batches_and_validation(group: _Group) -> None:
+    """Texts of a classifier's batch, and the share of them that measures."""
+    group.add_argument(
+        "--batch-size", type=whole_number(1), metavar="N", help="texts of a batch (default: by the number of texts)"
+    )
+    group.add_argument(
+        "--validation-fraction",
+        type=share,
+        default=0.1,
+        metavar="F",
+        help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ulmfit_jax.counted import counted
+from ulmfit_jax.data.corpus import texts_fingerprint
 from ulmfit_jax.data.folders import folder_records
 from ulmfit_jax.data.label_sets import LabelSet, as_line, clean_label_set, holds_several
 from ulmfit_jax.data.lines import data_suffix, read_lines
@@ -64,6 +65,10 @@ class TextDataset:
     def label_lines(self) -> Sequence[str]:
         """One string for each text that says its labels, for fingerprints; none without labels."""
         return (self.labels or ()) if self.label_sets is None else [as_line(names) for names in self.label_sets]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the texts, their labels and their order, as hexadecimal digits."""
+        return texts_fingerprint([*self.texts, *self.label_lines])
 
     def select(self, indices: Iterable[int] | np.ndarray) -> TextDataset:
         """The examples at `indices`, in that order."""

@@ -124,31 +124,27 @@ def _numbers_by_value(labels: Iterable[str]) -> Callable[[str], tuple[int, str]]
     return lambda label: (0, label)
 
 
-def probability_rows(labels: Any) -> np.ndarray | None:
-    """Labels that are rows of floats, an array or lists, as an array `[documents, classes]`; None: they are others."""
+def given_probabilities(labels: Any, classes: Sequence[str]) -> np.ndarray | None:
+    """Labels that are rows of floats, in an array or in lists, as probabilities `[documents, classes]` float32; None:
+    they are others.
+
+    Raises:
+        DataError: not one for each class, or a row that is not finite, has one below 0 or does not sum to 1.
+    """
     if isinstance(labels, list | tuple) and len(labels) and all(isinstance(row, list | tuple) for row in labels):
         if not all(isinstance(number, float) for row in labels for number in row) or not labels[0]:
             return None
         if len({len(row) for row in labels}) > 1:
             raise DataError("the rows of probabilities are not of one length: give one for each class")
         labels = np.array(labels)
-    if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind == "f":
-        return labels
-    return None
-
-
-def checked_probabilities(array: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Probabilities `[documents, classes]` as float32.
-
-    Raises:
-        DataError: not one for each class, or a row that is not finite, has one below 0 or does not sum to 1.
-    """
-    if array.shape[1] != len(classes):
+    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind != "f":
+        return None
+    if labels.shape[1] != len(classes):
         raise DataError(
-            f"there are probabilities of {array.shape[1]} classes, but the classes are {', '.join(classes)}"
+            f"there are probabilities of {labels.shape[1]} classes, but the classes are {', '.join(classes)}"
         )
-    wrong = ~(array >= 0).all(axis=1) | ~np.isclose(array.sum(axis=1, dtype=np.float64), 1, atol=1e-3)
+    wrong = ~(labels >= 0).all(axis=1) | ~np.isclose(labels.sum(axis=1, dtype=np.float64), 1, atol=1e-3)
     if wrong.any():
         row = int(wrong.argmax())
-        raise DataError(f"labels[{row}] is {array[row]}: probabilities are 0 at least, and those of a text sum to 1")
-    return array.astype(np.float32)
+        raise DataError(f"labels[{row}] is {labels[row]}: probabilities are 0 at least, and those of a text sum to 1")
+    return labels.astype(np.float32)

@@ -16,6 +16,9 @@ FINE_TUNE_RATE, FINE_TUNE_SPREAD = 1.6e-2, 2.0
 """Of `TextClassifier(recipe="fine_tune")`, this project's (experiments/README.md compares): peak rate of the head's
 stage, and the last layer group's rate over the first's in the one after it."""
 
+FURTHER_RATE, FURTHER_SPREAD = 3e-3, 5.0
+"""Peak rate of the head, and that over the embedding's, where a trained classifier learns on; this project's."""
+
 
 def pretrain_stages(epochs: int = 1, learning_rate: float = 5e-3, weight_decay: float = 0.01) -> list[Stage]:
     """One-cycle from scratch, all layers: for a language model on general text."""
@@ -83,10 +86,6 @@ def gradual_unfreezing_stages(
         for (name, group, rate), count in zip(plan, epochs, strict=True)
         if count
     ]
-
-
-FURTHER_RATE, FURTHER_SPREAD = 3e-3, 5.0
-"""Peak rate of the head, and that over the embedding's, where a trained classifier learns on; this project's."""
 
 
 def self_training_stages(epochs: int = 1, weight_decay: float = 0.01) -> list[Stage]:
