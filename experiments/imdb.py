@@ -88,6 +88,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--classifier-learning-rate", type=float, help="peak rate of the classifier's first stage")
     parser.add_argument("--lr-mult", type=float, help="its head's rate over its embedding's; default: the recipe's")
     parser.add_argument("--classifier-batch-size", type=int, help="documents of its batches")
+    parser.add_argument("--drop-mult", type=float, default=0.5, help="scales its dropouts")
+    parser.add_argument("--adversarial", type=float, default=0.0, help="reach of its adversarial examples; 0: none")
     parser.add_argument(
         "--pool-layers", choices=POOL_LAYERS, default="all", help="what the classifier's head reads; notebook: last"
     )
@@ -229,6 +231,8 @@ class Experiment:
             learning_rate=self.options.classifier_learning_rate,
             lr_mult=self.options.lr_mult,
             batch_size=self.options.classifier_batch_size,
+            drop_mult=self.options.drop_mult,
+            adversarial=self.options.adversarial,
             pool_layers=self.options.pool_layers,
             cache_frozen=self.options.cache_frozen,
             self_training=self_training or 0,

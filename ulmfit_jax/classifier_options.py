@@ -46,6 +46,7 @@ class ClassifierOptions:
     hidden: Sequence[int]
     batch_size: int | None
     label_smoothing: float
+    adversarial: float
     class_weight: ClassWeight
     weight_decay: float
     validation_fraction: float
@@ -77,10 +78,16 @@ class ClassifierOptions:
             check_lr_mult(self.lr_mult)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing is {self.label_smoothing}: it is at least 0 and below 1")
+        if not 0 <= self.adversarial < inf:
+            raise ConfigError(f"adversarial is {self.adversarial}: it is a share of a norm, 0 for none")
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
         if self.is_probe:
-            without = {"epochs": None, "learning_rate": None, "lr_mult": None, "label_smoothing": 0.0, "drop_mult": 0.5}
+            without = {
+                **dict.fromkeys(("epochs", "learning_rate", "lr_mult")),
+                **dict.fromkeys(("label_smoothing", "adversarial"), 0.0),
+                "drop_mult": 0.5,
+            }
             for name, nothing in without.items():
                 if (value := getattr(self, name)) != nothing:
                     raise ConfigError(f"{name} is {value}: linear_probe fits a head at once and has none, leave it out")

@@ -156,6 +156,7 @@ def _settings(
         max_length=options.max_length,
         drop_mult=options.drop_mult,
         label_smoothing=options.label_smoothing,
+        adversarial=options.adversarial,
         class_weights=weights,
         cache_frozen=options.cache_frozen or options.is_probe,
         backwards=backwards,
@@ -251,6 +252,8 @@ def _recorded_settings(settings: ClassifierSettings, classes: Sequence[str]) -> 
     """
     recorded = dict(vars(settings))
     del recorded["buckets"]  # how batches are rounded up changes no result
+    if not settings.adversarial:
+        del recorded["adversarial"]  # as in runs from before it
     weights = recorded.pop("class_weights")
     if recorded.pop("linear_probe"):
         recorded = {name: recorded[name] for name in ("bptt", "max_length", "backwards", "precision")}

@@ -71,6 +71,7 @@ class TextClassifier(Answers, Estimator):
         hidden: Sequence[int] = (50,),
         batch_size: int | None = None,
         label_smoothing: float = 0.0,
+        adversarial: float = 0.0,
         class_weight: ClassWeight = None,
         weight_decay: float = 0.01,
         validation_fraction: float = 0.1,
@@ -118,6 +119,9 @@ class TextClassifier(Answers, Estimator):
             hidden: sizes of the head's hidden layers; 50 in the paper and fastai (`lin_ftrs`), () for none.
             batch_size: documents of a batch; 64 in fastai, fewer for few documents.
             label_smoothing: weight of the uniform distribution in the target; 0, or 0.1 as in MultiFiT.
+            adversarial: in stages that train all layers, learn from each document a second time, with its embedded
+                tokens pushed to where the loss rises most (`ulmfit_jax.training.adversarial`), by this share of their
+                norm; 0.02 is about what Miyato et al. used on IMDb. Such steps take twice the time. 0: none.
             class_weight: how much each class counts in the training loss, as in scikit-learn: `balanced` (documents /
                 (classes * documents of the class), by the labels given to `fit`), a weight above 0 for each label (1
                 for those left out), or None, all alike. Measures weigh nothing.
@@ -147,8 +151,8 @@ class TextClassifier(Answers, Estimator):
         self.epochs, self.learning_rate, self.lr_mult = epochs, learning_rate, lr_mult
         self.drop_mult, self.batch_size = drop_mult, batch_size
         self.pool_layers, self.hidden = pool_layers, hidden
-        self.label_smoothing, self.class_weight = label_smoothing, class_weight
-        self.weight_decay = weight_decay
+        self.label_smoothing, self.adversarial = label_smoothing, adversarial
+        self.class_weight, self.weight_decay = class_weight, weight_decay
         self.validation_fraction, self.self_training = validation_fraction, self_training
         self.cache_frozen = cache_frozen
         self.keep_best, self.patience, self.skip_nonfinite = keep_best, patience, skip_nonfinite

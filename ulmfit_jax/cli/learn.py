@@ -21,7 +21,13 @@ from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.kept_columns import READING, kept_columns, reading_provenance
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
 from ulmfit_jax.cli.results import TRAINED_ON, measures
-from ulmfit_jax.cli.training_arguments import add_batches_and_validation, add_computation, add_run_options, add_skipping
+from ulmfit_jax.cli.training_arguments import (
+    add_adversarial,
+    add_batches_and_validation,
+    add_computation,
+    add_run_options,
+    add_skipping,
+)
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError
@@ -55,7 +61,7 @@ examples:
   ulmfit evaluate one test.csv
 """
 
-_DECISIVE = ("drop_mult", "batch_size", "validation_fraction", "precision", "seed")
+_DECISIVE = ("drop_mult", "adversarial", "batch_size", "validation_fraction", "precision", "seed")
 """Options that decide what is learnt, under their names in `TextClassifier`."""
 
 _FURTHER = ("epochs", "learning_rate", "lr_mult")
@@ -98,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="scales the classifier's dropouts (default: %(default)s)",
     )
+    add_adversarial(group)
     add_batches_and_validation(group)
     add_skipping(group)
     add_computation(group)

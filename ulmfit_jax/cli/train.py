@@ -45,6 +45,7 @@ _DECISIVE = (
     "lr_mult",
     "drop_mult",
     "label_smoothing",
+    "adversarial",
     "pool_layers",
     "batch_size",
     "validation_fraction",

@@ -10,6 +10,7 @@ from ulmfit_jax.cli.directions import direction_models
 from ulmfit_jax.cli.processes import add_process_options
 from ulmfit_jax.cli.training_arguments import (
     LANGUAGE_MODEL_RATES,
+    add_adversarial,
     add_batches_and_validation,
     add_computation,
     add_pretrained,
@@ -149,6 +150,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="weight of the uniform distribution in the classifier's targets; MultiFiT has 0.1 (default: %(default)s)",
     )
+    add_adversarial(group)
     group.add_argument(
         "--lm-learning-rate",
         type=positive_number,

@@ -103,6 +103,18 @@ def add_batches_and_validation(group: _Group) -> None:
     )
 
 
+def add_adversarial(group: _Group) -> None:
+    """How far adversarial examples lie from the documents, 0 for none."""
+    group.add_argument(
+        "--adversarial",
+        type=number_from_zero,
+        default=0.0,
+        metavar="F",
+        help="where all layers train, learn from each text once more, its embedded tokens pushed to where the loss "
+        "rises most, by F times their norm: try 0.02; takes twice the time (default: %(default)s, not at all)",
+    )
+
+
 def add_skipping(group: _Group) -> None:
     """How many steps may be left out because a number is not finite, 0 if not given."""
     group.add_argument(

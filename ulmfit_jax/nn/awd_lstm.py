@@ -149,11 +149,14 @@ class AwdLstm(nnx.Module):
         noise: Noise | None = None,
         ends: Array | None = None,
         active: Array | None = None,
+        perturbation: Array | None = None,
     ) -> tuple[tuple[Array, ...], EncoderState]:
         """The same, with the outputs of the embedding and of each layer, before the dropout that the next one sees:
-        `[time, batch, features]` each."""
+        `[time, batch, features]` each. `perturbation` `[time, batch, embedding]` is added to the embedded tokens."""
         features = jnp.take(self.embedding[...], tokens, axis=0)
         features = jnp.where((tokens == PAD_ID)[..., None], lax.stop_gradient(features), features)
+        if perturbation is not None:
+            features = features + perturbation
         outputs = [features]
         if noise is not None:
             features = self._drop_embedded(features, tokens, noise)

@@ -236,6 +236,7 @@ class ClassifierNetwork(nnx.Module):
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | None = None,
         axis_name: str | None = None,
+        perturbation: Array | None = None,
     ) -> tuple[Array, Array]:
         """Training loss of a batch of documents.
 
@@ -252,12 +253,13 @@ class ClassifierNetwork(nnx.Module):
             class_weights: how much each class counts, above 0; the cross-entropy is then the weighted mean of torch's
                 `CrossEntropyLoss(weight=…)`, of several labels `BCEWithLogitsLoss(pos_weight=…)`. None: all alike.
             axis_name: mapped axis that the batch is spread over.
+            perturbation: see `encode_documents`.
 
         Returns:
             Loss with the penalties (to differentiate) and the cross-entropy without them, both of this device's rows;
             their means over equal shares of the devices are those of the global batch.
         """
-        encoded = self._encoded(tokens, lengths, noise, max_length)
+        encoded = self._encoded(tokens, lengths, noise, max_length, perturbation)
         pooled, rows = concat_pool(encoded), lengths > 0
         cross_entropy = self.head_loss(pooled, rows, labels, noise, label_smoothing, class_weights, axis_name)
         loss = cross_entropy
@@ -300,5 +302,13 @@ class ClassifierNetwork(nnx.Module):
         """Scores before the softmax, `[batch, classes]`, dropout off."""
         return self.head(concat_pool(self._encoded(tokens, lengths, None, max_length)))
 
-    def _encoded(self, tokens: Array, lengths: Array, noise: Noise | None, max_length: int) -> EncodedDocuments:
-        return encode_documents(self.encoder, tokens, lengths, noise, max_length, self.head.head.all_layers)
+    def _encoded(
+        self,
+        tokens: Array,
+        lengths: Array,
+        noise: Noise | None,
+        max_length: int,
+        perturbation: Array | None = None,
+    ) -> EncodedDocuments:
+        all_layers = self.head.head.all_layers
+        return encode_documents(self.encoder, tokens, lengths, noise, max_length, all_layers, perturbation)

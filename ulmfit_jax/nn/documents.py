@@ -60,6 +60,7 @@ def encode_documents(
     noise: Noise | None = None,
     max_length: int = MAX_LENGTH,
     all_layers: bool = False,
+    perturbation: Array | None = None,
 ) -> EncodedDocuments:
     """Run the encoder over documents of any length.
 
@@ -70,23 +71,29 @@ def encode_documents(
         noise: what dropout draws from; None for a deterministic pass.
         max_length: tokens to pool at the end, cut down to whole chunks (at least one).
         all_layers: give `lower`.
+        perturbation: added to the embedded tokens of the pooled chunks, `[pooled chunks, bptt, batch, embedding]`; what
+            it says of padding is not read.
 
     Returns:
         Outputs and masks of the last chunks, with time `min(chunks, max_length // bptt) * bptt`.
     """
     chunks, bptt, batch = tokens.shape
-    warm = max(chunks - max(max_length // bptt, 1), 0)
+    warm = chunks - pooled_chunks(chunks, bptt, max_length)
     first_chunk = chunks - -(-lengths // bptt)
     groups = row_groups(batch)
 
-    def step(state: EncoderState, item: tuple[Array, Array]) -> tuple[EncoderState, tuple[Array, Array]]:
-        index, chunk = item
+    def step(state: EncoderState, item: tuple[Array, Array, Array | None]) -> tuple[EncoderState, tuple[Array, Array]]:
+        index, chunk, pushed = item
         started = index >= first_chunk
         chunk_noise = noise and noise._replace(key=jax.random.fold_in(noise.key, index))
         active = started.reshape(groups, -1).any(axis=1)
-        (*below, outputs), new_state = encoder.every_layer(chunk, lax.stop_gradient(state), chunk_noise, active=active)
         position = (index - first_chunk)[None] * bptt + jnp.arange(bptt, dtype=jnp.int32)[:, None]
         read = ((position >= 0) & (position < lengths[None]))[..., None]
+        if pushed is not None:
+            pushed = jnp.where(read, pushed, jnp.float32(0))
+        (*below, outputs), new_state = encoder.every_layer(
+            chunk, lax.stop_gradient(state), chunk_noise, active=active, perturbation=pushed
+        )
         sums = [jnp.where(read, features, jnp.float32(0)).sum(axis=0) for features in below if all_layers]
         new_state = jax.tree.map(lambda array: jnp.where(started[:, None], array, jnp.float32(0)), new_state)
         lower = jnp.concatenate([jnp.zeros((batch, 0), jnp.float32), *sums], axis=-1)
@@ -95,9 +102,9 @@ def encode_documents(
     indices = jnp.arange(chunks, dtype=jnp.int32)
     state = encoder.initial_state(batch)
     if warm:
-        state, _ = lax.scan(lambda s, c: (step(s, c)[0], None), state, (indices[:warm], tokens[:warm]))
+        state, _ = lax.scan(lambda s, c: (step(s, c)[0], None), state, (indices[:warm], tokens[:warm], None))
         state = lax.stop_gradient(state)
-    _, (outputs, lower) = lax.scan(step, state, (indices[warm:], tokens[warm:]))
+    _, (outputs, lower) = lax.scan(step, state, (indices[warm:], tokens[warm:], perturbation))
 
     position = jnp.arange(warm * bptt, chunks * bptt, dtype=jnp.int32)[:, None] - (first_chunk * bptt)[None]
     return EncodedDocuments(
@@ -106,6 +113,11 @@ def encode_documents(
         valid=(position >= 0) & (position < lengths[None]),
         lower=lower.sum(axis=0),
     )
+
+
+def pooled_chunks(chunks: int, bptt: int, max_length: int) -> int:
+    """How many of a batch's last chunks are pooled and give gradients."""
+    return min(chunks, max(max_length // bptt, 1))
 
 
 def concat_pool(documents: EncodedDocuments) -> Array:

@@ -16,14 +16,15 @@ from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
 from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head, running_statistics
-from ulmfit_jax.nn.documents import MAX_LENGTH
+from ulmfit_jax.nn.documents import MAX_LENGTH, pooled_chunks
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
+from ulmfit_jax.training.adversarial import embedded_norms, with_adversarial_examples
 from ulmfit_jax.training.document_scores import Reading, Told, scoring_pass, split_documents
 from ulmfit_jax.training.frozen_features import FrozenFeatures
 from ulmfit_jax.training.label_measures import label_measures
 from ulmfit_jax.training.mapping import REPLICATED, Devices
-from ulmfit_jax.training.task import Batch, StepControls, TrainState, row_numbers, update
+from ulmfit_jax.training.task import Batch, StepControls, TrainState, row_numbers, update, value_and_gradients
 
 
 def classifier_definition(architecture: Architecture, head: Head, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
@@ -54,6 +55,7 @@ class ClassifierTask:
         activation_penalty: float = 2.0,
         temporal_penalty: float = 1.0,
         label_smoothing: float = 0.0,
+        adversarial: float = 0.0,
         class_weights: Sequence[float] | None = None,
         max_length: int = MAX_LENGTH,
         cache_frozen: bool = False,
@@ -73,6 +75,7 @@ class ClassifierTask:
             activation_penalty: AR, 2 in fastai.
             temporal_penalty: TAR, 1 in fastai.
             label_smoothing: see `ClassifierNetwork.loss`.
+            adversarial: see `ClassifierSettings`; in stages that train the embedding.
             class_weights: see there; measures on `valid` weigh nothing.
             max_length: tokens at a document's end that are pooled; 1,440 in fastai (`max_len`).
             cache_frozen: while the head trains alone, compute the documents' vectors once, with the encoder's dropout
@@ -90,11 +93,14 @@ class ClassifierTask:
         self._dropouts, self._fresh_statistics = dropouts.scaled(drop_mult), fresh_statistics
         self._loss_options: dict[str, Any] = {
             "max_length": max_length,
-            "activation_penalty": activation_penalty,
-            "temporal_penalty": temporal_penalty,
             "label_smoothing": label_smoothing,
             "class_weights": class_weights,
         }
+        self._penalties: dict[str, Any] = {
+            "activation_penalty": activation_penalty,
+            "temporal_penalty": temporal_penalty,
+        }
+        self._adversarial = adversarial
         self.batches_per_epoch = train.batches_per_epoch
         reading = Reading(train.bptt, max_length, train.backwards)
         self.scoring = scoring_pass(self.definition, architecture, head, devices, reading)
@@ -127,11 +133,29 @@ class ClassifierTask:
             if self._head_alone:
                 return self._step_on_vectors(self._frozen, optimizer, trainable, devices, guarded)
 
-        def loss(network: ClassifierNetwork, inputs: Any, labels: jax.Array, noise: Noise) -> Any:
+        def loss(
+            network: ClassifierNetwork,
+            inputs: Any,
+            labels: jax.Array,
+            noise: Noise,
+            perturbation: jax.Array | None = None,
+            penalties: float = 1.0,
+        ) -> Any:
             tokens, lengths = inputs
-            return network.loss(tokens, lengths, labels, noise, axis_name=DEVICE_AXIS, **self._loss_options)
+            own = {name: penalties * value for name, value in self._penalties.items()}
+            return network.loss(
+                tokens,
+                lengths,
+                labels,
+                noise,
+                axis_name=DEVICE_AXIS,
+                perturbation=perturbation,
+                **own,
+                **self._loss_options,
+            )
 
-        mapped = self._mapped(loss, (2, 0), optimizer, trainable, devices, guarded)
+        adversarial = self._adversarial if self.groups[0].name in trainable else 0.0
+        mapped = self._mapped(loss, (2, 0), optimizer, trainable, devices, guarded, adversarial)
         return lambda state, batch, controls: mapped(state, batch[:2], batch[2], controls)
 
     def _step_on_vectors(
@@ -175,6 +199,7 @@ class ClassifierTask:
         trainable: frozenset[str],
         devices: Devices,
         guarded: bool,
+        adversarial: float = 0.0,
     ) -> Any:
         """`(state, inputs, labels, controls) -> (state, result)` over devices.
 
@@ -185,20 +210,29 @@ class ClassifierTask:
             trainable: groups that are not frozen.
             devices: devices to map over.
             guarded: whether a step that is not finite leaves the state as it was.
+            adversarial: of the step; then `loss_of` takes a perturbation and how often its penalties count, too.
         """
 
         def train_step(state: TrainState, inputs: Any, labels: jax.Array, controls: StepControls) -> Any:
             groups = group_labels(state.parameters, self.groups)
 
-            def loss(parameters: Tree, key: jax.Array) -> Any:
+            def loss(parameters: Tree, key: jax.Array, *others: Any) -> Any:
                 network: ClassifierNetwork = self.definition.bind(parameters, state.statistics)
                 noise = Noise(key, self._dropouts, row_numbers(labels.shape[0]))
-                total, cross_entropy = loss_of(network, inputs, labels, noise)
+                total, cross_entropy = loss_of(network, inputs, labels, noise, *others)
                 batch = self.definition.statistics_of(network)
                 step = controls.step if self._fresh_statistics else None
                 return total, (cross_entropy, running_statistics(state.statistics, batch, step), ())
 
-            return update(state, controls, optimizer, groups, trainable, loss, guarded)
+            differentiate = value_and_gradients
+            if adversarial:
+                tokens, lengths = inputs
+                chunks, bptt, batch = tokens.shape
+                embedding = state.parameters["encoder"]["embedding"]
+                reach = adversarial * embedded_norms(embedding, tokens, lengths)
+                shape = (pooled_chunks(chunks, bptt, self._loss_options["max_length"]), bptt, batch, embedding.shape[1])
+                differentiate = functools.partial(with_adversarial_examples, shape=shape, reach=reach)
+            return update(state, controls, optimizer, groups, trainable, loss, guarded, differentiate)
 
         return devices.map(train_step, (REPLICATED, axes, 0, REPLICATED), (REPLICATED, REPLICATED), donate=(0,))
 

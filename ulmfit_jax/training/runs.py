@@ -69,6 +69,7 @@ class ClassifierSettings:
         activation_penalty: AR.
         temporal_penalty: TAR.
         label_smoothing: 0 in the paper, 0.1 in MultiFiT.
+        adversarial: norm of adversarial perturbations over that of a document's embedded tokens; 0: none.
         class_weights: how much each class counts in the loss; None, as in the paper: all alike.
         backwards: read each document from its end, for an encoder that was trained so.
         precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
@@ -84,6 +85,7 @@ class ClassifierSettings:
     activation_penalty: float = 2.0
     temporal_penalty: float = 1.0
     label_smoothing: float = 0.0
+    adversarial: float = 0.0
     class_weights: tuple[float, ...] | None = None
     backwards: bool = False
     precision: str = "float32"
@@ -260,6 +262,7 @@ def classifier_task(
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,
         label_smoothing=settings.label_smoothing,
+        adversarial=settings.adversarial,
         class_weights=settings.class_weights,
         max_length=settings.max_length,
         cache_frozen=settings.cache_frozen,

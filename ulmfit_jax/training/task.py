@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -94,6 +94,15 @@ class Task(Protocol):
         """Measures on the validation data by column name; empty where there is none."""
 
 
+Differentiation = Callable[[Callable[..., tuple[Array, Any]], Tree], tuple[tuple[Array, Any], Tree]]
+"""From a loss of the parameters to its value with what it tells besides, and its gradients."""
+
+
+def value_and_gradients(loss: Callable[..., tuple[Array, Any]], parameters: Tree) -> tuple[tuple[Array, Any], Tree]:
+    """The plain `Differentiation`."""
+    return jax.value_and_grad(loss, has_aux=True)(parameters)
+
+
 def update(
     state: TrainState,
     controls: StepControls,
@@ -102,6 +111,7 @@ def update(
     trainable: frozenset[str],
     loss: Any,
     guarded: bool = False,
+    differentiate: Differentiation = value_and_gradients,
 ) -> tuple[TrainState, StepResult]:
     """One optimiser step, on one device of several: differentiate the trainable parameters alone, average, apply.
 
@@ -113,14 +123,16 @@ def update(
         trainable: groups that are not frozen; nothing is differentiated for the others.
         loss: `(parameters, key) -> (loss, (cross_entropy, statistics, carry))`.
         guarded: where the loss or the norm of the gradients is not finite, give back the state from before the step.
+        differentiate: how gradients come from the loss; what it gives to that beside the parameters, `loss` gets after
+            the key.
     """
     key = jax.random.fold_in(jax.random.key(controls.seed), controls.step)
     trained, frozen = split_params(state.parameters, labels, trainable)
 
-    def trained_loss(trained: Tree) -> tuple[Array, Any]:
-        return loss(merge_params(trained, frozen), key)
+    def trained_loss(trained: Tree, *others: Any) -> tuple[Array, Any]:
+        return loss(merge_params(trained, frozen), key, *others)
 
-    (_, (cross_entropy, statistics, carry)), gradients = jax.value_and_grad(trained_loss, has_aux=True)(trained)
+    (_, (cross_entropy, statistics, carry)), gradients = differentiate(trained_loss, trained)
     gradients, cross_entropy = lax.pmean((gradients, cross_entropy), DEVICE_AXIS)
     norm = optax.tree.norm(gradients)
     full = merge_params(gradients, jax.tree.map(jnp.zeros_like, frozen))
