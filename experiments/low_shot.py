@@ -68,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--without", choices=("supervised",), nargs="*", default=[], help="ways to leave out")
     parser.add_argument("--recipe", choices=RECIPES, default=RECIPES[0], help="of the classifiers")
     parser.add_argument("--drop-mult", type=float, default=0.5, help="scales their dropouts")
+    parser.add_argument("--adversarial", type=float, default=0.0, help="reach of their adversarial examples; 0: none")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products")
     return parser.parse_args()
 
@@ -94,7 +95,7 @@ class LowShot:
     def __init__(self, options: argparse.Namespace):
         self.options = options
         options.out.mkdir(parents=True, exist_ok=True)
-        names = ("language_model", "test_docs", "recipe", "drop_mult", "precision", "co_training")
+        names = ("language_model", "test_docs", "recipe", "drop_mult", "adversarial", "precision", "co_training")
         self.cells = Results(options.out / "cells.json", {name: getattr(options, name) for name in names})
         self.shipped = SHIPPED_PAIR[load_artifact(options.language_model).backwards]
         self.train, test = (self.read(split) for split in ("train", "test"))
@@ -150,6 +151,7 @@ class LowShot:
             lm_epochs=0,
             recipe=self.options.recipe,
             drop_mult=self.options.drop_mult,
+            adversarial=self.options.adversarial,
             cache_frozen=True,
             validation_fraction=0,
             self_training=self.options.self_training if taught else 0,

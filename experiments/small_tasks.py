@@ -43,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--both-directions", action="store_true", help="a backward network too, and the mean of both")
     parser.add_argument("--recipe", choices=RECIPES, default=RECIPES[0], help="of the classifiers")
+    parser.add_argument("--adversarial", type=float, default=0.0, help="reach of their adversarial examples; 0: none")
     parser.add_argument("--lm-epochs", type=int, help="of the language models; default: by the amount of text")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products")
     return parser.parse_args()
@@ -50,7 +51,7 @@ def arguments() -> argparse.Namespace:
 
 def measured(options: argparse.Namespace, seed: int) -> dict[str, float]:
     """Train and test once, or read what an earlier call has measured."""
-    names = ("both_directions", "recipe", "lm_epochs", "precision")
+    names = ("both_directions", "recipe", "adversarial", "lm_epochs", "precision")
     results = Results(options.out / f"{options.task}-{seed}.json", {name: getattr(options, name) for name in names})
     if not results:
         folder = options.data_dir / FOLDERS[options.task]
@@ -100,6 +101,7 @@ def trained(options: argparse.Namespace, seed: int, train: TextDataset, directio
         model,
         lm_epochs=0,
         recipe=options.recipe,
+        adversarial=options.adversarial,
         cache_frozen=True,
         validation_fraction=0,
         precision=options.precision,
