@@ -272,7 +272,7 @@ def test_bad_options_are_named(trained):
         with pytest.raises(ConfigError, match=r"label_smoothing is .*: it is at least 0 and below 1"):
             TextClassifier(label_smoothing=smoothing).fit(texts, labels)
     for reach in (-0.1, float("inf"), float("nan")):
-        with pytest.raises(ConfigError, match=r"adversarial is .*: it is a share of a norm, 0 for none"):
+        with pytest.raises(ConfigError, match=r"adversarial is .*: it is a finite number of norms"):
             TextClassifier(adversarial=reach).fit(texts, labels)
     with pytest.raises(ConfigError, match="pool_layers is 'first': choose one of last, all"):
         TextClassifier(pool_layers="first").fit(texts, labels)

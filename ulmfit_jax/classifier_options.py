@@ -79,7 +79,7 @@ class ClassifierOptions:
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing is {self.label_smoothing}: it is at least 0 and below 1")
         if not 0 <= self.adversarial < inf:
-            raise ConfigError(f"adversarial is {self.adversarial}: it is a share of a norm, 0 for none")
+            raise ConfigError(f"adversarial is {self.adversarial}: it is a finite number of norms, 0 for none")
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
         if self.is_probe:

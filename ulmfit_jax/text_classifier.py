@@ -120,8 +120,8 @@ class TextClassifier(Answers, Estimator):
             batch_size: documents of a batch; 64 in fastai, fewer for few documents.
             label_smoothing: weight of the uniform distribution in the target; 0, or 0.1 as in MultiFiT.
             adversarial: in stages that train all layers, learn from each document a second time, with its embedded
-                tokens pushed to where the loss rises most (`ulmfit_jax.training.adversarial`), by this share of their
-                norm; 0.02 is about what Miyato et al. used on IMDb. Such steps take twice the time. 0: none.
+                tokens pushed to where the loss rises most (`ulmfit_jax.training.adversarial`), all together by so many
+                norms of a token; 0.3 in the paper (5, where a token has 16). Such steps take twice the time. 0: none.
             class_weight: how much each class counts in the training loss, as in scikit-learn: `balanced` (documents /
                 (classes * documents of the class), by the labels given to `fit`), a weight above 0 for each label (1
                 for those left out), or None, all alike. Measures weigh nothing.

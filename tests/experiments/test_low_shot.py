@@ -22,6 +22,7 @@ def options(data_dir: Path, out: Path, language_model: Path) -> argparse.Namespa
         without=[],
         recipe="fine_tune",
         drop_mult=0.5,
+        adversarial=0.0,
         precision=None,
     )
 

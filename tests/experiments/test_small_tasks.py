@@ -14,7 +14,7 @@ from ulmfit_jax import ConfigError, LanguageModel
 
 def options(root: Path, **chosen: object) -> argparse.Namespace:
     given = {"task": "german", "data_dir": root, "out": root / "out", "seeds": 1, "both_directions": True}
-    given |= {"recipe": "fine_tune", "lm_epochs": 1, "precision": None}
+    given |= {"recipe": "fine_tune", "adversarial": 0.0, "lm_epochs": 1, "precision": None}
     return argparse.Namespace(**{**given, **chosen})
 
 

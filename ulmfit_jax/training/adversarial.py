@@ -1,9 +1,10 @@
 """Adversarial training (Miyato, Dai and Goodfellow 2017): a classifier learns from its documents, and from the same
 with their embedded tokens pushed to where its loss rises most.
 
-The paper normalises embeddings, so that a perturbation of a fixed norm means the same throughout; here its norm is a
-share of that of a document's embedded tokens, and the embedding stays the language model's. The second pass draws the
-dropout masks of the first: the example is adversarial to the network that it was found for.
+The paper normalises embeddings, so that a perturbation of a fixed norm means the same throughout; here its norm is
+given in that of a token, and the embedding stays the language model's. It is that of the whole document: the tokens of
+a long one are each pushed less far. The second pass draws the dropout masks of the first: the example is adversarial to
+the network that it was found for.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def perturbation(ascent: Array, reach: Array) -> Array:
     return lax.stop_gradient(scaled / jnp.maximum(norm, 1) * reach[None, None, :, None])
 
 
-def embedded_norms(embedding: Array, tokens: Array, lengths: Array) -> Array:
-    """Norm of each document's embedded tokens, `[batch]`.
+def token_norms(embedding: Array, tokens: Array, lengths: Array) -> Array:
+    """Norm of an embedded token of each document, the root of the mean square, `[batch]`; 0 for a filler row.
 
     Args:
         embedding: `[vocabulary, embedding]`.
@@ -61,4 +62,5 @@ def embedded_norms(embedding: Array, tokens: Array, lengths: Array) -> Array:
     start = (chunks + (-lengths // bptt)) * bptt
     position = jnp.arange(chunks * bptt, dtype=jnp.int32)[:, None] - start[None]
     read = (position >= 0) & (position < lengths[None])
-    return jnp.sqrt(jnp.where(read, squares[tokens.reshape(chunks * bptt, -1)], jnp.float32(0)).sum(axis=0))
+    total = jnp.where(read, squares[tokens.reshape(chunks * bptt, -1)], jnp.float32(0)).sum(axis=0)
+    return jnp.sqrt(total / jnp.maximum(lengths, 1).astype(jnp.float32))

@@ -19,7 +19,7 @@ from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head, runni
 from ulmfit_jax.nn.documents import MAX_LENGTH, pooled_chunks
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
-from ulmfit_jax.training.adversarial import embedded_norms, with_adversarial_examples
+from ulmfit_jax.training.adversarial import token_norms, with_adversarial_examples
 from ulmfit_jax.training.document_scores import Reading, Told, scoring_pass, split_documents
 from ulmfit_jax.training.frozen_features import FrozenFeatures
 from ulmfit_jax.training.label_measures import label_measures
@@ -229,7 +229,7 @@ class ClassifierTask:
                 tokens, lengths = inputs
                 chunks, bptt, batch = tokens.shape
                 embedding = state.parameters["encoder"]["embedding"]
-                reach = adversarial * embedded_norms(embedding, tokens, lengths)
+                reach = adversarial * token_norms(embedding, tokens, lengths)
                 shape = (pooled_chunks(chunks, bptt, self._loss_options["max_length"]), bptt, batch, embedding.shape[1])
                 differentiate = functools.partial(with_adversarial_examples, shape=shape, reach=reach)
             return update(state, controls, optimizer, groups, trainable, loss, guarded, differentiate)

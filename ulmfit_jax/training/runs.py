@@ -69,7 +69,7 @@ class ClassifierSettings:
         activation_penalty: AR.
         temporal_penalty: TAR.
         label_smoothing: 0 in the paper, 0.1 in MultiFiT.
-        adversarial: norm of adversarial perturbations over that of a document's embedded tokens; 0: none.
+        adversarial: norm of a document's adversarial perturbation, in norms of an embedded token; 0: none.
         class_weights: how much each class counts in the loss; None, as in the paper: all alike.
         backwards: read each document from its end, for an encoder that was trained so.
         precision: what the operands of matrix products are rounded to, `float32` or `bfloat16`.
