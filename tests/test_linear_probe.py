@@ -117,7 +117,7 @@ def test_self_training_fits_it_anew_to_all_texts(language_model: LanguageModel) 
 
 @pytest.mark.parametrize(
     "options",
-    [{"epochs": (1, 1, 1, 2)}, {"learning_rate": 0.1}, {"lr_mult": 2}, {"label_smoothing": 0.1}, {"adversarial": 0.02}],
+    [{"epochs": (1, 1, 1, 2)}, {"learning_rate": 0.1}, {"lr_mult": 2}, {"label_smoothing": 0.1}, {"adversarial": 0.1}],
     ids=lambda options: next(iter(options)),
 )
 def test_what_training_in_steps_has_is_refused(language_model: LanguageModel, options: dict[str, Any]) -> None:

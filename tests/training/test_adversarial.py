@@ -16,7 +16,7 @@ from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
 from ulmfit_jax.nn.classifier import ClassifierNetwork, Head
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree, flatten
-from ulmfit_jax.training.adversarial import token_norms, perturbation, with_adversarial_examples
+from ulmfit_jax.training.adversarial import perturbation, token_norms, with_adversarial_examples
 from ulmfit_jax.training.loop_options import TrainResult
 from ulmfit_jax.training.stages import Stage
 
