@@ -48,7 +48,7 @@ def test_a_plan_refuses_what_the_training_would(language_model: Path, ulmfit: Ru
     [
         (["--epochs", "1,1,1,2"], "epochs is (1, 1, 1, 2): linear_probe fits a head at once and has none"),
         (["--drop-mult", "1"], "--drop-mult is 1.0: linear_probe"),
-        (["--adversarial", "0.1"], "--adversarial is 0.1: linear_probe"),
+        (["--adversarial", "0.1"], "adversarial is 0.1: linear_probe"),
         (["--lr-find"], "--lr-find looks for a learning rate, and --recipe linear_probe has none"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -64,7 +64,7 @@ def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> No
         (["--seed", "1"], "with seed = 0, but 1 is asked for now"),
         (["--drop-mult", "1"], "with --drop-mult = 0.5, but 1.0 is asked for now"),
         (["--label-smoothing", "0.1"], "with --label-smoothing = 0.0, but 0.1 is asked for now"),
-        (["--adversarial", "0.1"], "with --adversarial = None, but 0.1 is asked for now"),
+        (["--adversarial", "0.1"], "without adversarial, but 0.1 is asked for now"),
         (["--batch-size", "8"], "with --batch-size = 16, but 8 is asked for now"),
         (["--lm-epochs", "2"], "whose stages have the epochs pretrain 1, but pretrain 2 are asked for now"),
         (["--learning-rate", "0.5"], "with the learning rate of stage head 0.02, but 0.5 is asked for now"),

@@ -114,7 +114,9 @@ def _difference(stored: dict[str, Any], asked: dict[str, Any]) -> str | None:
     for name in sorted(before.keys() | now.keys(), key=lambda name: (not name.startswith(_SETTINGS), name)):
         if before.get(name) != now.get(name):
             option = name.removeprefix(_SETTINGS)
-            return f"with {option} = {before.get(name)!r}, but {now.get(name)!r} is asked for now"
+            then = f"with {option} = {before[name]!r}" if name in before else f"without {option}"
+            today = repr(now[name]) if name in now else "none"
+            return f"{then}, but {today} is asked for now"
     return None
 
 
