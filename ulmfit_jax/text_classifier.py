@@ -121,7 +121,8 @@ class TextClassifier(Answers, Estimator):
             label_smoothing: weight of the uniform distribution in the target; 0, or 0.1 as in MultiFiT.
             adversarial: in stages that train all layers, learn from each document a second time, with its embedded
                 tokens pushed to where the loss rises most (`ulmfit_jax.training.adversarial`), all together by so many
-                norms of a token; 0.3 in the paper (5, where a token has 16). Such steps take twice the time. 0: none.
+                norms of a token; 0.3 in the paper (5, where a token has 16). Such steps take twice the time; with some
+                hundred labels it made fewer errors, with thousands not (experiments/README.md). 0: none.
             class_weight: how much each class counts in the training loss, as in scikit-learn: `balanced` (documents /
                 (classes * documents of the class), by the labels given to `fit`), a weight above 0 for each label (1
                 for those left out), or None, all alike. Measures weigh nothing.
