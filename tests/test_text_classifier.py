@@ -271,6 +271,8 @@ def test_bad_options_are_named(trained):
     for smoothing in (-0.1, 1.0, float("nan")):
         with pytest.raises(ConfigError, match=r"label_smoothing is .*: it is at least 0 and below 1"):
             TextClassifier(label_smoothing=smoothing).fit(texts, labels)
+    with pytest.raises(ConfigError, match=r"adversarial acts where all layers train, but of the epochs \(1, 0, 0, 0\)"):
+        TextClassifier(None, preset="tiny", lm_epochs=0, adversarial=0.2, epochs=(1, 0, 0, 0)).fit(texts, labels)
     for reach in (-0.1, float("inf"), float("nan")):
         with pytest.raises(ConfigError, match=r"adversarial is .*: it is a finite number of norms"):
             TextClassifier(adversarial=reach).fit(texts, labels)

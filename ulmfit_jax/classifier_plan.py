@@ -294,6 +294,10 @@ def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_group
     four = unfreezing if chosen is None else chosen
     if isinstance(four, int) or len(four) != 4 or not sum(four):
         raise ConfigError(f"epochs is {four!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
+    if options.adversarial and not four[3]:
+        raise ConfigError(
+            f"adversarial acts where all layers train, but of the epochs {four!r} the last stage has none"
+        )
     return gradual_unfreezing_stages(
         options.learning_rate or 2e-2, four, options.weight_decay, n_groups, options.lr_mult
     )
