@@ -64,7 +64,6 @@ def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> No
         (["--seed", "1"], "with seed = 0, but 1 is asked for now"),
         (["--drop-mult", "1"], "with --drop-mult = 0.5, but 1.0 is asked for now"),
         (["--label-smoothing", "0.1"], "with --label-smoothing = 0.0, but 0.1 is asked for now"),
-        (["--adversarial", "0.1"], "without adversarial, but 0.1 is asked for now"),
         (["--batch-size", "8"], "with --batch-size = 16, but 8 is asked for now"),
         (["--lm-epochs", "2"], "whose stages have the epochs pretrain 1, but pretrain 2 are asked for now"),
         (["--learning-rate", "0.5"], "with the learning rate of stage head 0.02, but 0.5 is asked for now"),
@@ -83,6 +82,18 @@ def test_another_configuration_in_the_same_folder_is_refused_before_anything_goe
     assert f"holds a run {said}: choose another folder" in outcome.err
     assert "going on" not in outcome.err
     assert tree(trained.out) == before
+
+
+def test_a_run_goes_on_with_the_same_adversarial_examples_or_none(tmp_path: Path, ulmfit: Run) -> None:
+    train = write_csv(tmp_path / "train.csv", reviews(40, 1))
+    options = ["--pretrained", "none", "--preset", "tiny", "--lm-epochs", "0", "--epochs", "0,0,0,1", "--devices", "1"]
+    out = tmp_path / "run"
+    command = ["train", str(train), "--out", str(out), *options]
+    assert ulmfit(*command).code == 0
+    shutil.rmtree(out / "model")
+    outcome = ulmfit(*command, "--adversarial", "0.1")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "holds a run without adversarial, but 0.1 is asked for now: choose another folder" in outcome.err
 
 
 def test_texts_that_were_added_are_counted(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
