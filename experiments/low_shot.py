@@ -33,7 +33,7 @@ from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.classifier_options import RECIPES
 from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.data.labels import label_indices
-from ulmfit_jax.nn.classifier import BATCH_NORM_EPSILON
+from ulmfit_jax.nn.batch_norm import BATCH_NORM_EPSILON
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import SHIPPED_PAIR
 from ulmfit_jax.self_training import drawn_rounds

@@ -83,11 +83,8 @@ class ClassifierOptions:
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
         if self.is_probe:
-            without = {
-                **dict.fromkeys(("epochs", "learning_rate", "lr_mult")),
-                **dict.fromkeys(("label_smoothing", "adversarial"), 0.0),
-                "drop_mult": 0.5,
-            }
+            without: dict[str, float | None] = {"epochs": None, "learning_rate": None, "lr_mult": None}
+            without |= {"label_smoothing": 0.0, "adversarial": 0.0, "drop_mult": 0.5}
             for name, nothing in without.items():
                 if (value := getattr(self, name)) != nothing:
                     raise ConfigError(f"{name} is {value}: linear_probe fits a head at once and has none, leave it out")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit_jax.folds import fold_of_each
-from ulmfit_jax.nn.classifier import BATCH_NORM_EPSILON
+from ulmfit_jax.nn.batch_norm import BATCH_NORM_EPSILON
 from ulmfit_jax.nn.parameters import Tree
 
 INVERSE_PENALTIES: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles.batch_norm import NumpyBatchNorm
-from ulmfit_jax.nn.classifier import BatchNorm, running_statistics
+from ulmfit_jax.nn.batch_norm import BatchNorm, running_statistics
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 
 DEFINITION = ModuleDefinition(lambda rngs: BatchNorm(3))

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import classifier_task, run
 
+from oracles.sorted_batches import padded
 from ulmfit_jax.nn.architecture import Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
 from ulmfit_jax.nn.classifier import ClassifierNetwork, Head
@@ -31,12 +32,9 @@ SHAPE = (MAX_LENGTH // BPTT, BPTT, len(LABELS), SIZES.embedding_size)
 
 
 def laid_out() -> np.ndarray:
-    """The documents and a filler row as `[chunks, bptt, batch]`: each ends in the last chunk."""
-    tokens = np.ones((CHUNKS * BPTT, len(LABELS)), np.int32)
-    for row, document in enumerate(DOCUMENTS):
-        start = (CHUNKS + (-len(document) // BPTT)) * BPTT
-        tokens[start : start + len(document), row] = document
-    return tokens.reshape(CHUNKS, BPTT, -1)
+    """The documents and a filler row as `[chunks, bptt, batch]`."""
+    rows = [padded(document, CHUNKS * BPTT, BPTT, 1) for document in [*DOCUMENTS, []]]
+    return np.array(rows, np.int32).T.reshape(CHUNKS, BPTT, -1)
 
 
 @pytest.fixture(scope="module")

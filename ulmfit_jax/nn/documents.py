@@ -79,7 +79,7 @@ def encode_documents(
     """
     chunks, bptt, batch = tokens.shape
     warm = chunks - pooled_chunks(chunks, bptt, max_length)
-    first_chunk = chunks - -(-lengths // bptt)
+    first_chunk = first_chunks(lengths, chunks, bptt)
     groups = row_groups(batch)
 
     def step(state: EncoderState, item: tuple[Array, Array, Array | None]) -> tuple[EncoderState, tuple[Array, Array]]:
@@ -87,8 +87,7 @@ def encode_documents(
         started = index >= first_chunk
         chunk_noise = noise and noise._replace(key=jax.random.fold_in(noise.key, index))
         active = started.reshape(groups, -1).any(axis=1)
-        position = (index - first_chunk)[None] * bptt + jnp.arange(bptt, dtype=jnp.int32)[:, None]
-        read = ((position >= 0) & (position < lengths[None]))[..., None]
+        read = holds_token(token_places(index[None], first_chunk, bptt), lengths)[..., None]
         if pushed is not None:
             pushed = jnp.where(read, pushed, jnp.float32(0))
         (*below, outputs), new_state = encoder.every_layer(
@@ -106,13 +105,33 @@ def encode_documents(
         state = lax.stop_gradient(state)
     _, (outputs, lower) = lax.scan(step, state, (indices[warm:], tokens[warm:], perturbation))
 
-    position = jnp.arange(warm * bptt, chunks * bptt, dtype=jnp.int32)[:, None] - (first_chunk * bptt)[None]
+    places = token_places(indices[warm:], first_chunk, bptt)
     return EncodedDocuments(
         outputs=outputs.reshape(-1, batch, outputs.shape[-1]),
-        started=position >= 0,
-        valid=(position >= 0) & (position < lengths[None]),
+        started=places >= 0,
+        valid=holds_token(places, lengths),
         lower=lower.sum(axis=0),
     )
+
+
+def first_chunks(lengths: Array, chunks: int, bptt: int) -> Array:
+    """The number of each document's first chunk, `[batch]` int32; `chunks` for a filler row."""
+    return chunks - -(-lengths // bptt)
+
+
+def token_places(indices: Array, first_chunk: Array, bptt: int) -> Array:
+    """Which token of its document, from 0, stands at each position of the chunks `indices`, `[time, batch]` int32.
+
+    Below 0 before the document's first chunk, its length or more in the padding after its last token.
+    """
+    begins = indices[:, None] - first_chunk[None]
+    places = begins[:, None] * bptt + jnp.arange(bptt, dtype=jnp.int32)[None, :, None]
+    return places.reshape(-1, first_chunk.shape[0])
+
+
+def holds_token(places: Array, lengths: Array) -> Array:
+    """Whether a position holds a token of its document, `[time, batch]` bool."""
+    return (places >= 0) & (places < lengths[None])
 
 
 def pooled_chunks(chunks: int, bptt: int, max_length: int) -> int:

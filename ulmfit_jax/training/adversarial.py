@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from ulmfit_jax.nn.documents import first_chunks, holds_token, token_places
 from ulmfit_jax.nn.parameters import Tree
 
 
@@ -59,8 +60,7 @@ def token_norms(embedding: Array, tokens: Array, lengths: Array) -> Array:
     """
     chunks, bptt, _ = tokens.shape
     squares = jnp.square(embedding).sum(axis=1)
-    start = (chunks + (-lengths // bptt)) * bptt
-    position = jnp.arange(chunks * bptt, dtype=jnp.int32)[:, None] - start[None]
-    read = (position >= 0) & (position < lengths[None])
-    total = jnp.where(read, squares[tokens.reshape(chunks * bptt, -1)], jnp.float32(0)).sum(axis=0)
+    indices = jnp.arange(chunks, dtype=jnp.int32)
+    read = holds_token(token_places(indices, first_chunks(lengths, chunks, bptt), bptt), lengths)
+    total = jnp.where(read, squares[tokens.reshape(read.shape)], jnp.float32(0)).sum(axis=0)
     return jnp.sqrt(total / jnp.maximum(lengths, 1).astype(jnp.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,8 @@ from jax.typing import DTypeLike
 from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, Architecture, Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
-from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head, running_statistics
+from ulmfit_jax.nn.batch_norm import running_statistics
+from ulmfit_jax.nn.classifier import DEVICE_AXIS, ClassifierNetwork, Head
 from ulmfit_jax.nn.documents import MAX_LENGTH, pooled_chunks
 from ulmfit_jax.nn.parameters import ModuleDefinition, Tree
 from ulmfit_jax.optim.groups import LayerGroup, group_labels, layer_groups
@@ -24,7 +25,15 @@ from ulmfit_jax.training.document_scores import Reading, Told, scoring_pass, spl
 from ulmfit_jax.training.frozen_features import FrozenFeatures
 from ulmfit_jax.training.label_measures import label_measures
 from ulmfit_jax.training.mapping import REPLICATED, Devices
-from ulmfit_jax.training.task import Batch, StepControls, TrainState, row_numbers, update, value_and_gradients
+from ulmfit_jax.training.task import (
+    Batch,
+    Differentiation,
+    StepControls,
+    TrainState,
+    row_numbers,
+    update,
+    value_and_gradients,
+)
 
 
 def classifier_definition(architecture: Architecture, head: Head, dtype: DTypeLike = jnp.float32) -> ModuleDefinition:
@@ -82,7 +91,7 @@ class ClassifierTask:
                 off, and train on these.
             dtype: what the operands of matrix products are rounded to (`ulmfit_jax.nn.products`).
             fresh_statistics: the run begins with those of no other, and they are corrected for it
-                (`nn.classifier.running_statistics`); false: with a trained classifier's.
+                (`nn.batch_norm.running_statistics`); false: with a trained classifier's.
         """
         devices.check_batch(train.batch_size)
         self.architecture, self.head = architecture, head
@@ -154,9 +163,18 @@ class ClassifierTask:
                 **self._loss_options,
             )
 
-        adversarial = self._adversarial if self.groups[0].name in trainable else 0.0
-        mapped = self._mapped(loss, (2, 0), optimizer, trainable, devices, guarded, adversarial)
+        gradients = self._adversarial_gradients if self._adversarial and self.groups[0].name in trainable else None
+        mapped = self._mapped(loss, (2, 0), optimizer, trainable, devices, guarded, gradients)
         return lambda state, batch, controls: mapped(state, batch[:2], batch[2], controls)
+
+    def _adversarial_gradients(self, state: TrainState, inputs: Any) -> Differentiation:
+        """How a step learns from its documents and from their adversarial examples."""
+        tokens, lengths = inputs
+        chunks, bptt, batch = tokens.shape
+        embedding = state.parameters["encoder"]["embedding"]
+        shape = (pooled_chunks(chunks, bptt, self._loss_options["max_length"]), bptt, batch, embedding.shape[1])
+        reach = self._adversarial * token_norms(embedding, tokens, lengths)
+        return functools.partial(with_adversarial_examples, shape=shape, reach=reach)
 
     def _step_on_vectors(
         self,
@@ -199,7 +217,7 @@ class ClassifierTask:
         trainable: frozenset[str],
         devices: Devices,
         guarded: bool,
-        adversarial: float = 0.0,
+        gradients: Callable[[TrainState, Any], Differentiation] | None = None,
     ) -> Any:
         """`(state, inputs, labels, controls) -> (state, result)` over devices.
 
@@ -210,7 +228,7 @@ class ClassifierTask:
             trainable: groups that are not frozen.
             devices: devices to map over.
             guarded: whether a step that is not finite leaves the state as it was.
-            adversarial: of the step; then `loss_of` takes a perturbation and how often its penalties count, too.
+            gradients: `(state, inputs)` to how they come from the loss; what that gets besides, `loss_of` gets last.
         """
 
         def train_step(state: TrainState, inputs: Any, labels: jax.Array, controls: StepControls) -> Any:
@@ -224,14 +242,7 @@ class ClassifierTask:
                 step = controls.step if self._fresh_statistics else None
                 return total, (cross_entropy, running_statistics(state.statistics, batch, step), ())
 
-            differentiate = value_and_gradients
-            if adversarial:
-                tokens, lengths = inputs
-                chunks, bptt, batch = tokens.shape
-                embedding = state.parameters["encoder"]["embedding"]
-                reach = adversarial * token_norms(embedding, tokens, lengths)
-                shape = (pooled_chunks(chunks, bptt, self._loss_options["max_length"]), bptt, batch, embedding.shape[1])
-                differentiate = functools.partial(with_adversarial_examples, shape=shape, reach=reach)
+            differentiate = gradients(state, inputs) if gradients else value_and_gradients
             return update(state, controls, optimizer, groups, trainable, loss, guarded, differentiate)
 
         return devices.map(train_step, (REPLICATED, axes, 0, REPLICATED), (REPLICATED, REPLICATED), donate=(0,))

@@ -18,7 +18,7 @@ from ulmfit_jax.data.batches import DocumentBatch, DocumentBatches
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.nn.architecture import Dropouts
 from ulmfit_jax.nn.awd_lstm import Noise
-from ulmfit_jax.nn.classifier import running_statistics
+from ulmfit_jax.nn.batch_norm import running_statistics
 from ulmfit_jax.nn.parameters import Tree
 
 WHOLE = 1440
