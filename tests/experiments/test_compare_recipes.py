@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from scripts import imported
 
-from reviews import reviews
+from reviews import write_reviews
 from ulmfit_jax import ConfigError
 
 
@@ -57,9 +57,8 @@ def test_a_variant_names_arguments(experiment: ModuleType) -> None:
 def test_ngrams_are_compared_by_their_arguments(
     experiment: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [f'"{text}",{label}' for text, label in zip(*reviews(60), strict=True)]
-    (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]), "utf-8")
-    given = ["compare_recipes.py", "ngrams", str(tmp_path / "data.csv"), "--documents", "40", "--valid-documents", "20"]
+    table = write_reviews(tmp_path / "data.csv", 60)
+    given = ["compare_recipes.py", "ngrams", str(table), "--documents", "40", "--valid-documents", "20"]
     monkeypatch.setattr(sys, "argv", [*given, "--repeats", "2", "--variant", "longest=1", "--variant", "longest=3"])
     experiment.main()
     lines = capsys.readouterr().out.splitlines()
