@@ -37,6 +37,8 @@ def shares_of_classes(truth: np.ndarray, predicted: np.ndarray, others: np.ndarr
     confusion = np.zeros((n_classes, n_classes))  # [predicted, true]
     np.add.at(confusion, (predicted, truth), 1)
     solved, _ = nnls(confusion / np.maximum(counts, 1), observed)
+    if not solved.any():  # no mistake among the labelled texts explains what is said of the others
+        return counts / counts.sum()
     return solved / solved.sum()
 
 

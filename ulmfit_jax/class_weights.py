@@ -42,7 +42,8 @@ def class_weights(chosen: ClassWeight, classes: Sequence[str], labels: Sequence[
 
     Args:
         chosen: `balanced`, documents / (classes * documents of the class), of several labels documents without the
-            label / documents with it; or a mapping, in which a class that is missing weighs 1.
+            label / documents with it, where a class without documents weighs 1 and is not counted; or a mapping, in
+            which a class that is missing weighs 1.
         classes: names of the classes, in the order of the outputs.
         labels: what people gave, one label or a tuple of labels for each text, each counted for `balanced`.
 
@@ -55,9 +56,10 @@ def class_weights(chosen: ClassWeight, classes: Sequence[str], labels: Sequence[
     if isinstance(chosen, str):
         if any(isinstance(label, tuple) for label in labels):
             counts = [sum(name in names for names in labels) for name in classes]
-            return tuple(max(len(labels) - count, 1) / count for count in counts)
+            return tuple(max(len(labels) - count, 1) / count if count else 1.0 for count in counts)
         counts = [sum(label == name for label in labels) for name in classes]
-        return tuple(len(labels) / (len(classes) * count) for count in counts)
+        found = sum(count > 0 for count in counts)
+        return tuple(len(labels) / (found * count) if count else 1.0 for count in counts)
     by_name: dict[str, float] = {}
     for label, weight in chosen.items():
         name = clean_label(Record(f"the label {label!r:.40}", ("",), label), "class_weight")

@@ -92,7 +92,7 @@ def fine_tuned_language_model(
     model = starting_language_model(options)
     is_encoder = model.pretrained is not None and model.artifact.kind == "encoder"
     if is_encoder or options.lm_epochs == 0:
-        return model.starting_point(texts), []
+        return model.starting_point(texts, is_trained=False), []
     place = folder and folder / LANGUAGE_MODEL
     model.fit(texts, run_dir=place, workers=workers)
     with first_process_first("the language model"):

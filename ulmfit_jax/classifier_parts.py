@@ -15,7 +15,7 @@ from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.products import chosen_precision
-from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled
+from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled, round_name
 from ulmfit_jax.training.mapping import Devices
 
 
@@ -54,9 +54,8 @@ def trained_parts(
     yield TrainedPart(artifact, [*lm_history, *history], seconds)
     for number, texts in enumerate(rounds, 1):
         started = time.monotonic()
-        name, labels_file = ("self_training", "pseudo_labels.json")
-        if number > 1:
-            name, labels_file = (f"self_training_{number}", f"pseudo_labels_{number}.json")
+        name = round_name(number)
+        labels_file = name.replace("self_training", "pseudo_labels") + ".json"
         pseudo = pseudo_labelled(
             artifact,
             training_part(data, options),

@@ -49,18 +49,18 @@ class ClassifierPrograms:
                 every = repeated(runs, stage.epochs)
             self._add(stage_row(part, stage, self._task.batches_per_epoch), every)
 
-    def add_self_training(self, more: int) -> None:
-        """A round of self-training: `more` texts are labelled, then all are trained on; each is taken to be as long as
-        a labelled document."""
+    def add_self_training(self, part: str, more: int) -> None:
+        """A round of self-training, called `part`: `more` texts are labelled, then all are trained on; each is taken to
+        be as long as a labelled document."""
         documents, batch_size = len(self._plan.train[1]), self._plan.settings.batch_size
         total = documents + more
         if self._plan.settings.linear_probe:
             runs = repeated(self._scoring(self._train), (more + total) / documents)
-            return self._add(stage_row("self_training", self._plan.stages[0], 1), runs)
+            return self._add(stage_row(part, self._plan.stages[0], 1), runs)
         stage = self_training_stages(unfreezing_epochs(total, batch_size)[0])[0]
         runs = self._labelling(more)
         runs |= repeated(self._training_epoch(stage), stage.epochs * total / documents)
-        self._add(stage_row("self_training", stage, max(total // batch_size, 1)), runs)
+        self._add(stage_row(part, stage, max(total // batch_size, 1)), runs)
 
     def add_co_training(self, more: int) -> None:
         """Answers on `more` texts for the n-grams to learn from, each taken to be as long as a labelled document."""

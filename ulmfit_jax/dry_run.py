@@ -25,7 +25,7 @@ from ulmfit_jax.language_model_fit import language_model_configuration
 from ulmfit_jax.language_model_plan import LanguageModelPlan, language_model_plan
 from ulmfit_jax.language_model_programs import plan_language_model
 from ulmfit_jax.report.stages import finished_epochs
-from ulmfit_jax.self_training import drawn_rounds
+from ulmfit_jax.self_training import drawn_rounds, round_name
 from ulmfit_jax.text_classifier import TextClassifier
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import FURTHER_RATE, FURTHER_SPREAD
@@ -92,7 +92,7 @@ def dry_run(
     devices, planned = Devices(options.devices), Planned()
     language_model = starting_language_model(options)
     texts = [*data.texts, *unlabeled]
-    start = language_model.starting_point(texts)
+    start = language_model.starting_point(texts, is_trained=options.lm_epochs != 0)
     lm_tokens = 0
     if start.kind != "encoder" and options.lm_epochs != 0:
         corpus = corpus_in_memory(texts, start.tokenizer, workers)
@@ -106,8 +106,8 @@ def dry_run(
         check_part(folder / CLASSIFIER, full_configuration(plan, classes, options, 0))
     programs = ClassifierPrograms(planned, plan, devices)
     programs.add_stages()
-    for count in rounds:
-        programs.add_self_training(count)
+    for number, count in enumerate(rounds, 1):
+        programs.add_self_training(round_name(number), count)
     if co_training:
         programs.add_co_training(min(co_training, len(unlabeled)))
     if test:

@@ -277,20 +277,26 @@ class LanguageModel(Writer):
         return cls.from_artifact(artifact, Path(weights).name, **options)
 
     def starting_point(
-        self, texts: Iterable[str], folder: Path | None = None, fingerprint: str | None = None
+        self,
+        texts: Iterable[str],
+        folder: Path | None = None,
+        fingerprint: str | None = None,
+        *,
+        is_trained: bool = True,
     ) -> Artifact:
         """What `fit` starts from: the pretrained model or, from scratch, a tokeniser trained on `texts`, and sizes.
 
-        A pretrained word model is moved to the vocabulary of `texts`. A model from scratch has no parameters yet; its
-        tokeniser is kept in the run `folder`, if one is given, under the `fingerprint` of the texts. Texts that a
-        shipped model hardly knows are warned of.
+        A pretrained word model is moved to the vocabulary of `texts`; but where it is not trained on them, which would
+        give new words a meaning, it keeps the words that it knows (`is_trained`). A model from scratch has no
+        parameters yet; its tokeniser is kept in the run `folder`, if one is given, under the `fingerprint` of the
+        texts. Texts that a shipped model hardly knows are warned of.
         """
         if self.pretrained is None and self._artifact is None:
             return untrained(texts, *self._scratch, folder, fingerprint)
         start = self.artifact
         if said := foreign_text_note(self.pretrained, start.tokenizer, texts):
             _LOG.warning("%s", said)
-        return with_words_of(start, texts) if start.kind == "language_model" else start
+        return with_words_of(start, texts) if is_trained and start.kind == "language_model" else start
 
     def _set(self, artifact: Artifact) -> None:
         self._artifact, self._generator = artifact, None

@@ -79,7 +79,7 @@ def classifier_rates(
     """
     data = labelled_texts(texts, labels, "the training data")
     classes = check_labels(data)
-    start = starting_language_model(model.options).starting_point(data.texts)
+    start = starting_language_model(model.options).starting_point(data.texts, is_trained=False)
     plan = classifier_plan(start, data, classes, model.options, None, workers)
     devices = Devices(model.options.devices)
     task = plan.task(devices)

@@ -60,6 +60,8 @@ class NgramModel:
         """The same, where it has been counted how often each n-gram is in each document, `[documents, features]`."""
         from scipy.special import log_expit, log_softmax
 
+        if not counts.shape[0]:  # which scikit-learn refuses
+            return np.zeros((0, self.n_classes))
         scores = _tfidf(counts, self.inverse_frequencies) @ self.weights.astype(np.float64) + self.intercepts
         if self.multi_label:
             found: np.ndarray = log_expit(scores)

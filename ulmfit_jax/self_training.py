@@ -26,6 +26,11 @@ from ulmfit_jax.training.processes import is_first
 from ulmfit_jax.training.run_configuration import write_atomically
 
 
+def round_name(number: int) -> str:
+    """What the run folder and the tables call a round, counted from 1."""
+    return "self_training" if number == 1 else f"self_training_{number}"
+
+
 def drawn_rounds(texts: Sequence[str], rounds: Sequence[int], seed: int) -> list[list[str]]:
     """The texts of each round: no text in two of them, each round's in the order of `texts`.
 

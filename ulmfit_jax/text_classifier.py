@@ -385,9 +385,11 @@ class TextClassifier(Answers, Estimator):
             ConfigError: there is no such precision.
         """
         check_precision(precision)
-        model = cls(devices=devices)
+        artifact = load_artifact(model_folder(folder), "classifier")
+        read = {name: artifact.settings[name] for name in ("bptt", "max_length") if name in artifact.settings}
+        model = cls(devices=devices, **read)  # `learn_from` reads documents as they were read
         model.predict_precision = precision or model.predict_precision
-        model._keep(load_artifact(model_folder(folder), "classifier"))
+        model._keep(artifact)
         model.history_, model.seconds_ = [], {}
         return model
 

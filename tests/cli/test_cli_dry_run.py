@@ -134,7 +134,8 @@ def test_rounds_of_self_training_are_rows(language_model: Path, tmp_path: Path, 
     command = ["train", labelled, "--out", tmp_path / "run", "--pretrained", language_model, "--lm-epochs", "0"]
     command += ["--epochs", "1,0,0,0", "--unlabeled", tmp_path / "more.txt", "--devices", "1", "--dry-run", "--json"]
     rows = ulmfit(*command, "--self-training", "10,20").json["stages"]
-    first, second = (row for row in rows if row["part"] == "self_training")
+    first, second = (row for row in rows if row["name"] == "self-training")
+    assert (first["part"], second["part"]) == ("self_training", "self_training_2")
     assert first["steps"] // first["epochs"] <= second["steps"] // second["epochs"]
     refused = ulmfit(*command, "--self-training", "20,20")
     assert (refused.code, refused.out) == (2, "")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from made_up import write_training
 
-from ulmfit_jax.report.stages import read_trainings
-from ulmfit_jax.training.recipes import gradual_unfreezing_stages, language_model_stages
+from ulmfit_jax.report.stages import finished_epochs, read_trainings
+from ulmfit_jax.training.recipes import gradual_unfreezing_stages, language_model_stages, self_training_stages
 
 
 def test_stages_have_their_epochs_steps_groups_and_rates(tmp_path: Path) -> None:
@@ -52,6 +52,20 @@ def test_what_is_not_finite_is_no_point(tmp_path: Path) -> None:
     (record,) = read_trainings(tmp_path)
     assert [x for x, _ in record.stages[0].points("train_loss")] == [20]
     assert [x for x, _ in record.stages[0].points("valid_loss")] == [10]
+
+
+def test_every_round_of_self_training_is_a_training_of_its_own(tmp_path: Path) -> None:
+    parts = {"classifier": 1, "self_training": 2, "self_training_2": 3, "self_training_3": 4, "further_training": 1}
+    for part, epochs in parts.items():
+        write_training(tmp_path / part, "classifier", self_training_stages(epochs), 10)
+    assert [record.name for record in read_trainings(tmp_path)] == [
+        "Classifier",
+        "Self-training",
+        "Self-training, round 2",
+        "Self-training, round 3",
+        "Further training",
+    ]
+    assert finished_epochs(tmp_path) == {(part, "self-training"): epochs for part, epochs in parts.items()}
 
 
 def test_a_folder_without_trainings_has_none(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 from ulmfit_jax.optim.groups import layer_groups
+from ulmfit_jax.self_training import round_name
 from ulmfit_jax.training.stages import Stage
 
 PARTS = {
@@ -18,7 +20,8 @@ PARTS = {
     "self_training": "Self-training",
     "further_training": "Further training",
 }
-"""The folders of a run's trainings, in order, and what a person calls them."""
+"""The folders of a run's trainings, in order, and what a person calls them; later rounds of self-training have a number
+(`self_training.round_name`)."""
 
 _SAMPLES = 60
 """Points of a stage's learning-rate curve."""
@@ -75,7 +78,7 @@ class TrainingRecord:
     """One training of a run: the language model's, the classifier's, or self-training.
 
     Attributes:
-        part: its folder, one of `PARTS`.
+        part: its folder, one of `PARTS` or a later round of self-training.
         stages: in their order.
         settings: batch size, dropout and so on.
     """
@@ -87,19 +90,30 @@ class TrainingRecord:
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return PARTS[self.part]
+        if self.part in PARTS:
+            return PARTS[self.part]
+        name, _, number = self.part.rpartition("_")
+        return f"{PARTS[name]}, round {number}"
 
 
 def read_trainings(folder: Path) -> list[TrainingRecord]:
     """The trainings of a run folder that have finished at least an epoch."""
-    return [record for part in PARTS if (record := _read(folder / part, part)) is not None]
+    return [record for part in _parts(folder) if (record := _read(folder / part, part)) is not None]
 
 
 def finished_epochs(folder: Path) -> dict[tuple[str, str], int]:
-    """How many epochs of each stage a run has finished, by part (of `PARTS`) and name of the stage."""
+    """How many epochs of each stage a run has finished, by part and name of the stage."""
     return {
         (record.part, stage.stage.name): len(stage.rows) for record in read_trainings(folder) for stage in record.stages
     }
+
+
+def _parts(folder: Path) -> Iterator[str]:
+    """`PARTS`, and after the first round of self-training the later ones that are there."""
+    for part in PARTS:
+        yield part
+        if part == round_name(1):
+            yield from takewhile(lambda later: (folder / later).is_dir(), map(round_name, count(2)))
 
 
 def _read(folder: Path, part: str) -> TrainingRecord | None:
