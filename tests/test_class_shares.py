@@ -19,6 +19,11 @@ def drawn(shares: np.ndarray, count: int, generator: np.random.Generator) -> tup
     return truth, np.array([generator.choice(3, p=CONFUSION[:, label]) for label in truth])
 
 
+def test_where_no_mistake_explains_the_shift_the_labels_shares_stand() -> None:
+    truth, first, second = np.array([0, 1, 1, 1] * 5), np.zeros(20, np.int64), np.ones(50, np.int64)
+    np.testing.assert_array_equal(shares_of_classes(truth, first, second, 2), [0.25, 0.75])
+
+
 @pytest.mark.parametrize("shares", [(0.5, 0.3, 0.2), (0.34, 0.33, 0.33)])
 def test_texts_like_the_labelled_ones_have_their_shares(shares: tuple[float, ...]) -> None:
     """The model leans, and differently in each sample, but by chance only: the labels' shares stand."""

@@ -20,6 +20,12 @@ def test_balanced_weights_are_scikit_learn_s() -> None:
     np.testing.assert_allclose(class_weights("balanced", ("a", "b", "c"), LABELS) or (), expected, rtol=1e-12)
 
 
+def test_a_class_that_no_text_has_is_not_counted() -> None:
+    expected = [*compute_class_weight("balanced", classes=np.array(["a", "b", "c"]), y=np.array(LABELS)), 1.0]
+    np.testing.assert_allclose(class_weights("balanced", ("a", "b", "c", "d"), LABELS) or (), expected, rtol=1e-12)
+    assert class_weights("balanced", ("a", "b"), [("a",), (), ("a",)]) == (0.5, 1.0)
+
+
 def test_weights_by_label() -> None:
     assert class_weights({"c": 2, "a": 0.5}, ("a", "b", "c"), LABELS) == (0.5, 1.0, 2.0)
     assert class_weights({1: 2.0, np.int64(0): 3}, ("0", "1"), ["0", "1"]) == (3.0, 2.0)

@@ -44,6 +44,33 @@ def test_a_student_comes_near_the_ensemble_whose_probabilities_it_learns(student
             new_student().learn_from(texts, others, run_dir=tmp_path)
 
 
+def test_another_classifier_does_not_go_on_with_the_run(tmp_path):
+    """Two heads on one encoder, which they leave as it is."""
+    texts, labels = reviews(40, seed=5)
+    first = new_student().learn_from(texts, labels, epochs=1, run_dir=tmp_path)
+    other = TextClassifier(None, **OPTIONS, epochs=(2, 0, 0, 0), validation_fraction=0).fit(*FEW)
+    encoders = (model.artifact.parameters["encoder"] for model in (new_student(), other))
+    np.testing.assert_array_equal(*(encoder["embedding"] for encoder in encoders))
+    with pytest.raises(ConfigError, match="that started from another model"):
+        other.learn_from(texts, labels, epochs=1, run_dir=tmp_path)
+    again = new_student().learn_from(texts, labels, epochs=1, run_dir=tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(texts), first.predict_proba(texts))
+
+
+def test_a_loaded_classifier_reads_documents_as_it_has_learnt_to(tmp_path):
+    TextClassifier(None, **OPTIONS, epochs=(1, 0, 0, 0), bptt=20, max_length=80).fit(*FEW).save(tmp_path / "model")
+    model = TextClassifier.load(tmp_path / "model", devices=1).learn_from(*FEW, epochs=1)
+    assert (model.artifact.settings["bptt"], model.artifact.settings["max_length"]) == (20, 80)
+
+
+def test_classes_that_the_new_texts_lack_weigh_nothing(student):
+    texts, labels = reviews(20, seed=5)
+    good = [text for text, label in zip(texts, labels, strict=True) if label == "good"]
+    model = new_student().set_params(class_weight="balanced")
+    model.learn_from(good, ["good"] * len(good), epochs=1)
+    assert model.artifact.provenance["training"]["class_weights"] == {"bad": 1.0, "good": 1.0}
+
+
 def test_what_is_learnt_of_probabilities_are_these(tmp_path):
     texts, labels = reviews(200)
     student = new_student()

@@ -85,6 +85,48 @@ def test_a_word_model_moves_to_the_words_of_new_texts(tmp_path, caplog):
     assert [row["stage"] for row in new.history] == ["lm frozen", "lm"]
 
 
+def test_a_word_model_that_is_not_fine_tuned_keeps_its_words(tmp_path):
+    texts, labels = reviews(80)
+    LanguageModel(preset="tiny", tokenizer="words", epochs=1, devices=1).fit(texts).save(tmp_path / "words")
+    few = [text for text in texts if "kettle" not in text]
+    kept = [label for text, label in zip(texts, labels, strict=True) if "kettle" not in text]
+    options = {"lm_epochs": 0, "epochs": (1, 0, 0, 0), "batch_size": 16, "devices": 1}
+    model = TextClassifier(tmp_path / "words", **options).fit(few, kept)
+    start = LanguageModel(tmp_path / "words").artifact
+    assert model.artifact.tokenizer.fingerprint() == start.tokenizer.fingerprint()
+    assert model.artifact.tokenizer.vocabulary.index("kettle") > 8
+    np.testing.assert_array_equal(
+        model.artifact.parameters["encoder"]["embedding"], start.parameters["encoder"]["embedding"]
+    )
+
+
+def test_other_texts_to_measure_on_are_another_run(tmp_path):
+    texts, others = reviews(60)[0], reviews(20, seed=4)[0]
+    options = {"preset": "tiny", "epochs": 1, "batch_size": 8, "devices": 1}
+    LanguageModel(**options).fit(texts, others, run_dir=tmp_path)
+    again = LanguageModel(**options).fit(texts, others, run_dir=tmp_path)
+    assert len(again.history) == 1
+    with pytest.raises(ConfigError, match="holds a run measured on other texts"):
+        LanguageModel(**options).fit(texts, others[1:], run_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"batch_size": 0},
+        {"bptt": -1},
+        {"epochs": -1},
+        {"temporal_penalty": -1.0},
+    ],
+)
+def test_numbers_out_of_range_are_refused_at_once(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ConfigError, match=f"{name} is {value}: it is a finite number"):
+        LanguageModel(preset="tiny", **wrong)
+
+
 def test_a_backward_model_reads_from_the_end_and_makes_a_backward_classifier(tmp_path):
     texts, labels = reviews(60)
     backward = LanguageModel(preset="tiny", backwards=True, epochs=1, devices=1).fit(texts)

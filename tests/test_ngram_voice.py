@@ -170,6 +170,12 @@ def test_a_few_right_answers_do_not_lead_to_the_bound() -> None:
     assert many == pytest.approx(fitted_temperature(np.tile(scores, (500, 1)), np.tile([0, 1, 1], 500)), rel=0.02)
 
 
+def test_no_texts_have_no_answers(ensemble: Ensemble) -> None:
+    joint = Ensemble(ensemble.members).learn_ngrams(TEXTS, LABELS)
+    assert joint.predict_proba([]).shape == (0, len(joint.class_names))
+    assert joint.predict([]).tolist() == []
+
+
 def test_what_cannot_be_learnt_is_refused(ensemble: Ensemble) -> None:
     with pytest.raises(DataError, match="no texts to learn n-grams on"):
         ensemble.learn_ngrams([], [])

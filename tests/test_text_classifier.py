@@ -254,6 +254,38 @@ def test_bad_data_is_named(texts, labels, sentence):
         TextClassifier(None, preset="tiny", lm_epochs=0, devices=1).fit(texts, labels)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"learning_rate": 0.0},
+        {"learning_rate": -1.0},
+        {"lm_learning_rate": float("inf")},
+        {"batch_size": -8},
+        {"lm_batch_size": 0},
+        {"max_length": 0},
+        {"bptt": 0},
+        {"patience": 0},
+        {"lm_epochs": -1},
+        {"weight_decay": float("nan")},
+        {"skip_nonfinite": -1},
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_read(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ConfigError, match=f"{name} is {value}: it is a finite number"):
+        TextClassifier("nonesuch", **wrong).fit(["a text"], ["one"])
+
+
+def test_batches_divide_over_any_number_of_devices_or_are_refused_at_once():
+    texts, labels = reviews(60)
+    options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 0), "devices": 3, "batch_size": None}
+    model = TextClassifier(None, **options).fit(texts, labels)
+    assert model.artifact.provenance["training"]["batch_size"] == 18  # 16 texts, by their number
+    for name in ("batch_size", "lm_batch_size"):
+        with pytest.raises(ConfigError, match=f"^{name} 8 does not divide over 3 devices: choose a multiple of 3"):
+            TextClassifier("nonesuch", **{**options, "preset": None, name: 8}).fit(texts, labels)
+
+
 def test_bad_options_are_named(trained):
     texts, labels = reviews(40)
     with pytest.raises(ArtifactError, match="not trained yet"):
@@ -274,7 +306,7 @@ def test_bad_options_are_named(trained):
     with pytest.raises(ConfigError, match=r"adversarial acts where all layers train, but of the epochs \(1, 0, 0, 0\)"):
         TextClassifier(None, preset="tiny", lm_epochs=0, adversarial=0.2, epochs=(1, 0, 0, 0)).fit(texts, labels)
     for reach in (-0.1, float("inf"), float("nan")):
-        with pytest.raises(ConfigError, match=r"adversarial is .*: it is a finite number of norms"):
+        with pytest.raises(ConfigError, match=r"adversarial is .*: it is a finite number, 0 or more"):
             TextClassifier(adversarial=reach).fit(texts, labels)
     with pytest.raises(ConfigError, match="pool_layers is 'first': choose one of last, all"):
         TextClassifier(pool_layers="first").fit(texts, labels)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 
 from ulmfit_jax.class_weights import ClassWeight, check_class_weight
@@ -13,18 +12,9 @@ from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPOUTS
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.products import check_precision
+from ulmfit_jax.option_ranges import check_from_zero, check_lr_mult, check_positive
 
 RECIPES = ("gradual_unfreezing", "fine_tune", "linear_probe")
-
-
-def check_lr_mult(lr_mult: float) -> None:
-    """Refuse a spread of learning rates that rises towards the embedding, or is not finite.
-
-    Raises:
-        ConfigError: see above.
-    """
-    if not 1 <= lr_mult < inf:
-        raise ConfigError(f"lr_mult is {lr_mult}: the head's rate is at least once that of the embedding")
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,10 @@ class ClassifierOptions:
             raise ConfigError(f"self_training is {self.self_training}: it counts the texts of each round, at least one")
         if isinstance(self.self_training, int) and self.self_training < 0:
             raise ConfigError(f"self_training is {self.self_training}: it counts texts, 0 for none")
+        check_positive(learning_rate=self.learning_rate, lm_learning_rate=self.lm_learning_rate)
+        check_positive(batch_size=self.batch_size, lm_batch_size=self.lm_batch_size)
+        check_positive(max_length=self.max_length, bptt=self.bptt, patience=self.patience)
+        check_from_zero(lm_epochs=self.lm_epochs, weight_decay=self.weight_decay, skip_nonfinite=self.skip_nonfinite)
         check_class_weight(self.class_weight)
         check_precision(self.precision)
         self.head(2, multi_label=False)
@@ -78,8 +72,7 @@ class ClassifierOptions:
             check_lr_mult(self.lr_mult)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing is {self.label_smoothing}: it is at least 0 and below 1")
-        if not 0 <= self.adversarial < inf:
-            raise ConfigError(f"adversarial is {self.adversarial}: it is a finite number of norms, 0 for none")
+        check_from_zero(adversarial=self.adversarial)
         if self.recipe not in RECIPES:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
         if self.is_probe:

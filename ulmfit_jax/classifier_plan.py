@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.class_weights import class_weights
-from ulmfit_jax.classifier_options import ClassifierOptions, check_lr_mult
+from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.data.corpus import Corpus, cached_corpus
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.label_sets import rarest_labels
@@ -23,12 +22,15 @@ from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.nn.products import chosen_precision
+from ulmfit_jax.option_ranges import check_lr_mult, check_positive
 from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first
 from ulmfit_jax.training.recipes import (
     FINE_TUNE_RATE,
     FINE_TUNE_SPREAD,
+    FURTHER_RATE,
+    FURTHER_SPREAD,
     fine_tune_stages,
     further_stages,
     gradual_unfreezing_stages,
@@ -54,17 +56,14 @@ class Further:
         targets: probabilities `[texts, classes]` to learn instead of the labels, or None.
     """
 
-    learning_rate: float
-    lr_mult: float
+    learning_rate: float = FURTHER_RATE
+    lr_mult: float = FURTHER_SPREAD
     epochs: int | None = None
     targets: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < inf:
-            raise ConfigError(f"learning_rate is {self.learning_rate}: it must be above 0")
+        check_positive(learning_rate=self.learning_rate, epochs=self.epochs)
         check_lr_mult(self.lr_mult)
-        if self.epochs is not None and self.epochs < 1:
-            raise ConfigError(f"epochs is {self.epochs}: it is at least 1")
 
 
 @dataclass(frozen=True)
@@ -174,9 +173,20 @@ def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
         raise ConfigError("self_training gives a text one label, but here a text may have several: leave it out")
     class_weights(options.class_weight, check_labels(data), data.targets or ())
     rows, _ = _options_split(data, options)
-    batch_size = _batch_size(options, len(rows))
-    Devices(options.devices).check_batch(batch_size)
-    _stages(options, len(rows), batch_size, n_groups=5)
+    check_batches(options)
+    _stages(options, len(rows), _batch_size(options, len(rows)), n_groups=5)
+
+
+def check_batches(options: ClassifierOptions) -> None:
+    """Refuse devices that cannot be had, and batches that do not divide over them.
+
+    Raises:
+        ConfigError: see above.
+    """
+    devices = Devices(options.devices)
+    for name in ("batch_size", "lm_batch_size"):
+        if (size := getattr(options, name)) is not None:
+            devices.check_batch(size, name)
 
 
 def planned_configuration(
@@ -216,10 +226,17 @@ def full_configuration(
         "architecture": plan.start.architecture.to_dict(),
         "head": plan.head.to_dict(),
         "tokenizer": plan.start.tokenizer.fingerprint(),
-        "start": parameters_fingerprint(plan.branches.get("encoder", {})),
+        "start": _start_fingerprint(plan),
         "pseudo_labelled_documents": pseudo_labelled,
         **_configuration(classes, counts, plan.fingerprint, plan.settings, plan.stages, options),
     }
+
+
+def _start_fingerprint(plan: ClassifierPlan) -> str | None:
+    """That of the weights that training starts from: of a language model's encoder, or of a whole classifier."""
+    if plan.start.kind != "classifier":
+        return parameters_fingerprint(plan.branches.get("encoder", {}))
+    return parameters_fingerprint({**plan.branches, "statistics": plan.start.statistics})
 
 
 def _configuration(
@@ -274,7 +291,7 @@ def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarra
 
 
 def _batch_size(options: ClassifierOptions, documents: int) -> int:
-    return options.batch_size or classifier_batch_size(documents)
+    return options.batch_size or Devices(options.devices).batch_of(classifier_batch_size(documents))
 
 
 def _options_split(data: TextDataset, options: ClassifierOptions) -> tuple[np.ndarray, np.ndarray]:

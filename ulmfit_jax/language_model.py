@@ -130,7 +130,8 @@ class LanguageModel(Writer):
 
         Args:
             texts: documents; a list, or any collection that can be read more than once (`ulmfit_jax.data.TextStream`).
-            valid_texts: documents to measure on after each epoch; by default the last 5 % of `texts`, held out.
+            valid_texts: documents to measure on after each epoch; by default the last 5 % of `texts`, at most 2,000,
+                held out.
             run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
             workers: processes that tokenise.
 

@@ -105,6 +105,8 @@ def fit_language_model(
         valid = cached_corpus(valid_texts, start.tokenizer, cache, workers) if valid_texts is not None else None
     plan = language_model_plan(start, train, valid, options)
     config = language_model_configuration(plan, name, fingerprint)
+    if valid_texts is not None:
+        config["valid_texts"] = texts_fingerprint(valid_texts)
     run = RunFolder(folder, config) if folder else None
     context = RunContext(Devices(options.devices), run, LoopOptions(skip_nonfinite=options.skip_nonfinite), progress)
     result = train_language_model(

@@ -10,6 +10,7 @@ from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS
 from ulmfit_jax.nn.products import check_precision, chosen_precision
+from ulmfit_jax.option_ranges import check_from_zero, check_positive
 from ulmfit_jax.training.language_model import LanguageModelTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
@@ -49,6 +50,9 @@ class LanguageModelOptions:
     verbose: bool = False
 
     def __post_init__(self) -> None:
+        check_positive(learning_rate=self.learning_rate, batch_size=self.batch_size, bptt=self.bptt)
+        check_from_zero(epochs=self.epochs, frozen_epochs=self.frozen_epochs, skip_nonfinite=self.skip_nonfinite)
+        check_from_zero(activation_penalty=self.activation_penalty, temporal_penalty=self.temporal_penalty)
         check_precision(self.precision)
         LANGUAGE_MODEL_DROPOUTS.scaled(1.0 if self.drop_mult is None else self.drop_mult)  # in range, or refused
 
@@ -101,10 +105,11 @@ def _hold_out(corpus: Corpus) -> tuple[Corpus, Corpus | None]:
 def _settings(
     train: Corpus, start: Artifact, stages: Sequence[Stage], options: LanguageModelOptions
 ) -> LanguageModelSettings:
+    suitable = language_model_batch_size(train.n_tokens, options.bptt)
     defaults = READ_ONCE if sum(stage.epochs for stage in stages) == 1 else REGULARISED
     chosen = {name: getattr(options, name) for name in defaults}
     return LanguageModelSettings(
-        batch_size=options.batch_size or language_model_batch_size(train.n_tokens, options.bptt),
+        batch_size=options.batch_size or Devices(options.devices).batch_of(suitable),
         bptt=options.bptt,
         reset_state=options.reset_state,
         precision=chosen_precision(options.precision),

@@ -79,6 +79,21 @@ def test_the_temperature_is_taken_back(folder: Path, trained: Trained, ulmfit: R
     np.testing.assert_array_equal(after.predict_proba(texts), before)
 
 
+def test_a_shipped_model_stays_as_it_is(
+    folder: Path, trained: Trained, ulmfit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = Path(shutil.copytree(folder / "model", tmp_path / "checkpoints" / "films"))
+    monkeypatch.setattr("ulmfit_jax.pretrained._PLACES", (shipped.parent,))
+    before = {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()}
+    for arguments in (["films", trained.test], [shipped, trained.test], ["films", "--reset"]):
+        refused = ulmfit("calibrate", *arguments, "--devices", "1")
+        assert (refused.code, "stays as it is: give --out DIR" in refused.err) == (2, True)
+    figures = ulmfit("calibrate", "films", trained.test, "--out", tmp_path / "own", "--json", "--devices", "1").json
+    assert figures["model"] == str(tmp_path / "own")
+    assert load_classifier(tmp_path / "own", devices=1).temperature == pytest.approx(figures["temperature"])
+    assert {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()} == before
+
+
 def test_either_texts_or_reset(folder: Path, trained: Trained, ulmfit: Run) -> None:
     for arguments in (["calibrate", folder], ["calibrate", folder, trained.test, "--reset"]):
         outcome = ulmfit(*arguments)

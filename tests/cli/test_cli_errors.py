@@ -75,6 +75,7 @@ def test_show_names_the_row_whose_label_is_missing_where_labels_are_asked_for(tm
         (["--unlabeled", "nowhere.txt"], ["nowhere.txt does not exist"]),
         (["--devices", "99"], ["99 devices are asked for"]),
         (["--batch-size", "7", "--devices", "2"], ["--batch-size 7 does not divide over 2 devices"]),
+        (["--lm-batch-size", "7", "--devices", "2"], ["--lm-batch-size 7 does not divide over 2 devices"]),
         (["--transductive"], ["--transductive is about the test texts"]),
         (["--recipe", "fine_tune"], ["--epochs does not fit --recipe fine_tune, which takes two numbers, such as 1,2"]),
         (["--epochs", "1,2"], ["--epochs does not fit --recipe gradual_unfreezing, which takes four numbers"]),

@@ -157,6 +157,8 @@ def test_a_table_of_answers_can_be_read_as_one(model: LengthClassifier, tmp_path
     table = write_csv(tmp_path / "t.csv", [(text,) for text in texts], header=("text",))
     rows = list(csv.reader(io.StringIO(ulmfit("predict", "model", table, "--csv").out, newline="")))
     assert ulmfit("predict", "model", "--csv", table).out == ulmfit("predict", "model", table, "--csv").out
+    assert ulmfit("predict", "model", "--json", table).out == ulmfit("predict", "model", table).out
+    assert "not allowed with argument" in ulmfit("predict", "model", table, "--csv", "--json").err
     assert rows[0] == ["text", "label", "long", "short"]
     assert [row[0] for row in rows[1:]] == texts
     assert [row[1] for row in rows[1:]] == ["long", "long", "short", "long", "short"]

@@ -37,9 +37,10 @@ def test_training_from_a_language_model(trained: Trained, language_model: Path, 
     outcome = ulmfit(*command, "--unlabeled", unlabeled, "--test", trained.test, "--json")
     assert outcome.code == 0
     assert outcome.err.startswith("3 of the unlabelled texts are test texts and are left out\n")
+    assert "with --lm-epochs 0, only --self-training and --co-training read texts without labels" in outcome.err
     result = outcome.json
     assert "validation" not in result
-    assert result["documents"] == {"labelled": 41, "validation": 0, "unlabelled": 10}
+    assert result["documents"] == {"labelled": 41, "validation": 0, "unlabelled": 0}
     assert result["test"]["also_in_training"] == 1
     assert list(result["seconds"]) == ["head", "test", "baseline"]
 

@@ -175,6 +175,13 @@ def test_a_stage_ends_after_so_many_epochs_without_a_better_one() -> None:
     assert messages.said == ["stage long ended after epoch 4: no better valid_loss"]
 
 
+def test_a_stage_is_compared_with_itself_alone() -> None:
+    losses = [1.0, 2.0, 1.8, 1.6, 1.4, 1.2]
+    stages = [Stage("first", 1, 0.1), Stage("worse but falling", 5, 0.1)]
+    history = scripted(ScriptedTask(losses), stages, options=LoopOptions(patience=1)).history
+    assert [row["valid_loss"] for row in history] == losses
+
+
 def test_without_validation_nothing_ends_early() -> None:
     assert len(scripted(ScriptedTask(), LONG, options=LoopOptions(patience=1)).history) == 6
 

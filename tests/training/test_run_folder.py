@@ -164,7 +164,7 @@ def test_a_run_whose_states_are_all_damaged_says_so_and_keeps_them(tmp_path: Pat
     states = sorted((tmp_path / "state").iterdir())
     for state in states:
         cut(state)
-    with pytest.raises(ArtifactError, match=r"state/\d+ and .*state/\d+ are damaged.*delete them to start"):
+    with pytest.raises(ArtifactError, match=r"state/\d+ and .*state/\d+ are damaged.*move them away to start"):
         run(ScriptedTask(), STAGES, (START, {}), tmp_path)
     assert sorted((tmp_path / "state").iterdir()) == states
 

@@ -89,6 +89,8 @@ def _read_by_orbax(place: Path) -> Iterator[ocp.StandardCheckpointer]:
         try:
             with ocp.StandardCheckpointer(multiprocessing_options=orbax_alone()) as checkpointer:
                 yield checkpointer
+        except MemoryError:
+            raise
         except Exception as error:
             raise ArtifactError(f"{place} cannot be read: copy the model folder again") from error
 

@@ -129,13 +129,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as one line of JSON")
 
 
-def add_trained_model(parser: argparse.ArgumentParser) -> None:
-    """The classifier of a command that uses one."""
-    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
-
-
-def add_any_model(parser: argparse.ArgumentParser) -> None:
-    """The model of a command that takes any."""
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The model of a command that uses one."""
     parser.add_argument(
         "model", metavar="DIR|NAME", help="folder of a model or a finished run, or a shipped one's name"
     )

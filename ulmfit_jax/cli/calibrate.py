@@ -20,8 +20,8 @@ SUMMARY = "make the probabilities of a trained classifier trustworthy"
 
 DESCRIPTION = """\
 Fit one number, the temperature, on labelled texts that the classifier has not been trained on, and keep it in the
-model. The labels that the model gives stay the same; its probabilities come nearer to how often it is right. A
-temperature above 1 means that it was too sure of itself.
+model, or with --out in a copy. The labels that the model gives stay the same; its probabilities come nearer to how
+often it is right. A temperature above 1 means that it was too sure of itself.
 
 Printed are the temperature, and before and after the expected calibration error (by how much confidence and accuracy
 differ, in 15 bins) and the loss (mean cross-entropy in nats), on these very texts: measure on others with
@@ -35,6 +35,7 @@ examples:
   ulmfit calibrate run held-out.csv
   ulmfit calibrate run held-out.csv --json
   ulmfit calibrate run --reset
+  ulmfit calibrate imdb-small held-out.csv --out films
 """
 
 
@@ -46,12 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit calibrate`."""
     labelled_texts.add_arguments(parser, needed=False)
     parser.add_argument("--reset", action="store_true", help="take the calibration back; without DATA")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write the calibrated model there and leave the other as it is; needed for a shipped one",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Load, read, fit, write the model folder anew, print."""
     if options.reset != (options.data is None):
         raise ConfigError("give DATA to calibrate on, or --reset to take a calibration back, and not both")
+    _check_place(options)
     if options.reset:
         _reset(options)
         return
@@ -62,9 +69,9 @@ def run(options: argparse.Namespace) -> None:
             "give other labelled texts; the model is as it was"
         )
     figures = model.calibrate(data.texts, data.targets or ())
-    _save(model, options.model)
+    kept = _save(model, options)
     if options.json:
-        show_json({**figures, "model": options.model, "data": options.data})
+        show_json({**figures, "model": kept, "data": options.data})
     else:
         show(
             f"temperature {figures['temperature']:.3f}   calibration error {figures['ece_before']:.2%} -> "
@@ -86,20 +93,32 @@ def _reset(options: argparse.Namespace) -> None:
     model = load_classifier(options.model, devices=options.devices)
     before = model.temperature
     model.uncalibrate()
-    _save(model, options.model)
+    kept = _save(model, options)
     if options.json:
-        show_json({"temperature": 1.0, "temperature_before": before, "model": options.model})
+        show_json({"temperature": 1.0, "temperature_before": before, "model": kept})
     else:
         show(f"temperature 1.000, before {before:.3f}")
 
 
-def _save(model: TextClassifier | Ensemble, name: str) -> None:
-    """Write the model folder anew, in the precision that it had."""
+def _check_place(options: argparse.Namespace) -> None:
+    """Refuse to change a model that comes with the installation."""
+    from ulmfit_jax.pretrained import model_folder, shipped_models
+
+    shipped = {folder.resolve() for folder in shipped_models().values()}
+    if options.out is None and model_folder(options.model).resolve() in shipped:
+        raise ConfigError(
+            f"{options.model} comes with ulmfit-jax and stays as it is: give --out DIR for the changed model"
+        )
+
+
+def _save(model: TextClassifier | Ensemble, options: argparse.Namespace) -> str:
+    """Write the model folder anew, or another one, in the precision that it had; returns its place."""
     from ulmfit_jax.artifact.summary import model_summary
     from ulmfit_jax.pretrained import model_folder
 
-    folder = model_folder(name)
-    model.save(folder, half_precision=_is_half(model_summary(folder)))
+    folder = model_folder(options.model)
+    model.save(options.out or folder, half_precision=_is_half(model_summary(folder)))
+    return str(options.out or options.model)
 
 
 def _is_half(summary: dict[str, Any]) -> bool:

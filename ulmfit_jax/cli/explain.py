@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ulmfit_jax.cli.arguments import add_reading_options, add_trained_model
+from ulmfit_jax.cli.arguments import add_model, add_reading_options
 from ulmfit_jax.cli.console import colours_are_shown, show, show_json
 from ulmfit_jax.cli.predict import add_texts, texts_of
 
@@ -35,7 +35,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit explain`."""
-    add_trained_model(parser)
+    add_model(parser)
     add_texts(parser)
     parser.add_argument(
         "--method", choices=("gradient", "leave-out"), default="gradient", help="default: %(default)s; see above"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ulmfit_jax.cli.arguments import add_model
 from ulmfit_jax.cli.console import show
 
 SUMMARY = "write a model as a StableHLO program or as safetensors"
@@ -30,9 +31,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit export`."""
-    parser.add_argument(
-        "model", metavar="DIR|NAME", help="folder of a model or a finished run, or a shipped one's name"
-    )
+    add_model(parser)
     parser.add_argument(
         "--to", dest="file", metavar="FILE", required=True, help="file to write, .stablehlo or .safetensors"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import add_any_model
+from ulmfit_jax.cli.arguments import add_model
 from ulmfit_jax.cli.console import show
 
 SUMMARY = "write a model for fastai"
@@ -27,7 +27,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit export-fastai`."""
-    add_any_model(parser)
+    add_model(parser)
     parser.add_argument("--out", dest="file", metavar="FILE.pth", required=True, help="file to write")
     parser.add_argument("--encoder", action="store_true", help="write the encoder alone, for learn.load_encoder")
 

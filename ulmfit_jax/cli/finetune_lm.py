@@ -23,7 +23,7 @@ SUMMARY = "fine-tune a language model on texts without labels"
 DESCRIPTION = """\
 Let a language model that has read general text read yours: the second of the three steps of ULMFiT. The result serves
 any number of classifiers, with `ulmfit train --pretrained DIR --lm-epochs 0`. The text is read as a stream and may be
-larger than memory; the last 5 % of the documents are held out to measure each epoch.
+larger than memory; the last 5 % of the documents, at most 2,000, are held out to measure each epoch.
 
 DATA is a text file (.txt, also .gz or .xz), a folder of them, a pattern such as 'mails/part-*.txt.xz', a table, or
 tfds:NAME[/CONFIG]:SPLIT; labels are not looked at.

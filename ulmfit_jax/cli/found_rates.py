@@ -12,6 +12,7 @@ from ulmfit_jax.cli.training_run import TrainingRun
 
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
+    from ulmfit_jax.text_classifier import TextClassifier
 
 
 @contextlib.contextmanager
@@ -27,26 +28,21 @@ def shown_steps(steps: int = 100) -> Iterator[Callable[[int, float], None]]:
         progress.run_done()
 
 
-def found_rates(options: argparse.Namespace, data: TextDataset, training: TrainingRun) -> dict[str, Any]:
-    """`rates`, `losses` and the readings by name, from the head on the run's fine-tuned language model.
+def found_rates(
+    options: argparse.Namespace, model: TextClassifier, data: TextDataset, training: TrainingRun
+) -> dict[str, Any]:
+    """`rates`, `losses` and the readings by name, from the head of `model`, the run's classifier before its training,
+    on the run's fine-tuned language model.
 
     Nothing of the run depends on them.
     """
     from ulmfit_jax.learning_rates import classifier_rates
-    from ulmfit_jax.text_classifier import TextClassifier
 
     note("looking for learning rates, for the report alone …")
     fine_tuned = training.folder / "language_model" / "model"
-    pretrained = None if options.pretrained == "none" else options.pretrained
-    model = TextClassifier(
-        fine_tuned if (fine_tuned / "manifest.json").is_file() else pretrained,
-        None if fine_tuned.is_dir() else options.preset,
-        lm_epochs=0,
-        batch_size=options.batch_size,
-        precision=options.precision,
-        seed=options.seed,
-        devices=options.devices,
-    )
+    if (fine_tuned / "manifest.json").is_file():
+        model.set_params(pretrained=fine_tuned, preset=None)
+    model.set_params(lm_epochs=0)
     with shown_steps() as told:
         curve = classifier_rates(model, data.texts, data.targets or (), workers=options.workers, told=told)
     return {"rates": list(curve.rates), "losses": list(curve.losses), "readings": curve.readings()}

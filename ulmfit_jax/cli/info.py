@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ulmfit_jax.cli.arguments import add_any_model, add_json
+from ulmfit_jax.cli.arguments import add_json, add_model
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ArtifactError
@@ -30,7 +30,7 @@ _INDENT = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit info`."""
-    add_any_model(parser)
+    add_model(parser)
     add_json(parser)
 
 

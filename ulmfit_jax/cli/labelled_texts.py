@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ulmfit_jax.cli.arguments import (
     add_device_options,
     add_json,
+    add_model,
     add_predict_precision,
     add_reading_options,
-    add_trained_model,
     as_the_model,
     labelled_reading_options,
 )
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     """The arguments of such a command; whether DATA is `needed` in any case."""
-    add_trained_model(parser)
+    add_model(parser)
     nargs = None if needed else "?"
     parser.add_argument("data", metavar="DATA", nargs=nargs, help="labelled texts; see ulmfit --help")
     add_json(parser)

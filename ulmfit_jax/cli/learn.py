@@ -8,8 +8,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import (
+    add_model,
     add_reading_options,
-    add_trained_model,
     as_the_model,
     labelled_reading_options,
     number_from_zero,
@@ -73,7 +73,7 @@ _NAMES = {"classifier_sha256": "classifier", "teacher_sha256": "--teacher", "dat
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit learn`."""
-    add_trained_model(parser)
+    add_model(parser)
     parser.add_argument("data", metavar="DATA", help="texts to learn from, labelled unless there is a --teacher")
     add_run_options(parser)
     parser.add_argument(
@@ -118,6 +118,7 @@ def run(options: argparse.Namespace) -> None:
     model = TextClassifier.load(options.model, devices=options.devices)
     chosen = {name: getattr(options, name) for name in _DECISIVE}
     model.set_params(**chosen, skip_nonfinite=options.skip_nonfinite, verbose=True)
+    _check_options(options, model)
     teacher = None if options.teacher is None else _teacher(options, model)
     data = _read(options, model)
     if options.dry_run:
@@ -135,6 +136,14 @@ def run(options: argparse.Namespace) -> None:
         show_json(report)
     else:
         show(_as_text(report))
+
+
+def _check_options(options: argparse.Namespace, model: TextClassifier) -> None:
+    """Refuse now what would otherwise be refused after a teacher has read all texts."""
+    from ulmfit_jax.classifier_plan import Further, check_batches
+
+    Further(**_further(options))
+    check_batches(model.options)
 
 
 def _read(options: argparse.Namespace, model: TextClassifier) -> TextDataset:

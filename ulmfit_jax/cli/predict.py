@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from ulmfit_jax.cli.arguments import (
     add_device_options,
+    add_model,
     add_predict_precision,
     add_reading_options,
-    add_trained_model,
     as_the_model,
     reading_options,
 )
@@ -55,9 +55,11 @@ _BATCH_CHARACTERS = 4_000_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit predict`."""
-    add_trained_model(parser)
+    add_model(parser)
     add_texts(parser)
-    parser.add_argument("--csv", action="store_true", help="print a table: text, label, probability of each label")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a line of JSON for each text, as is done anyway")
+    form.add_argument("--csv", action="store_true", help="print a table: text, label, probability of each label")
     add_device_options(parser)
     add_predict_precision(parser)
     add_reading_options(parser, labels=False, of_model=True)

@@ -20,7 +20,8 @@ SUMMARY = "train a language model from scratch"
 
 DESCRIPTION = """\
 Train a tokeniser and a language model on general text, for `ulmfit train --pretrained DIR` to start from. The text is
-read as a stream and may be larger than memory; the last 5 % of the documents are held out to measure each epoch.
+read as a stream and may be larger than memory; the last 5 % of the documents, at most 2,000, are held
+out to measure each epoch.
 
 DATA is a text file (.txt, also .gz or .xz), a folder of them, a pattern such as 'wiki/part-*.txt.xz', a table, or
 tfds:NAME[/CONFIG]:SPLIT.

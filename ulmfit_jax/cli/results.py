@@ -66,7 +66,7 @@ def as_text(report: dict[str, Any]) -> str:
         if more := report.get("co_training"):
             lines.append(f"{'':16}n-grams learnt from {more:,} of these too, which they and the network labelled")
         if report.get("transductive"):
-            lines.append(f"{'':16}the language model read the test texts too, without their labels")
+            lines.append(f"{'':16}texts without labels were those of --test too")
     times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in report["seconds"].items())
     lines += [f"time            {times}", f"model           {report['model']}"]
     return "\n".join([*lines, f"report          {report['page']}"] if "page" in report else lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ulmfit_jax.cli.arguments import whole_number
+from ulmfit_jax.cli.arguments import add_model, whole_number
 from ulmfit_jax.cli.console import note, show
 from ulmfit_jax.errors import ConfigError
 
@@ -30,7 +30,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit serve`."""
-    parser.add_argument("model", metavar="DIR", help="folder of a finished training run, or of a model")
+    add_model(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",

@@ -40,6 +40,7 @@ _DECISIVE = (
     "recipe",
     "lm_epochs",
     "lm_learning_rate",
+    "lm_batch_size",
     "epochs",
     "learning_rate",
     "lr_mult",
@@ -74,6 +75,9 @@ def run(options: argparse.Namespace) -> None:
         check_kind(test, data.label_sets is not None)
         check_labels(test, classes)
     unlabeled = _unlabeled(options, test)
+    if unlabeled and options.lm_epochs == 0 and not (options.self_training or options.co_training):
+        note("with --lm-epochs 0, only --self-training and --co-training read texts without labels: they are left out")
+        unlabeled = []
     check_plan(_model(options).options, data)
     remark_on_few_texts(data)
     if options.dry_run:
@@ -116,7 +120,7 @@ def _one_run(
         has_page = False
     if options.lr_find and "learning_rates" not in report:
         with kept_programs(training.folder):
-            report = {**report, "learning_rates": found_rates(options, data, training)}
+            report = {**report, "learning_rates": found_rates(options, _model(options), data, training)}
         training.write_report(report)
         has_page = False
     if not has_page:

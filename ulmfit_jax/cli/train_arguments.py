@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="more texts, without labels, for the language model, --self-training and --co-training",
     )
     parser.add_argument(
-        "--transductive", action="store_true", help="let the language model read the test texts too, without labels"
+        "--transductive", action="store_true", help="take the test texts, without labels, as texts of --unlabeled too"
     )
     _add_training_options(parser)
     add_process_options(parser)
@@ -106,6 +106,18 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         metavar="N",
         help="passes of the language model over the texts; 0 leaves it as it is (default: by the amount of text)",
+    )
+    group.add_argument(
+        "--lm-learning-rate",
+        type=positive_number,
+        metavar="R",
+        help=f"peak of the language model's rates (default: {LANGUAGE_MODEL_RATES})",
+    )
+    group.add_argument(
+        "--lm-batch-size",
+        type=whole_number(1),
+        metavar="N",
+        help="rows of the language model's stream (default: 64, less for little text)",
     )
     group.add_argument(
         "--recipe",
@@ -152,12 +164,6 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add_adversarial(group)
     group.add_argument(
-        "--lm-learning-rate",
-        type=positive_number,
-        metavar="R",
-        help=f"the same for the language model (default: {LANGUAGE_MODEL_RATES})",
-    )
-    group.add_argument(
         "--pool-layers",
         choices=("last", "all"),
         default="all",
@@ -178,8 +184,8 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N[,N…]",
         help="let the classifier and n-grams label N texts of --unlabeled, and go on training on DATA and these; takes "
-        "as long as one epoch over them; a single number may be more than there are, several are several rounds "
-        "(default: %(default)s, no self-training)",
+        "as long as an epoch over all of them, or several where they are few; a single number may be more than there "
+        "are, several are several rounds (default: %(default)s, no self-training)",
     )
     group.add_argument(
         "--cache-frozen",

@@ -203,7 +203,7 @@ def _classes(facts: RunFacts) -> Element:
     were = "was" if facts.held_out == 1 else "were"
     more = f"{facts.held_out:,} of the labelled texts measured each epoch and {were} not trained on."
     if facts.report.get("transductive"):
-        more += " The language model read the test texts too, without their labels."
+        more += " The test texts, without their labels, were among those without labels."
     more += f" {counted(unlabelled, 'more text')} without labels." if unlabelled else " No texts without labels."
     return element("div", table("Texts of each class", head, rows, class_="small"), element("p", more))
 

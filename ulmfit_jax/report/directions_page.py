@@ -37,7 +37,10 @@ def directions_page(report: dict[str, Any], command: str) -> str:
     if report.get("baseline", {}).get("error") is not None and "test" in report:
         baseline = report["baseline"]
         parts.append(element("p", f"{baseline['name']} on the same test texts: {baseline['error']:.2%}."))
-    parts.append(element("p", "Together: the mean of the probabilities of the two for each text.", class_="note"))
+    together = "the mean of the probabilities of the two for each text"
+    if "ngrams" in report:
+        together += ", and n-grams beside it"
+    parts.append(element("p", f"Together: {together}.", class_="note"))
     title_text = "A forward and a backward classifier"
     lead = f"{', '.join(report['classes'])}. {_learnt_from(report)}"
     header = element("header", element("h1", title_text), element("p", lead))

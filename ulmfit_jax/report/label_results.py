@@ -8,14 +8,13 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ulmfit_jax.inference.explain import Explanation
+from ulmfit_jax.report.class_remarks import class_remarks
 from ulmfit_jax.report.elements import Content, bar, element, table
 from ulmfit_jax.report.label_facts import AnsweredLabels
 from ulmfit_jax.report.measures import label_scores, share_interval
 from ulmfit_jax.report.mistakes import SHOWN, Mistake
 from ulmfit_jax.report.results import agreement_of_baseline, card, percent, surety, where
 from ulmfit_jax.training.label_measures import micro_f1
-
-_LOW_RECALL = 0.5
 
 
 def label_headline(answered: AnsweredLabels) -> Element:
@@ -92,22 +91,10 @@ def label_remarks(answered: AnsweredLabels) -> Iterator[str]:
             "Measured on texts that were held out of the training data, not on a test set: give --test for figures "
             "that no choice was made by."
         )
-    scores = answered.scores
-    rows = list(zip(answered.classes, scores.answered, scores.support, scores.recall, strict=True))
-    if never := [name for name, given, texts, _ in rows if texts and not given]:
-        yield f"Never given, for no text: {_listed(never)}."
-    if missed := [name for name, given, _, recall in rows if given and recall < _LOW_RECALL]:
-        yield f"Fewer than half of the texts are found of: {_listed(missed)}."
-    if absent := [name for name, _, texts, _ in rows if not texts]:
-        yield f"Not measured, as none of the texts has it: {_listed(absent)}."
+    yield from class_remarks(answered, "Never given, for no text", "has")
 
 
 def _compared(name: str, kind: str, given: np.ndarray, answered: AnsweredLabels) -> list[Content]:
     micro, whole = micro_f1(given, answered.truth), float((given == (answered.truth > 0)).all(axis=1).mean())
     macro = label_scores(given, answered.truth).macro_f1
     return [name, bar(micro, f"{micro:.1%}", kind), percent(macro), percent(whole)]
-
-
-def _listed(names: list[str], most: int = 8) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(f"“{name}”" for name in names[:most]) + more

@@ -8,6 +8,7 @@ import numpy as np
 
 from ulmfit_jax.counted import counted
 from ulmfit_jax.foreign_text import foreign_text_note
+from ulmfit_jax.report.class_remarks import class_remarks
 from ulmfit_jax.report.facts import Answered, RunFacts
 from ulmfit_jax.report.label_facts import AnsweredLabels
 from ulmfit_jax.report.label_results import label_remarks
@@ -16,7 +17,7 @@ from ulmfit_jax.report.measures import share_interval
 FEW_TEXTS = 200
 """Below this many texts, an accuracy of 90 % is known to no better than 4 points either way."""
 
-_LOW_RECALL, _LARGE_GAP, _OVERFIT, _LONG, _UNKNOWN = 0.5, 0.05, 1.1, 0.05, 0.03
+_LARGE_GAP, _OVERFIT, _LONG, _UNKNOWN = 0.05, 1.1, 0.05, 0.03
 
 
 def remarks(facts: RunFacts) -> list[str]:
@@ -47,7 +48,7 @@ def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
     if seen := facts.report.get("test", {}).get("also_in_training") if answered.name == "test" else 0:
         are = "is" if seen == 1 else "are"
         yield f"{seen:,} of the test texts {are} also among the training texts: the accuracy flatters."
-    yield from _about_classes(answered)
+    yield from class_remarks(answered, "Never answered", "belongs to")
     yield from _about_probabilities(answered)
 
 
@@ -67,24 +68,6 @@ def _about_probabilities(answered: Answered) -> Iterator[str]:
             f"{answered.confidence.mean():.0%} sure and {accuracy:.0%} right; ulmfit calibrate "
             "mends that, on texts of their own."
         )
-
-
-def _about_classes(answered: Answered) -> Iterator[str]:
-    scores = answered.scores
-    never = [name for name, count, texts in zip(answered.classes, scores.answered, scores.support, strict=True)
-             if texts and not count]  # fmt: skip
-    if never:
-        yield f"Never answered: {_listed(never)}."
-    missed = [
-        name
-        for name, recall, count in zip(answered.classes, scores.recall, scores.answered, strict=True)
-        if count and recall < _LOW_RECALL
-    ]
-    if missed:
-        yield f"Fewer than half of the texts are found of: {_listed(missed)}."
-    absent = [name for name, texts in zip(answered.classes, scores.support, strict=True) if not texts]
-    if absent:
-        yield f"Not measured, as none of the texts belongs to it: {_listed(absent)}."
 
 
 def _about_training(facts: RunFacts) -> Iterator[str]:
@@ -110,9 +93,4 @@ def _about_data(facts: RunFacts) -> Iterator[str]:
     if facts.unknown_share is not None and facts.unknown_share > _UNKNOWN:
         yield f"{facts.unknown_share:.1%} of the tokens are words that the model does not know."
     if facts.report.get("transductive"):
-        yield "Transductive: the language model read the test texts, without their labels."
-
-
-def _listed(names: list[str], most: int = 8) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(f"“{name}”" for name in names[:most]) + more
+        yield "Transductive: the test texts, without their labels, were among the texts that were learnt from."

@@ -122,7 +122,8 @@ class Loop:
             self._progress.message(f"stage {stage.name} ended after epoch {position.epoch}: no better valid_loss")
         state = state._replace(parameters=optimizer.evaluated(state), optimizer=(), carry=())
         position.stage, position.epoch = position.stage + 1, 0
-        position.smoothed, position.smoothed_steps, position.stale_epochs = 0.0, 0, 0
+        position.smoothed, position.smoothed_steps = 0.0, 0
+        position.stage_best, position.stale_epochs = None, 0
         self._save(state)
         return state
 
@@ -183,13 +184,8 @@ class Loop:
         position.history.append(row)
         position.epoch, position.batch, position.seconds = position.epoch + 1, 0, 0.0
         loss = measures.get("valid_loss")
-        if loss is not None and (position.best is None or loss < position.best):
-            position.best, position.stale_epochs = loss, 0
-            if self._options.keep_best:
-                arrays = {"parameters": to_numpy(parameters), "statistics": to_numpy(state.statistics)}
-                self._best = {name: tree for name, tree in arrays.items() if tree}
-        elif loss is not None:
-            position.stale_epochs += 1
+        if loss is not None:
+            self._compare(loss, parameters, state.statistics)
         state = optimizer.after_epoch(state, [row["valid_loss"] for row in self._stage_rows() if "valid_loss" in row])
         self._save(state)
         if self._folder:
@@ -197,6 +193,20 @@ class Loop:
         self._progress.epoch_done(row)
         self._saving.end_if_asked()
         return state
+
+    def _compare(self, loss: float, parameters: Tree, statistics: Tree) -> None:
+        """Compare an epoch's `valid_loss` with those of the run, whose best is kept, and of the stage, which may end
+        where it gets no better."""
+        position = self._position
+        if position.best is None or loss < position.best:
+            position.best = loss
+            if self._options.keep_best:
+                arrays = {"parameters": to_numpy(parameters), "statistics": to_numpy(statistics)}
+                self._best = {name: tree for name, tree in arrays.items() if tree}
+        if position.stage_best is None or loss < position.stage_best:
+            position.stage_best, position.stale_epochs = loss, 0
+        else:
+            position.stale_epochs += 1
 
     def _stage_rows(self) -> list[dict[str, Any]]:
         """The rows of the current stage's finished epochs."""

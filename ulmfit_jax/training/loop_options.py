@@ -17,8 +17,8 @@ class LoopOptions:
         save_seconds: time between saved states, besides the one after each epoch.
         save_steps: save every so many steps instead; for tests.
         keep_best: return the parameters of the epoch with the lowest `valid_loss` instead of the last.
-        patience: end a stage after so many epochs without a lower `valid_loss`, as fastai's `EarlyStoppingCallback`;
-            None never does. Without validation data there is nothing to wait for.
+        patience: end a stage after so many epochs without a `valid_loss` lower than the stage has had, as fastai's
+            `EarlyStoppingCallback`; None never does. Without validation data there is nothing to wait for.
         skip_nonfinite: how many steps of the run may be left out because their loss or gradient is not finite; the
             next one ends the run, with 0 the first.
 

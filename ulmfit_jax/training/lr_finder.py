@@ -98,8 +98,8 @@ class LearningRates:
         begin = self.planned // 10
         if end - begin < least:
             raise TrainingError(
-                f"the loss was good for {end} steps only, too few to read a learning rate from: check the data, or "
-                "start lower"
+                f"the loss was good for {max(end, 0)} steps only, too few to read a learning rate from: check the "
+                "data, or start lower"
             )
         return np.array(self.rates)[begin:end], losses[begin:end]
 

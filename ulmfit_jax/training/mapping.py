@@ -95,12 +95,16 @@ class Devices:
             donate_argnums=tuple(donate),
         )
 
-    def check_batch(self, batch_size: int) -> None:
-        """Raise a ConfigError unless a batch divides over the devices."""
+    def check_batch(self, batch_size: int, name: str = "batch_size") -> None:
+        """Raise a ConfigError, which calls the option by its `name`, unless a batch divides over the devices."""
         if batch_size % len(self):
             raise ConfigError(
-                f"batch_size {batch_size} does not divide over {len(self)} devices: choose a multiple of {len(self)}"
+                f"{name} {batch_size} does not divide over {len(self)} devices: choose a multiple of {len(self)}"
             )
+
+    def batch_of(self, rows: int) -> int:
+        """So many rows, or as many more as it takes to divide them over the devices."""
+        return -(-rows // len(self)) * len(self)
 
     def split_rows(self, array: np.ndarray, axis: int) -> np.ndarray:
         """Cut the batch `axis` into `[devices, batch / devices]`; the device axis is then at `axis`.

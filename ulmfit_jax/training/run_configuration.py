@@ -14,6 +14,7 @@ _FINGERPRINTED = {
     "labels": "on other texts or labels",
     "data_sha256": "on other texts or labels",
     "unlabeled_sha256": "with other unlabelled texts",
+    "valid_texts": "measured on other texts",
     "start": "that started from another model",
     "pretrained_sha256": "that started from another model",
     "tokenizer": "with another tokeniser",

@@ -52,7 +52,8 @@ class Position:
         seconds: time spent on the current epoch.
         history: rows of the finished epochs.
         best: best value of the measure that decides which parameters are kept, None before the first.
-        stale_epochs: epochs of this stage since the best one.
+        stage_best: the same among the epochs of this stage.
+        stale_epochs: epochs of this stage since that one.
         saves: states saved so far; the newest one's number.
         skipped: steps so far that were left out because a number was not finite.
     """
@@ -66,6 +67,7 @@ class Position:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: float | None = None
+    stage_best: float | None = None
     stale_epochs: int = 0
     saves: int = 0
     skipped: int = 0
@@ -154,13 +156,17 @@ class RunFolder:
 
     def _newest(self, tell: Callable[[str], None]) -> Snapshot | None:
         damaged: list[Path] = []
+        found_wrong: Exception | None = None
         for number in sorted(self._manager.all_steps(), reverse=True):
             place = self.path / "state" / str(number)
             try:
                 snapshot = self._restored(number)
+            except (MemoryError, PermissionError):
+                raise  # which says nothing about the state
             # Orbax passes on whatever TensorStore, the JSON reader or the system has raised.
-            except Exception:
+            except Exception as error:
                 damaged.append(place)
+                found_wrong = error
                 continue
             for found in damaged:
                 _move_away(found, self.path / f"damaged-state-{found.name}")
@@ -171,8 +177,9 @@ class RunFolder:
         if damaged:
             named = " and ".join(str(place) for place in damaged)
             raise ArtifactError(
-                f"the saved states {named} are damaged and there is no other: delete them to start from the beginning"
-            )
+                f"the saved states {named} are damaged and there is no other ({_first_line(found_wrong)}): move them "
+                "away to start from the beginning"
+            ) from found_wrong
         return None
 
     def _restored(self, number: int) -> Snapshot:
@@ -227,6 +234,11 @@ def _leaves(tree: Any) -> Tree:
 def _from_leaves(template: Any, leaves: Tree) -> Any:
     structure = jax.tree.structure(template)
     return jax.tree.unflatten(structure, [leaves[name] for name in sorted(leaves)])
+
+
+def _first_line(error: Exception | None) -> str:
+    """What an error says, shortened."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _move_away(source: Path, target: Path) -> None:
