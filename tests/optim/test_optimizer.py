@@ -23,7 +23,7 @@ from ulmfit_jax.optim.groups import (
     merge_params,
     split_params,
 )
-from ulmfit_jax.optim.optimizer import describe_groups, layerwise_adam
+from ulmfit_jax.optim.optimizer import layerwise_adam
 from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
 
 Tree = dict[str, Any]
@@ -193,22 +193,3 @@ def test_what_makes_no_sense_is_refused() -> None:
     transform = layerwise_adam(params, CLASSIFIER_GROUPS, {"head"})
     with pytest.raises(ConfigError, match=r"shape \(4,\): give one for each of 5"):
         transform.update(params, transform.init(params), params, learning_rates=jnp.ones(4), momentum=0.9)
-
-
-def test_description_names_every_parameter_once() -> None:
-    params = classifier()
-    text = describe_groups(params, CLASSIFIER_GROUPS, {"lstm_2", "head"}, discriminative_rates((None, 0.02), 5))
-    header, *rows, total = text.splitlines()
-    assert header.split() == ["group", "parameter", "shape", "rate", "decay"]
-    assert sorted(row.split()[1] for row in rows) == sorted(_by_path(params))
-    cells = {row.split()[1]: row for row in rows}
-    assert cells["encoder/embedding"].split() == ["embedding", "encoder/embedding", "(11,", "3)", "frozen", "-"]
-    assert cells["encoder/lstm_2/input_bias"].split() == ["lstm_2", "encoder/lstm_2/input_bias", "(8,)", "0.002", "yes"]
-    assert cells["head/norm_0/scale"].split() == ["head", "head/norm_0/scale", "(5,)", "0.02", "no"]
-    assert [row.split()[0] for row in rows[:2]] == ["embedding", "lstm_0"]
-    assert total == "97 of 242 parameters are trained"
-
-
-def test_description_needs_a_rate_for_each_group() -> None:
-    with pytest.raises(ConfigError, match="2 learning rates for 5 layer groups"):
-        describe_groups(classifier(), CLASSIFIER_GROUPS, {"head"}, (0.1, 0.2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ import optax
 from jax import Array
 
 from ulmfit_jax.errors import ConfigError
-from ulmfit_jax.optim.adam import decays, fastai_adam
+from ulmfit_jax.optim.adam import fastai_adam
 from ulmfit_jax.optim.clipping import check_max_norm, clipping_scale
-from ulmfit_jax.optim.groups import LayerGroup, Parameters, group_labels, path_name, split_params
+from ulmfit_jax.optim.groups import LayerGroup, Parameters, group_labels, split_params
 
 
 def layerwise_adam(
@@ -102,45 +101,3 @@ def _check_trainable(groups: Sequence[LayerGroup], trainable: Collection[str]) -
         raise ConfigError(f"there is no layer group {unknown[0]!r} to train: choose among {', '.join(known)}")
     if not trainable:
         raise ConfigError(f"no layer group is trained: choose at least one of {', '.join(known)}")
-
-
-def describe_groups(
-    params: Parameters, groups: Sequence[LayerGroup], trainable: Collection[str], rates: Sequence[float]
-) -> str:
-    """A table of what the optimiser does with each parameter, in the order of the groups.
-
-    Args:
-        params: the full nested dictionary of arrays or shapes.
-        groups: layer groups.
-        trainable: names of the groups that train.
-        rates: peak learning rate of each group, from `discriminative_rates`.
-
-    Returns:
-        Lines of text: group, parameter, shape, learning rate, whether it is decayed; then the totals.
-
-    Raises:
-        ConfigError: as `layerwise_adam`, or a number of rates that is not that of the groups.
-    """
-    labels = jax.tree.leaves(group_labels(params, groups))
-    _check_trainable(groups, trainable)
-    if len(rates) != len(groups):
-        raise ConfigError(f"{len(rates)} learning rates for {len(groups)} layer groups: give one for each")
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    rows = [("group", "parameter", "shape", "rate", "decay")]
-    for group, rate in zip(groups, rates, strict=True):
-        for (key_path, leaf), label in zip(leaves, labels, strict=True):
-            if label == group.name:
-                path = path_name(key_path)
-                trains = group.name in trainable
-                decayed = ("yes" if decays(path) else "no") if trains else "-"
-                rows.append((label, path, str(tuple(leaf.shape)), f"{rate:.3g}" if trains else "frozen", decayed))
-    sizes = [math.prod(leaf.shape) for _, leaf in leaves]
-    trained = sum(size for size, label in zip(sizes, labels, strict=True) if label in trainable)
-    return f"{_aligned(rows)}\n{trained:,} of {sum(sizes):,} parameters are trained"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
