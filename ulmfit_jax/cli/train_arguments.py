@@ -123,9 +123,10 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("gradual_unfreezing", "fine_tune", "linear_probe"),
         default="gradual_unfreezing",
-        help="how the classifier is trained: in the paper's four stages; in two, the head and everything, in half "
-        "the time and, with hundreds of labels, mostly to a lower error; or a linear head alone, fitted to the "
-        "language model's vectors in one pass, for a few dozen labels (default: %(default)s)",
+        help="how the classifier is trained: by gradual unfreezing, in the four stages of fastai's notebook; in two, "
+        "the head and everything, in half the time and, with hundreds of labels, mostly to a lower error; or a linear "
+        "head alone, fitted to the language model's vectors in one pass, for up to some hundred labels where the "
+        "language model has read such texts (default: %(default)s)",
     )
     group.add_argument(
         "--epochs",
