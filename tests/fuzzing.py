@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,25 @@ Edit = tuple[str, float, bytes]
 
 NUMBERS = [0, 1, -1, 2**31, 2**63, 10**30, -(10**30), 1e300, float("inf"), float("nan"), 0.5, True]
 NAMES = ["", ".", "..", "../outside", "/etc/hostname", "a\0b", "\ud800", "x" * 300, "a/b", "config.json", "é"]
+
+
+@contextlib.contextmanager
+def memory_below(mebibytes: int) -> Iterator[None]:
+    """What is inside takes less than this, counted from where it begins, not from where the process has been once."""
+    with contextlib.suppress(OSError):  # where Linux lets a process set its high-water mark back
+        Path("/proc/self/clear_refs").write_text("5")
+    before = _most_memory()
+    yield
+    assert _most_memory() - before < mebibytes
+
+
+def _most_memory() -> float:
+    """High-water mark of this process in MiB."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def cases(few: int) -> settings:

@@ -9,7 +9,6 @@ from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
 from ulmfit_jax.data import texts_fingerprint
 from ulmfit_jax.nn.parameters import flatten
-from ulmfit_jax.training.lr_finder import LearningRates
 
 
 @pytest.fixture(scope="module")
@@ -159,16 +158,6 @@ def test_mistakes_are_named(model, tmp_path):
     model.save(tmp_path / "lm")
     with pytest.raises(ArtifactError, match="holds a language model, but a classifier is needed"):
         TextClassifier.load(tmp_path / "lm")
-
-
-def test_the_finder_reads_a_curve_with_a_known_valley():
-    rates = np.logspace(-7, 1, 100)
-    falling = np.linspace(7, 3, 70)
-    curve = LearningRates(tuple(rates), (*falling, *np.linspace(3.1, 9, 30)))
-    assert curve.minimum == pytest.approx(rates[69] / 10)
-    # The longest falling stretch of the curve from step 10 on ends at step 69 and has 60 points.
-    assert curve.valley == pytest.approx(rates[10 + (59 - 60) + 20 + 10])
-    assert rates[10] <= curve.steep <= rates[69]
 
 
 def test_documents_begin_at_the_zero_state_unless_it_is_carried():

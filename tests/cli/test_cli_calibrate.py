@@ -1,8 +1,7 @@
-"""`ulmfit calibrate` changes a model folder's probabilities and no label; `--class-weight` reaches the model."""
+"""`ulmfit calibrate` changes a model folder's probabilities and no label; what can be no `--class-weight`."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -106,23 +105,6 @@ def test_a_mistake_leaves_the_folder_as_it_was(folder: Path, ulmfit: Run, tmp_pa
     outcome = ulmfit("calibrate", folder, strange)
     assert (outcome.code, "superb" in outcome.err) == (2, True)
     assert (folder / "model" / "config.json").read_bytes() == config
-
-
-def test_class_weights_are_those_of_the_command(ulmfit: Run, language_model: Path, tmp_path: Path) -> None:
-    data = write_csv(tmp_path / "train.csv", [*reviews(40, 6), *[row for row in reviews(40, 7) if row[1] == "bad"]])
-    command = ["train", data, "--pretrained", language_model, "--lm-epochs", "0", "--epochs", "4,0,0,0"]
-    command += ["--devices", "1", "--validation-fraction", "0"]
-    given = {"none": [], "balanced": ["--class-weight", "balanced"], "good": ["--class-weight", "good=50"]}
-    recorded, answered = {}, {}
-    for name, options in given.items():
-        assert ulmfit(*command, *options, "--out", tmp_path / name).code == 0
-        config = json.loads((tmp_path / name / "model" / "config.json").read_text("utf-8"))
-        recorded[name] = config["provenance"]["training"].get("class_weights")
-        answered[name] = load_classifier(tmp_path / name, devices=1).predict_proba([text for text, _ in reviews(20, 2)])
-    assert recorded["none"] is None
-    assert recorded["balanced"] == {"bad": pytest.approx(60 / 80), "good": pytest.approx(60 / 40)}
-    assert recorded["good"] == {"bad": 1.0, "good": 50.0}
-    assert answered["good"][:, 1].mean() > answered["none"][:, 1].mean() + 0.02
 
 
 @pytest.mark.parametrize("wrong", [["balanced", "good=2"], ["good"], ["good=0"], ["good=x"], ["good=2", "good=3"]])

@@ -112,19 +112,6 @@ def test_what_can_be_refused_is_before_a_teacher_reads(
     assert not (tmp_path / "run").exists()
 
 
-def test_adversarial_examples_are_learnt_from(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
-    more, reaches = write_csv(tmp_path / "more.csv", reviews(40, 8)), (0.0, 0.5)
-    learnt = []
-    for reach in reaches:
-        out = tmp_path / f"run-{reach}"
-        command = ["learn", trained.out, more, "--out", out, "--epochs", "1", "--adversarial", reach, "--devices", "1"]
-        assert ulmfit(*command).code == 0
-        learnt.append(TextClassifier.load(out, devices=1))
-    parameters = [model.artifact.parameters["encoder"]["embedding"] for model in learnt]
-    assert np.abs(parameters[0] - parameters[1]).max() > 1e-5
-    assert [model.artifact.provenance["training"].get("adversarial") for model in learnt] == [None, 0.5]
-
-
 def test_what_makes_no_sense_is_refused(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
     more = write_csv(tmp_path / "more.csv", [("a text", "neutral"), *reviews(20, 8)])
     texts, labels = zip(*reviews(20, 8), strict=True)

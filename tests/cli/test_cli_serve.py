@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Outcome, Trained, on_one_device
@@ -58,7 +59,17 @@ def test_a_port_that_is_taken_is_named(trained: Trained, ulmfit: Run) -> None:
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a b", "", "x" * 300])
-def test_a_host_that_is_none_is_one_sentence(trained: Trained, ulmfit: Run, host: str) -> None:
+def test_a_host_that_is_none_is_one_sentence(
+    trained: Trained, ulmfit: Run, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = socket.getaddrinfo
+
+    def resolved(name: str, *more: Any, **options: Any) -> Any:
+        if name == "no.such.host.invalid":  # no network is asked, which may be slow or know every name
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return asked(name, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
     outcome = ulmfit("serve", trained.out, "--port", "0", "--host", host)
     assert outcome.code == 2
     assert "is no address of this machine: give one such as 127.0.0.1" in outcome.err

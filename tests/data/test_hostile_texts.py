@@ -82,6 +82,17 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path / "folder").chmod(0o700)
 
 
+def test_what_the_system_refuses_is_named_for_root_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("secret")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(lines, "_open", refuse)
+    with pytest.raises(DataError, match=rf"{tmp_path / 'a.txt'} cannot be read \(Permission denied\)"):
+        list(iter_texts(tmp_path / "a.txt"))
+
+
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.csv")
     os.mkfifo(tmp_path / "a.txt")

@@ -75,6 +75,22 @@ def test_gradient_is_the_slope_in_the_embeddings(model: TextClassifier, text: st
     assert explanation.importances.sum() == pytest.approx((moved[1] - moved[-1]) / (2 * STEP), rel=0.03, abs=3e-3)
 
 
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+def test_of_a_long_document_the_tokens_that_are_pooled_decide(trained: TextClassifier, backwards: bool) -> None:
+    """Gradients end at the borders of chunks, so that the slope in all embeddings is another one; but what lies outside
+    of the last `max_length` tokens has none."""
+    model = changed(trained, backwards=backwards, settings={"bptt": 8, "max_length": 16})
+    text = TEXT * 4
+    explanation, tokens = model.explain(text, "good"), len(model.artifact.tokenizer.encode(text))
+    assert tokens > 40
+    found = explanation.importances[::-1] if backwards else explanation.importances
+    words = np.flatnonzero(found)
+    assert len(words) >= 3
+    assert words.min() >= len(found) // 2  # of 16 tokens of more than 40
+    whole = changed(trained, backwards=backwards, settings={"bptt": 8, "max_length": 1440}).explain(text, "good")
+    assert np.count_nonzero(whole.importances) > 2 * len(words)
+
+
 def test_left_out_words_cost_what_predictions_say(model: TextClassifier) -> None:
     text = "The kettle was lovely and the bus was gloomy"
     explanation = model.explain(text, "bad", "leave_out")

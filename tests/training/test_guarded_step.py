@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_runs import classifier_task, language_model_task
 
 from ulmfit_jax.optim.groups import LayerGroup, group_labels
+from ulmfit_jax.training.both_directions import BothDirectionsTask, paired
 from ulmfit_jax.training.mapping import REPLICATED, Devices
 from ulmfit_jax.training.stage_optimizer import StageOptimizer
 from ulmfit_jax.training.stages import Stage
@@ -68,3 +70,47 @@ def test_without_the_guard_it_spoils_the_parameters() -> None:
 
 def test_the_guard_changes_no_good_step() -> None:
     jax.tree.map(np.testing.assert_array_equal, trained([GOOD] * 3, True)[0], trained([GOOD] * 3, False)[0])
+
+
+def _one_step(task: Any, stage: Stage, guarded: bool) -> tuple[TrainState, TrainState]:
+    """The state before and after a step from parameters of which one is NaN."""
+    devices = Devices(1)
+    parameters, statistics = task.definition.initialise(0)
+    if isinstance(task, BothDirectionsTask):
+        parameters = paired(parameters, parameters)
+    spoilt = jax.tree.map(np.array, parameters)
+    leaf = jax.tree.leaves(spoilt)[-1]
+    leaf.reshape(-1)[-1] = np.nan
+    optimizer = StageOptimizer(stage, spoilt, task.groups)
+    trees = (spoilt, statistics, optimizer.transform.init(spoilt))
+    state = TrainState(*(devices.replicate(tree) for tree in trees), task.initial_carry())
+    before = jax.tree.map(np.array, state)
+    step = task.step(optimizer.transform, optimizer.trainable, devices, guarded)
+    task.prepare(state, lambda *_: None)
+    controls = StepControls(
+        jnp.uint32(0), jnp.uint32(0), jnp.full((len(task.groups),), 0.1, jnp.float32), jnp.float32(0.9)
+    )
+    after, result = step(state, next(iter(task.train_batches(0, 0))), controls)
+    assert not np.isfinite([float(result.loss), float(result.gradient_norm)]).all()
+    return before, jax.tree.map(np.array, after)
+
+
+def _both_directions() -> BothDirectionsTask:
+    return BothDirectionsTask(*(language_model_task(backwards=backwards) for backwards in (False, True)))
+
+
+ALL, HEAD_ALONE = Stage("all", 1, 0.1), Stage("head", 1, 0.1, -1)
+TASKS = {
+    "language model": (language_model_task, ALL),
+    "both directions": (_both_directions, ALL),
+    "classifier": (classifier_task, ALL),
+    "adversarial": (lambda: classifier_task(adversarial=0.2), ALL),
+    "head on kept vectors": (lambda: classifier_task(cache_frozen=True), HEAD_ALONE),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_guards_its_steps(name: str) -> None:
+    make, stage = TASKS[name]
+    before, after = _one_step(make(), stage, guarded=True)
+    jax.tree.map(np.testing.assert_array_equal, after, before)

@@ -23,6 +23,7 @@ from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
 from ulmfit_jax.training.interruption import TrainingInterrupted
 from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.progress import SilentProgress
+from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.stages import Stage
 from ulmfit_jax.training.task import StepControls
 
@@ -153,6 +154,49 @@ def test_keep_best_returns_the_epoch_of_the_lowest_validation_loss() -> None:
     np.testing.assert_array_equal(best.parameters["w"], until_best.parameters["w"])
     assert not np.array_equal(best.parameters["w"], last.parameters["w"])
     assert len(best.history) == 6
+
+
+def test_keep_best_looks_at_all_stages(tmp_path: Path) -> None:
+    stages = [Stage("better", 1, 0.1, schedule="constant"), Stage("worse", 2, 0.1, schedule="constant")]
+    losses, options = [1.0, 3.0, 2.0], LoopOptions(keep_best=True)
+    first = scripted(ScriptedTask(losses[:1]), stages[:1])
+    best = scripted(ScriptedTask(losses), stages, options=options)
+    np.testing.assert_array_equal(best.parameters["w"], first.parameters["w"])
+    with pytest.raises(Interruption):
+        scripted(ScriptedTask(losses), stages, folder=tmp_path, options=options, progress=StopAt(BATCHES + 4))
+    resumed = scripted(ScriptedTask(losses[1:]), stages, folder=tmp_path, options=options)
+    np.testing.assert_array_equal(resumed.parameters["w"], first.parameters["w"])
+
+
+def test_a_state_is_saved_when_its_time_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step takes a second: with saves five seconds apart, a run of 30 steps saves in the middle of its epochs."""
+    clock, saved = [0.0], []
+
+    class Ticking(ScriptedTask):
+        def step(self, *args: Any) -> Any:
+            inner = super().step(*args)
+
+            def step(*args: Any) -> Any:
+                clock[0] += 1.0
+                return inner(*args)
+
+            return step
+
+    class Watched(RunFolder):
+        def save(self, state: Any, position: Any, best: Any) -> None:
+            saved.append(position.step)
+            super().save(state, position, best)
+
+    monkeypatch.setattr("ulmfit_jax.training.saving.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tiny_runs.RunFolder", Watched)
+    monkeypatch.setattr("scripted_task.BATCHES", 12)
+    monkeypatch.setattr(Ticking, "batches_per_epoch", 12)
+    stages = [Stage("long", 2, 0.1, schedule="constant")]
+    scripted(Ticking(), stages, folder=tmp_path, options=LoopOptions(save_seconds=4.5))
+    assert saved == [5, 10, 12, 17, 22, 24, 24]  # the ends of epochs and of the stage too
+    saved.clear()
+    scripted(Ticking(), stages, folder=tmp_path / "hourly", options=LoopOptions(save_seconds=3600))
+    assert saved == [12, 24, 24]
 
 
 def test_the_best_parameters_outlive_an_interruption(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ def test_a_short_curve_has_no_slide() -> None:
     assert "slide" in LearningRates(RATES[:31], tuple(3.0 - 0.01 * i for i in range(31))).readings()
 
 
+def test_the_readings_of_a_curve_with_a_known_valley() -> None:
+    rates = np.logspace(-7, 1, 100)
+    falling = np.linspace(7, 3, 70)
+    curve = LearningRates(tuple(rates), (*falling, *np.linspace(3.1, 9, 30)))
+    assert curve.minimum == pytest.approx(rates[69] / 10)
+    # The longest falling stretch of the curve from step 10 on ends at step 69 and has 60 points.
+    assert curve.valley == pytest.approx(rates[10 + (59 - 60) + 20 + 10])
+    assert rates[10] <= curve.steep <= rates[69]
+
+
 def test_readings_of_a_curve_that_falls_and_explodes() -> None:
     steps = np.arange(100)
     losses = 3 - 2 / (1 + np.exp(-(steps - 50) / 4)) + np.exp((steps - 85) / 2)

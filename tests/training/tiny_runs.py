@@ -57,11 +57,12 @@ def stream_corpus() -> Corpus:
     return Corpus.from_arrays(np.array_split(tokens.astype(np.int32), 20))
 
 
-def language_model_task(devices: int | None = 1, **options: Any) -> LanguageModelTask:
+def language_model_task(devices: int | None = 1, backwards: bool = False, **options: Any) -> LanguageModelTask:
     """8 rows; 6 batches of 8 steps an epoch, the validation stream alike, so that one shape is compiled."""
     corpus = stream_corpus()
-    train = LanguageModelStream(corpus, 8, BPTT, shuffle=True, seed=3)
-    return LanguageModelTask(SIZES, train, LanguageModelStream(corpus, 8, BPTT), Devices(devices), **options)
+    train = LanguageModelStream(corpus, 8, BPTT, backwards, shuffle=True, seed=3)
+    valid = LanguageModelStream(corpus, 8, BPTT, backwards)
+    return LanguageModelTask(SIZES, train, valid, Devices(devices), **options)
 
 
 def classifier_task(devices: int | None = 1, count: int = 40, head: Head = HEAD, **options: Any) -> ClassifierTask:
