@@ -4,7 +4,6 @@ name, and remarks on labels that look like several and on labels with few texts.
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,7 @@ def remark_on_separator(data: TextDataset) -> None:
 
 def remark_on_few_texts(data: TextDataset) -> None:
     """Say so where some labels have hardly any texts to learn them from."""
-    counts = Counter(data.labels or (name for given in data.label_sets or () for name in given))
+    counts = data.texts_by_label()
     few = sorted((count, name) for name, count in counts.items() if count < FEW_TEXTS)
     if few:
         least, name = few[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from ulmfit_jax.cli.arguments import add_reading_options, as_the_model, labelled_reading_options, whole_number
@@ -81,11 +80,10 @@ def _tokenizer(name: str | None, data: TextDataset) -> Tokenizer:
 def _classes(data: TextDataset) -> str:
     if data.targets is None:
         return "without labels"
-    several = data.label_sets is not None
-    counts = sorted(Counter(name for names in data.targets for name in (names if several else [names])).items())
+    counts = sorted(data.texts_by_label().items())
     shown = ", ".join(f"{name} ({count:,})" for name, count in counts[:20])
     kind = counted(len(counts), "class", "classes")
-    if several:
+    if data.label_sets is not None:
         kind += ", several a text or none"
     return f"{kind}: {shown}{', ...' if len(counts) > 20 else ''}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,12 @@ class TextDataset:
     def label_lines(self) -> Sequence[str]:
         """One string for each text that says its labels, for fingerprints; none without labels."""
         return (self.labels or ()) if self.label_sets is None else [as_line(names) for names in self.label_sets]
+
+    def texts_by_label(self) -> Counter[str]:
+        """How many texts have each label; none where there are no labels."""
+        if self.label_sets is not None:
+            return Counter(name for names in self.label_sets for name in names)
+        return Counter(self.labels or ())
 
     def fingerprint(self) -> str:
         """SHA-256 of the texts, their labels and their order, as hexadecimal digits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -10,7 +9,6 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ulmfit_jax.counted import counted
-from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.report.axes import round_ticks
 from ulmfit_jax.report.charts import Series, histogram, line_chart
 from ulmfit_jax.report.elements import Content, bar, element, label, table
@@ -184,9 +182,9 @@ def _figure(name: str, value: float | None) -> str:
 
 
 def _classes(facts: RunFacts) -> Element:
-    counts = _texts_of_each(facts.data)
+    counts = facts.data.texts_by_label()
     test = facts.answered.data if facts.answered and facts.answered.name == "test" else None
-    tested = None if test is None else _texts_of_each(test)
+    tested = None if test is None else test.texts_by_label()
     most = max(counts.values())
     rows = []
     for name in facts.artifact.labels:
@@ -206,13 +204,6 @@ def _classes(facts: RunFacts) -> Element:
         more += " The test texts, without their labels, were among those without labels."
     more += f" {counted(unlabelled, 'more text')} without labels." if unlabelled else " No texts without labels."
     return element("div", table("Texts of each class", head, rows, class_="small"), element("p", more))
-
-
-def _texts_of_each(data: TextDataset) -> Counter[str]:
-    """How many texts have each label."""
-    if data.label_sets is not None:
-        return Counter(name for names in data.label_sets for name in names)
-    return Counter(data.labels or ())
 
 
 def _lengths(facts: RunFacts) -> Element:
