@@ -111,8 +111,8 @@ def add_adversarial(group: _Group) -> None:
         default=0.0,
         metavar="F",
         help="where all layers train, learn from each text once more, its embedded tokens pushed to where the loss "
-        "rises most, together by F norms of a token: try 0.2; such steps take twice the time (default: %(default)s, not "
-        "at all)",
+        "rises most, together by F norms of a token: try 0.2; such steps take twice the time (default: %(default)s, "
+        "not at all)",
     )
 
 
