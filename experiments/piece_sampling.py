@@ -3,9 +3,10 @@
     python experiments/piece_sampling.py DATA/trec6/train.jsonl --documents 500 --valid-documents 2000 --repeats 3
 
 A classifier of `recipe="fine_tune"`, from the encoder of --model as it is, reads --copies of each text in one epoch of
-the head and one of all layers. In the first row of the table they are the same; in the others each is segmented anew,
-drawn from all that there are with their probability to the power of alpha: the smaller it is, the rarer pieces come.
-Other texts are always in their most probable segmentation. Each repeat draws other documents.
+the head and one of all layers, in batches that suit the number of texts. In the first row of the table the copies are
+the same; in the others each is segmented anew, drawn from all that there are with their probability to the power of
+alpha: the smaller it is, the rarer pieces come. Other texts are always in their most probable segmentation. Each repeat
+draws other documents.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.text.rules import UNK, UNK_ID
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
+from ulmfit_jax.training.scaling import classifier_batch_size
 
 
 class SampledPieces(SentencePieceTokenizer):
@@ -87,6 +89,7 @@ def measure(
         recipe="fine_tune",
         lm_epochs=0,
         epochs=(1, 1),
+        batch_size=classifier_batch_size(len(train)),
         validation_fraction=0.0,
         precision=options.precision,
         seed=seed,
