@@ -45,7 +45,7 @@ def main() -> None:
     classifier = TextClassifier(language_model, lm_epochs=0, seed=options.seed, verbose=True)
     classifier.fit(train.texts, train.labels or [])
     report(classifier, train, test)
-    print(f"\n{time.monotonic() - started:.0f} seconds in all.")
+    print(f"\n{time.monotonic() - started:.0f} seconds in all. With a table of your own: docs/how-to/own-csv.md")
 
 
 def report(classifier: TextClassifier, train: TextDataset, test: TextDataset) -> None:

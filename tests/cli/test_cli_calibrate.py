@@ -91,6 +91,11 @@ def test_a_shipped_model_stays_as_it_is(
     assert figures["model"] == str(tmp_path / "own")
     assert load_classifier(tmp_path / "own", devices=1).temperature == pytest.approx(figures["temperature"])
     assert {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()} == before
+    told = ulmfit("calibrate", "films", "--reset", "--out", tmp_path / "reset").out
+    assert told.startswith("temperature 1.000")
+    assert (
+        f"model       {tmp_path / 'own'}\n" in ulmfit("calibrate", "films", trained.test, "--out", tmp_path / "own").out
+    )
 
 
 def test_either_texts_or_reset(folder: Path, trained: Trained, ulmfit: Run) -> None:

@@ -174,6 +174,20 @@ def test_texts_that_the_shipped_model_hardly_knows_are_remarked_on(tmp_path: Pat
     assert re.match(r"The labelled texts have \d\.\d pieces a word: wikipedia-small-forward, which reads English", said)
 
 
+@pytest.mark.parametrize(("count", "is_said"), [(40, False), (1000, True)])
+def test_probabilities_are_called_too_high_where_chance_does_not_explain_it(
+    count: int, is_said: bool, tmp_path: Path
+) -> None:
+    """88 % sure and 80 % right: of 40 texts as many may be right by chance."""
+    answered = answers(CLASSES, count)
+    right = np.arange(count) % 5 > 0
+    answered.probabilities[:] = np.where(np.eye(2)[np.where(right, answered.truth, 1 - answered.truth)] > 0, 0.88, 0.12)
+    said = [remark for remark in remarks(run_facts(tmp_path, answered, CLASSES)) if "Its probabilities" in remark]
+    assert [remark.startswith("Its probabilities are too high: on average it is 88%") for remark in said] == [
+        True
+    ] * is_said
+
+
 def test_perfect_answers_have_no_mistakes(tmp_path: Path) -> None:
     answered = answers(CLASSES, 40, baseline=False)
     answered.probabilities[:] = np.eye(2, dtype=np.float32)[answered.truth]

@@ -78,6 +78,8 @@ def run(options: argparse.Namespace) -> None:
             f"{figures['ece']:.2%}   loss {figures['loss_before']:.4f} -> {figures['loss']:.4f}   "
             f"{counted(int(figures['n']), 'text')}"
         )
+        if options.out:
+            show(f"model       {kept}")
     if figures["n"] < ENOUGH:
         note(f"{counted(int(figures['n']), 'text')} say little of a temperature: some hundred are enough")
     if not 0.2 < figures["temperature"] < 5:

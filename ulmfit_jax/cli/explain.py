@@ -22,6 +22,9 @@ On a terminal the words are coloured: blue speaks for the label, orange against 
 An importance is measured on the label's log odds: the slope in the word's embedding times the embedding (gradient, two
 passes over the text), or what the log odds lose when the word is left out (leave-out, one pass for each word).
 
+Of an ensemble (two directions, --ngrams), one member can be explained: DIR/model/member-0, which may answer otherwise
+than the whole.
+
 FILE is what `ulmfit predict` takes; without FILE, lines are read from standard input.
 """
 

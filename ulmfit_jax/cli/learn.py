@@ -49,9 +49,12 @@ With --teacher, the labels of DATA are not looked at: a better model, such as an
 says how probable each class is, and the classifier learns that (distillation). So the knowledge of several models, and
 what texts without labels have to say, comes into one.
 
-A tenth of DATA is held out to measure before and after; with a teacher, how often both give the same label. The model
-that was there stays as it is. If the command is interrupted, give it again: it goes on from the last saved state. Once
-it is finished, giving it again prints the results. Test with `ulmfit evaluate`.
+A tenth of DATA is held out to measure before and after (of texts that it has learnt before, "before" flatters); with a
+teacher, how often both give the same label. Of an ensemble (two directions, --ngrams), one member can learn on:
+DIR/model/member-0. The model that was there stays as it is.
+
+If the command is interrupted, give it again: it goes on from the last saved state. Once it is finished, giving it again
+prints the results. Test with `ulmfit evaluate`.
 """
 
 EXAMPLES = """\

@@ -58,7 +58,7 @@ def as_text(report: dict[str, Any]) -> str:
     if validation := report.get("validation"):
         lines.append(_classified("validation", validation, "texts held out of the training data"))
     if network := report.get("network", {}).get("validation"):
-        lines.append(_classified("network alone", network, "the same texts, without the n-grams"))
+        lines.append(_classified("network alone", network, "those held out, without the n-grams"))
     if model := report.get("language_model"):
         lines.append(f"language model  perplexity {model['perplexity']:,.1f} per token of its own, on held-out texts")
     if "documents" in report:

@@ -274,7 +274,7 @@ def _label(record: Record, source: str, required: bool, several: bool, separator
         return None
     if label is None and required:
         raise DataError(
-            f"{source}, {record.place} has no label; give every text one, or leave the row out, or, if a text may have "
-            "several labels or none, give label_separator."
+            f"{source}, {record.place} has no label; give every text one, or put texts without labels into a file of "
+            "their own, or, if a text may have several labels or none, give label_separator."
         )
     return label

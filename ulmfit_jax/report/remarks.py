@@ -61,8 +61,9 @@ def few_texts(count: int, right: int) -> str:
 
 def _about_probabilities(answered: Answered) -> Iterator[str]:
     accuracy = float(answered.right.mean())
-    gap = float(answered.confidence.mean() - accuracy)
-    if answered.calibration.error > _LARGE_GAP and abs(gap) > _LARGE_GAP:
+    low, high = share_interval(int(answered.right.sum()), len(answered.right))
+    gap, by_chance = float(answered.confidence.mean() - accuracy), low <= answered.confidence.mean() <= high
+    if answered.calibration.error > _LARGE_GAP and abs(gap) > _LARGE_GAP and not by_chance:
         yield (
             f"Its probabilities are {'too high' if gap > 0 else 'too low'}: on average it is "
             f"{answered.confidence.mean():.0%} sure and {accuracy:.0%} right; ulmfit calibrate "
