@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from imdb import balanced_subset
+from running import mean_and_spread
 from ulmfit_jax.artifact import Artifact, load_artifact
 from ulmfit_jax.data import Corpus, DocumentBatches, LanguageModelStream, TextDataset, corpus_in_memory, read_dataset
 from ulmfit_jax.nn.classifier import Head
@@ -128,7 +129,7 @@ def table(runs: dict[str, list[list[Row]]]) -> str:
     for number, row in enumerate(runs[LIBRARIES[0]][0]):
         for measure in ("train_loss", "valid_loss", "error_rate"):
             if measure in row:
-                cells = [spread(curve(runs[library], measure)[:, number]) for library in LIBRARIES]
+                cells = [mean_and_spread(curve(runs[library], measure)[:, number], 4) for library in LIBRARIES]
                 lines.append(f"| {row['stage']} | {row['epoch']} | {measure} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -151,11 +152,6 @@ def furthest(runs: dict[str, list[list[Row]]]) -> str:
 def curve(runs: list[list[Row]], measure: str) -> np.ndarray:
     """A measure by run and epoch, `[seeds, epochs]`; NaN where a stage has no such measure."""
     return np.array([[row.get(measure, np.nan) for row in rows] for rows in runs])
-
-
-def spread(values: np.ndarray) -> str:
-    """Mean and standard deviation."""
-    return f"{values.mean():.4f}" + (f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else "")
 
 
 def plot(runs: dict[str, list[list[Row]]], place: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from running import run_or_explain
+from running import mean_and_spread, run_or_explain
 from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
@@ -178,8 +178,7 @@ def compare(
         seconds = (time.monotonic() - started) / len(data)
         if number == 0:
             print("| variant | " + " | ".join(found[0]) + " | seconds |\n|---" + "|---" * (len(found[0]) + 1) + "|")
-        columns = [np.array([row[name] for row in found]) for name in found[0]]
-        cells = [f"{c.mean():.3f}" + (f" ± {c.std(ddof=1):.3f}" if len(c) > 1 else "") for c in columns]
+        cells = [mean_and_spread([row[name] for row in found], 3) for name in found[0]]
         print(f"| {text} | " + " | ".join(cells) + f" | {seconds:.0f} |", flush=True)
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compare_recipes import add_drawing, draws
-from running import run_or_explain
+from running import mean_and_spread, run_or_explain
 from ulmfit_jax import LanguageModel
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import TextDataset, corpus_in_memory
@@ -79,8 +79,7 @@ def main() -> None:
             errors.setdefault(name, []).append(probe_error(vectors, train, valid))
     print("| vectors | error, % |\n|---|---|")
     for name, found in errors.items():
-        spread = f" ± {np.std(found, ddof=1):.1f}" if len(found) > 1 else ""
-        print(f"| {name} | {np.mean(found):.1f}{spread} |")
+        print(f"| {name} | {mean_and_spread(found, 1)} |")
 
 
 if __name__ == "__main__":

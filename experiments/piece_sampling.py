@@ -12,8 +12,8 @@ draws other documents.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -51,7 +51,7 @@ class SampledPieces(SentencePieceTokenizer):
         return [[UNK_ID] if word == UNK else sample(word, -1, self.alpha) for word in words]
 
 
-def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_drawing(parser)
@@ -60,9 +60,10 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--alphas", type=float, nargs="+", default=[0.5, 0.2, 0.1], help="1: as probable as they are")
     parser.add_argument("--precision", choices=PRECISIONS, help="of matrix products; bfloat16 where it is fast")
     parser.set_defaults(task="classifier")
-    return parser.parse_args(given)
+    return parser.parse_args()
 
 
+@cache
 def starting_point(model: str) -> tuple[Artifact, SentencePieceTokenizer]:
     """A language model and its tokeniser.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +36,12 @@ def error_rate(scores: np.ndarray, truth: np.ndarray) -> float:
     """Share of the documents whose class, of `truth` `[documents]`, has not the highest of the scores `[documents,
     classes]`."""
     return float((scores.argmax(axis=1) != truth).mean())
+
+
+def mean_and_spread(values: Sequence[float] | np.ndarray, digits: int) -> str:
+    """A table's cell: the mean, and where there are several values their standard deviation."""
+    spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{spread}"
 
 
 class Results(dict[str, Any]):

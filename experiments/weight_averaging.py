@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from compare_recipes import add_drawing, draws
-from running import run_or_explain
+from running import mean_and_spread, run_or_explain
 from ulmfit_jax import Ensemble, TextClassifier
 from ulmfit_jax.answers import Answers
 from ulmfit_jax.artifact import save_artifact
@@ -101,8 +101,7 @@ def main() -> None:
             found.setdefault(name, []).append((float(means[0]), float(means[1])))
     print("| | error, % | loss |\n|---|---|---|")
     for name, rows in found.items():
-        columns = np.array(rows).T
-        cells = [f"{c.mean():.2f}" + (f" ± {c.std(ddof=1):.2f}" if len(c) > 1 else "") for c in columns]
+        cells = [mean_and_spread(column, 2) for column in zip(*rows, strict=True)]
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 

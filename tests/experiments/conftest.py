@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
+from scripts import imported
 
 from reviews import reviews
 from ulmfit_jax import LanguageModel
@@ -50,6 +53,18 @@ def _one_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripts use all devices that there are; four fake ones on two cores take half as long again."""
     first = mapping.available_devices()[:1]
     monkeypatch.setattr(mapping, "available_devices", lambda: first)
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """What an experiment prints, by lines: `(its name, arguments …)`."""
+
+    def run(name: str, *given: str | Path) -> list[str]:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, given)])
+        imported(name).main()
+        return capsys.readouterr().out.splitlines()
+
+    return run
 
 
 @pytest.fixture(scope="session")

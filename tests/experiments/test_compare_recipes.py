@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -54,14 +54,10 @@ def test_a_variant_names_arguments(experiment: ModuleType) -> None:
         experiment.settings("epochs 3")
 
 
-def test_ngrams_are_compared_by_their_arguments(
-    experiment: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    table = write_reviews(tmp_path / "data.csv", 60)
-    given = ["compare_recipes.py", "ngrams", str(table), "--documents", "40", "--valid-documents", "20"]
-    monkeypatch.setattr(sys, "argv", [*given, "--repeats", "2", "--variant", "longest=1", "--variant", "longest=3"])
-    experiment.main()
-    lines = capsys.readouterr().out.splitlines()
+def test_ngrams_are_compared_by_their_arguments(tmp_path: Path, printed: Callable[..., list[str]]) -> None:
+    given = ["ngrams", write_reviews(tmp_path / "data.csv", 60), "--documents", "40", "--valid-documents", "20"]
+    variants = ["--variant", "longest=1", "--variant", "longest=3"]
+    lines = printed("compare_recipes", *given, "--repeats", "2", *variants)
     assert lines[1] == "| variant | error, % | features | seconds |"
     found = [re.fullmatch(r"\| longest=. \| (\S+) ± \S+ \| (\S+) ± \S+ \| \d+ \|", line) for line in lines[3:]]
     errors, features = zip(*[(float(row[1]), float(row[2])) for row in found if row], strict=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,13 +24,10 @@ def test_a_text_is_segmented_anew_each_time_and_stays_the_same_text(language_mod
 
 
 def test_the_table_has_a_row_for_each_alpha(
-    tmp_path: Path, language_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, language_model: Path, printed: Callable[..., list[str]]
 ) -> None:
-    given = ["piece_sampling.py", str(write_reviews(tmp_path / "data.csv", 80)), "--model", str(language_model)]
-    given += ["--documents", "60", "--valid-documents", "20", "--copies", "8", "--alphas", "0.5"]
-    monkeypatch.setattr(sys, "argv", given)
-    imported("piece_sampling").main()
-    lines = capsys.readouterr().out.splitlines()
+    given = [write_reviews(tmp_path / "data.csv", 80), "--model", language_model, "--documents", "60"]
+    lines = printed("piece_sampling", *given, "--valid-documents", "20", "--copies", "8", "--alphas", "0.5")
     assert lines[0] == "| variant | error, % | loss | training loss | seconds |"
     pattern = r"\| (.+) \| (\S+) \| (\S+) \| (\S+) \| \d+ \|"
     found = [row.groups() for line in lines[2:] if (row := re.fullmatch(pattern, line))]
@@ -39,12 +36,10 @@ def test_the_table_has_a_row_for_each_alpha(
     assert found[0][2] != found[1][2]
 
 
-def test_a_model_over_words_and_impossible_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = imported("piece_sampling")
+def test_a_model_over_words_and_impossible_numbers(tmp_path: Path, printed: Callable[..., list[str]]) -> None:
     words = LanguageModel(None, "tiny", tokenizer="words", epochs=1, batch_size=8, devices=1)
     words.fit(reviews(60)[0]).save(tmp_path / "words")
     with pytest.raises(ConfigError, match="is over words"):
-        experiment.starting_point(str(tmp_path / "words"))
-    monkeypatch.setattr(sys, "argv", ["piece_sampling.py", "data.csv", "--documents", "4", "--copies", "0"])
+        imported("piece_sampling").starting_point(str(tmp_path / "words"))
     with pytest.raises(ConfigError, match="--copies has to be 1 or more"):
-        experiment.main()
+        printed("piece_sampling", "data.csv", "--documents", "4", "--copies", "0")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -28,13 +28,10 @@ def test_members_share_a_head_and_differ_and_their_mean_is_that_of_each_array(la
 
 
 def test_the_table_has_members_ensemble_and_mean(
-    tmp_path: Path, language_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, language_model: Path, printed: Callable[..., list[str]]
 ) -> None:
-    given = ["weight_averaging.py", str(write_reviews(tmp_path / "data.csv", 80)), "--model", str(language_model)]
-    given += ["--documents", "60", "--valid-documents", "20", "--members", "2", "--repeats", "2"]
-    monkeypatch.setattr(sys, "argv", given)
-    imported("weight_averaging").main()
-    lines = capsys.readouterr().out.splitlines()
+    given = [write_reviews(tmp_path / "data.csv", 80), "--model", language_model, "--documents", "60"]
+    lines = printed("weight_averaging", *given, "--valid-documents", "20", "--members", "2", "--repeats", "2")
     assert lines[0] == "| | error, % | loss |"
     found = [re.fullmatch(r"\| (.+) \| (\S+) ± \S+ \| (\S+) ± \S+ \|", line) for line in lines[2:]]
     rows = [row.groups() for row in found if row]
@@ -46,7 +43,6 @@ def test_the_table_has_members_ensemble_and_mean(
     assert all(float(error) < 25 for _, error, _ in rows)  # the words tell
 
 
-def test_one_member_has_no_mean(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["weight_averaging.py", "data.csv", "--documents", "4", "--members", "1"])
+def test_one_member_has_no_mean(printed: Callable[..., list[str]]) -> None:
     with pytest.raises(ConfigError, match="--members has to be 2 or more"):
-        imported("weight_averaging").main()
+        printed("weight_averaging", "data.csv", "--documents", "4", "--members", "1")

@@ -155,8 +155,7 @@ class RunFolder:
         self._writer = StateWriter(self._manager, self.path)
 
     def _newest(self, tell: Callable[[str], None]) -> Snapshot | None:
-        damaged: list[Path] = []
-        found_wrong: Exception | None = None
+        damaged: dict[Path, Exception] = {}
         for number in sorted(self._manager.all_steps(), reverse=True):
             place = self.path / "state" / str(number)
             try:
@@ -165,8 +164,7 @@ class RunFolder:
                 raise  # which says nothing about the state
             # Orbax passes on whatever TensorStore, the JSON reader or the system has raised.
             except Exception as error:
-                damaged.append(place)
-                found_wrong = error
+                damaged[place] = error
                 continue
             for found in damaged:
                 _move_away(found, self.path / f"damaged-state-{found.name}")
@@ -175,11 +173,11 @@ class RunFolder:
                 self._manager.reload()
             return snapshot
         if damaged:
-            named = " and ".join(str(place) for place in damaged)
+            named, last = " and ".join(map(str, damaged)), [*damaged.values()][-1]
             raise ArtifactError(
-                f"the saved states {named} are damaged and there is no other ({_first_line(found_wrong)}): move them "
-                "away to start from the beginning"
-            ) from found_wrong
+                f"the saved states {named} are damaged and there is no other ({_first_line(last)}): move them away to "
+                "start from the beginning"
+            ) from last
         return None
 
     def _restored(self, number: int) -> Snapshot:
@@ -236,7 +234,7 @@ def _from_leaves(template: Any, leaves: Tree) -> Any:
     return jax.tree.unflatten(structure, [leaves[name] for name in sorted(leaves)])
 
 
-def _first_line(error: Exception | None) -> str:
+def _first_line(error: Exception) -> str:
     """What an error says, shortened."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
