@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import ast
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,17 +130,24 @@ MEASURES: dict[str, Callable[..., Measures]] = {
 }
 
 
-def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
-    """Training and validation documents of each repeat. A document whose label none of those to train on has is not
-    measured on."""
+def drawn_from(options: argparse.Namespace) -> tuple[TextDataset, list[np.ndarray]]:
+    """The documents that there are, and for each repeat an order of theirs: those to train on, those to measure on, the
+    others."""
     data = read_dataset(options.data, data_dir=options.data_dir, require_labels=options.task != "language-model")
     if options.most_characters is not None:
         data = data.select([i for i, text in enumerate(data.texts) if len(text) <= options.most_characters])
     needed = options.documents + options.valid_documents
     if needed > len(data):
         raise ConfigError(f"{options.data} has {len(data):,} such documents, {needed:,} are asked for")
-    orders = [np.random.default_rng(seed).permutation(len(data))[:needed] for seed in range(options.repeats)]
-    pairs = [(data.select(o[: options.documents]), data.select(o[options.documents :])) for o in orders]
+    return data, [np.random.default_rng(seed).permutation(len(data)) for seed in range(options.repeats)]
+
+
+def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
+    """Training and validation documents of each repeat. A document whose label none of those to train on has is not
+    measured on."""
+    data, orders = drawn_from(options)
+    rest = slice(options.documents, options.documents + options.valid_documents)
+    pairs = [(data.select(order[: options.documents]), data.select(order[rest])) for order in orders]
     if options.task == "language-model":
         return pairs
     return [(train, of_known_labels(valid, set(train.labels or []))) for train, valid in pairs]
@@ -169,7 +176,7 @@ def compare(
     options: argparse.Namespace,
     measure: Callable[..., Measures],
     variants: list[tuple[str, dict[str, Any]]],
-    data: list[tuple[TextDataset, TextDataset]],
+    data: Sequence[tuple[Any, ...]],
 ) -> None:
     """A row for each variant, printed as soon as it is measured."""
     for number, (text, chosen) in enumerate(variants):

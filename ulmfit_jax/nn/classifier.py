@@ -236,9 +236,22 @@ class ClassifierNetwork(nnx.Module):
             count = lax.pmean(count, axis_name)
         return jnp.where(rows, losses, jnp.float32(0)).sum() / jnp.maximum(count, 1)
 
-    def scores(self, tokens: Array, lengths: Array, max_length: int = MAX_LENGTH) -> Array:
-        """Scores before the softmax, `[batch, classes]`, dropout off."""
-        return self.head(concat_pool(self._encoded(tokens, lengths, None, max_length)))
+    def scores(
+        self,
+        tokens: Array,
+        lengths: Array,
+        max_length: int = MAX_LENGTH,
+        noise: Noise | None = None,
+        perturbation: Array | None = None,
+        axis_name: str | None = None,
+    ) -> Array:
+        """Scores before the softmax, `[batch, classes]`.
+
+        Dropout is off and batch normalisation has its running statistics; with `noise` they are as in training. The
+        arguments are those of `loss`.
+        """
+        pooled = concat_pool(self._encoded(tokens, lengths, noise, max_length, perturbation))
+        return self.head(pooled, None if noise is None else lengths > 0, noise, axis_name)
 
     def _encoded(
         self,
