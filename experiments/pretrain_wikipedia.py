@@ -28,7 +28,8 @@ import numpy as np
 from running import run_or_explain
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data import Corpus, LanguageModelStream, build_corpus, iter_texts, open_corpus
-from ulmfit_jax.nn.architecture import PRESETS, preset
+from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.nn.architecture import PRESETS, Architecture, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint, to_device
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.progress import ConsoleProgress
@@ -54,11 +55,15 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--preset", default="small", choices=sorted(PRESETS))
+    for name in PRESETS["small"]:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="another than the preset's")
     parser.add_argument(
         "--parts", type=int, default=2, help="parts of the corpus to train on, 1 to 7 (the 8th validates)"
     )
     parser.add_argument("--first-part", type=int, default=0, help="number of the first of these parts")
-    parser.add_argument("--most-tokens", type=int, help="train on the first documents, up to so many tokens")
+    first = parser.add_mutually_exclusive_group()
+    first.add_argument("--most-tokens", type=int, help="train on the first documents, up to so many tokens")
+    first.add_argument("--most-documents", type=int, help="train on so many of the first documents")
     parser.add_argument(
         "--tokenizer", type=Path, help="folder with the tokeniser; else one is trained on the first documents"
     )
@@ -93,7 +98,8 @@ def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
     folder = options.work_dir / "tokenizer"
     if not folder.exists():
         texts = itertools.islice(iter_texts(part(options, 0)), TOKENIZER_DOCUMENTS)
-        tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=PRESETS[options.preset]["vocabulary_size"])
+        size = options.vocabulary_size or PRESETS[options.preset]["vocabulary_size"]
+        tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=size)
         tokenizer.save(folder)
     return load_tokenizer(folder)
 
@@ -108,14 +114,25 @@ def corpora(options: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Corpus, 
         build_corpus(texts, tokenizer, train, workers=2)
     if not valid.exists():
         build_corpus(itertools.islice(iter_texts(part(options, N_PARTS - 1)), VALID_DOCUMENTS), tokenizer, valid)
-    return first_documents(open_corpus(train), options.most_tokens), open_corpus(valid)
+    return first_documents(open_corpus(train), options), open_corpus(valid)
 
 
-def first_documents(corpus: Corpus, most_tokens: int | None) -> Corpus:
-    """As many of the first documents as have together no more tokens than that."""
-    if most_tokens is None:
+def first_documents(corpus: Corpus, options: argparse.Namespace) -> Corpus:
+    """As many of the first documents as are asked for, or as have together no more tokens than that."""
+    count = options.most_documents
+    if options.most_tokens is not None:
+        count = int(np.searchsorted(corpus.offsets, options.most_tokens, side="right")) - 1
+    if count is None:
         return corpus
-    return corpus.split(int(np.searchsorted(corpus.offsets, most_tokens, side="right")) - 1)[0]
+    if not 0 < count <= len(corpus):
+        raise ConfigError(f"{len(corpus):,} documents are there to train on, {count:,} are asked for")
+    return corpus.split(count)[0]
+
+
+def sizes(options: argparse.Namespace, vocabulary_size: int) -> Architecture:
+    """Those of a new network: the preset's, but for those that are given."""
+    given = {name: getattr(options, name) for name in PRESETS[options.preset] if getattr(options, name) is not None}
+    return replace(preset(options.preset), **{**given, "vocabulary_size": vocabulary_size})
 
 
 def main() -> None:
@@ -124,7 +141,7 @@ def main() -> None:
     start = load_artifact(options.start, "language_model") if options.start is not None else None
     tokenizer = start.tokenizer if start is not None else tokenizer_for(options)
     train, valid = corpora(options, tokenizer)
-    architecture = start.architecture if start is not None else preset(options.preset, len(tokenizer.vocabulary))
+    architecture = start.architecture if start is not None else sizes(options, len(tokenizer.vocabulary))
     print(
         f"{train.n_tokens:,} tokens to train on, {valid.n_tokens:,} to validate, "
         f"{architecture.parameter_count():,} parameters"

@@ -36,6 +36,7 @@ from ulmfit_jax.data import TextDataset, corpus_in_memory
 from ulmfit_jax.data.batches import DocumentBatches
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.data.labels import check_labels, label_indices
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS
 from ulmfit_jax.nn.awd_lstm import Noise
 from ulmfit_jax.nn.batch_norm import running_statistics
@@ -246,6 +247,8 @@ def parts(
 ) -> tuple[TextDataset, TextDataset, list[str]]:
     """Documents to train on and to measure on, as in `compare_recipes.py`, and the texts of the others."""
     measured = options.documents + options.valid_documents
+    if (others := len(data) - measured) < options.unlabeled:
+        raise ConfigError(f"{others:,} others are there, {options.unlabeled:,} are asked for")
     train = data.select(order[: options.documents])
     valid = of_known_labels(data.select(order[options.documents : measured]), set(train.labels or []))
     return train, valid, data.select(order[measured : measured + options.unlabeled]).texts
