@@ -110,10 +110,10 @@ def test_numbers_have_the_digits_of_32_bits(
 def test_reading_keeps_pace_with_answering(model: LengthClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     read = itertools.count()
 
-    def endless() -> Iterator[str]:
+    def endless() -> Iterator[predict.Row]:
         while True:
             next(read)
-            yield "x" * 1_000_000
+            yield "x" * 1_000_000, {}
 
     batches = predict._batches(endless())
     assert len(next(batches)) == 4
@@ -163,6 +163,48 @@ def test_a_table_of_answers_can_be_read_as_one(model: LengthClassifier, tmp_path
     assert [row[0] for row in rows[1:]] == texts
     assert [row[1] for row in rows[1:]] == ["long", "long", "short", "long", "short"]
     np.testing.assert_allclose([float(row[2]) for row in rows[1:]], [0.9, 1, 0, 0.5, 0.3], atol=1e-6)
+
+
+def test_columns_go_along(model: LengthClassifier, tmp_path: Path, ulmfit: Run) -> None:
+    rows = [("7", "a longer text", "x,y"), ("", "no", 'a "word"')]
+    table = write_csv(tmp_path / "t.csv", rows, header=("id", "text", "the note"))
+    given = ("predict", "model", table, "--keep", "the note", "--keep", "id")
+    shown = list(csv.reader(io.StringIO(ulmfit(*given, "--csv").out)))
+    assert shown[0] == ["the note", "id", "text", "label", "long", "short"]
+    assert [row[:4] for row in shown[1:]] == [["x,y", "7", "a longer text", "long"], ['a "word"', "", "no", "short"]]
+    answers = [json.loads(line) for line in ulmfit(*given).out.splitlines()]
+    assert [list(answer) for answer in answers] == [["the note", "id", "text", "label", "probabilities"]] * 2
+    assert answers[0]["the note"] == "x,y"
+
+
+def test_values_of_any_kind_go_along(model: LengthClassifier, tmp_path: Path, ulmfit: Run) -> None:
+    lines = ['{"text": "no", "id": 7, "tags": ["é", 1], "more": {"a": null}, "ok": true}', '{"text": "a longer text"}']
+    (tmp_path / "t.jsonl").write_text("\n".join(lines), "utf-8")
+    given = ["predict", "model", tmp_path / "t.jsonl"]
+    given += [part for name in ("id", "tags", "more", "ok") for part in ("--keep", name)]
+    first, second = (json.loads(line) for line in ulmfit(*given).out.splitlines())
+    assert [first[name] for name in ("id", "tags", "more", "ok")] == [7, ["é", 1], {"a": None}, True]
+    assert [second[name] for name in ("id", "tags", "more", "ok")] == [None] * 4
+    shown = list(csv.reader(io.StringIO(ulmfit(*given, "--csv").out)))
+    assert [row[:4] for row in shown[1:]] == [["7", '["é", 1]', '{"a": null}', "true"], [""] * 4]
+
+
+def test_what_cannot_go_along(model: LengthClassifier, tmp_path: Path, ulmfit: Run) -> None:
+    table = write_csv(tmp_path / "t.csv", [("7", "no", "x")], header=("ident", "text", "label"))
+    (tmp_path / "t.txt").write_text("no\n", "utf-8")
+
+    def refusal(*given: str | Path) -> str:
+        outcome = ulmfit("predict", "model", *given)
+        assert (outcome.code, outcome.out) == (2, "")
+        return outcome.err
+
+    assert "--keep label: the answers have a column of that name" in refusal(table, "--keep", "label")
+    assert "'idnet' (did you mean 'ident'?) to go along: there are ident, text, label" in refusal(
+        table, "--csv", "--keep", "idnet"
+    )
+    assert "names a column twice" in refusal(table, "--keep", "ident", "--keep", "ident")
+    assert "give a table as FILE" in refusal("--text", "no", "--keep", "ident")
+    assert "t.txt has no columns" in refusal(tmp_path / "t.txt", "--keep", "ident")
 
 
 def test_a_table_of_answers_with_several_labels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
 import logging
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_texts, read_dataset
+from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_rows, iter_texts, read_dataset
 from ulmfit_jax.errors import ConfigError, DataError, UlmfitError
 
 TEXTS = ["It was, so to speak, good", 'He said "no"\nand left', "größte Güte"]
@@ -74,6 +75,21 @@ def test_parquet_and_data_frames_give_the_same(tmp_path):
     assert list(iter_texts(location)) == TEXTS
     assert from_frame(frame) == TextDataset(TEXTS, LABELS, "the data frame")
     assert from_frame(frame[["text"]]).labels is None
+
+
+def test_columns_go_along(tmp_path):
+    when = [datetime.date(2024, 2, 29), None, datetime.date(1999, 1, 1)]
+    frame = pandas.DataFrame({"n": [1, 2, 3], "text": TEXTS, "label": LABELS, "when": when})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    rows = list(iter_rows(tmp_path / "a.parquet", ["when", "label", "n"]))
+    kept = [{"when": day, "label": label, "n": n} for day, label, n in zip(when, LABELS, [1, 2, 3], strict=True)]
+    assert rows == list(zip(TEXTS, kept, strict=True))
+    in_csv = [{"when": str(row["when"] or ""), "label": row["label"], "n": str(row["n"])} for row in kept]
+    assert list(iter_rows(tmp_path / "a.csv", ["when", "label", "n"])) == list(zip(TEXTS, in_csv, strict=True))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match="has no columns that could go along"):
+        iter_rows(tmp_path / "folder", ["n"])
 
 
 # pandas leaves a lone CR without quotation marks, and nobody can tell it from a line break then.

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from ulmfit_jax.data.dataset import iter_texts, read_dataset
+from ulmfit_jax.data.dataset import iter_rows, iter_texts, read_dataset
 from ulmfit_jax.data.tfds_source import TfdsLocation, prepared_folder
 from ulmfit_jax.errors import DataError
 
@@ -111,6 +111,16 @@ def contents(location: str, root: Path, **options: Any) -> tuple[list[str], list
 )
 def test_features_are_chosen_by_type_and_name(prepared, location, options, texts, labels):
     assert contents(f"tfds:{location}", prepared, **options) == (texts, labels)
+
+
+def test_features_go_along(prepared):
+    rows = list(iter_rows("tfds:glue/sst2:train", ["idx", "label"], data_dir=str(prepared)))
+    assert sorted(rows, key=str) == [
+        ("good", {"idx": 1, "label": "positive"}),
+        ("unknown", {"idx": 0, "label": None}),  # -1 is no class
+    ]
+    with pytest.raises(DataError, match=r"has no column 'ix' \(did you mean 'idx'\?\) to go along"):
+        iter_rows("tfds:glue/sst2:train", ["ix"], data_dir=str(prepared))
 
 
 def test_the_folder_above_may_be_given(prepared, tmp_path):

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="write the calibrated model there and leave the other as it is; needed for a shipped one",
+        help="model folder to write, over one that is there, instead of changing the model; needed for a shipped one",
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
+import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import (
     add_device_options,
@@ -38,15 +40,19 @@ empty line is a text too. Texts are read and answered in batches, so the input m
 FILE is a text file with one text a line (also .gz or .xz), or a table with a column of texts (.csv, .tsv, .jsonl,
 .parquet, tfds:...). Without FILE, lines are read from standard input. With --csv the answers are a table for a
 spreadsheet, a row for each text in the same order; several labels of a text stand in one field, `;` between them.
+With --keep COLUMN, such as a number by which a row is known, a column of the table goes along into the answers.
 """
 
 EXAMPLES = """\
 examples:
   ulmfit predict run --text "What a lovely surprise."
   ulmfit predict run letters.txt > answers.jsonl
-  ulmfit predict run letters.csv --csv > answers.csv
+  ulmfit predict run letters.csv --csv --keep id > answers.csv
   ulmfit predict run reviews.csv --text-column body | grep '"label": "negative"'
 """
+
+Row = tuple[str, dict[str, Any]]
+"""A text, and what goes along with it into its answer."""
 
 _BATCH_TEXTS = 512
 _BATCH_CHARACTERS = 4_000_000
@@ -60,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a line of JSON for each text, as is done anyway")
     form.add_argument("--csv", action="store_true", help="print a table: text, label, probability of each label")
+    parser.add_argument(
+        "--keep",
+        metavar="C",
+        action="append",
+        default=[],
+        help="column of the table that goes along; may be given several times",
+    )
     add_device_options(parser)
     add_predict_precision(parser)
     add_reading_options(parser, labels=False, of_model=True)
@@ -71,17 +84,51 @@ def run(options: argparse.Namespace) -> None:
 
     model = load_classifier(options.model, devices=options.devices, precision=options.precision)
     key = "labels" if model.multi_label else "label"
+    names = ["text", key, *model.class_names]
+    rows = _rows(options, names)
+    rows = itertools.chain([*itertools.islice(rows, 1)], rows)  # what is wrong with FILE is said before a header is
     if options.csv:
-        _show_row(["text", key, *model.class_names])
-    for texts in _batches(texts_of(options)):
-        probabilities = model.predict_proba(texts)
-        for text, answer, row in zip(texts, _answers(model, probabilities), probabilities, strict=True):
+        _show_row([*options.keep, *names])
+    for batch in _batches(rows):
+        probabilities = model.predict_proba([text for text, _ in batch])
+        for (text, kept), answer, row in zip(batch, _answers(model, probabilities), probabilities, strict=True):
             if options.csv:
-                _show_row([text, ";".join(answer), *plain(row)])
+                _show_row([*(_cell(value) for value in kept.values()), text, ";".join(answer), *plain(row)])
             else:
                 by_name = dict(zip(model.class_names, row, strict=True))
-                show_json({"text": text, key: answer if model.multi_label else answer[0], "probabilities": by_name})
+                label = answer if model.multi_label else answer[0]
+                show_json({**kept, "text": text, key: label, "probabilities": by_name})
         sys.stdout.flush()
+
+
+def _rows(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]:
+    """The texts, each with what goes along; `names` are those of the answers' own columns."""
+    if not options.keep:
+        return ((text, {}) for text in texts_of(options))
+    if taken := [name for name in options.keep if name in (*names, "probabilities")]:
+        raise ConfigError(f"--keep {taken[0]}: the answers have a column of that name; rename it in the table")
+    if len(set(options.keep)) < len(options.keep):
+        raise ConfigError("--keep names a column twice")
+    if options.text is not None or options.data is None:
+        raise ConfigError("--keep names a column of a table: give a table as FILE")
+    from ulmfit_jax.data import iter_rows
+
+    rows = iter_rows(options.data, options.keep, **reading_options(as_the_model(options)))
+    return ((text, {name: _as_json(value) for name, value in kept.items()}) for text, kept in rows)
+
+
+def _as_json(value: Any) -> Any:
+    """A table's value as JSON can hold it: a date as text, a missing one as None."""
+    from ulmfit_jax.data.records import is_missing
+
+    return None if is_missing(value) else json.loads(json.dumps(value, default=str))
+
+
+def _cell(value: Any) -> str | float:
+    """The same in a table: None is empty, what is neither text nor a number as JSON."""
+    if value is None:
+        return ""
+    return value if type(value) in (str, int, float) else json.dumps(value, ensure_ascii=False)
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
@@ -122,14 +169,15 @@ def _without_breaks(lines: Iterable[str]) -> Iterator[str]:
     return (line.removesuffix("\n").removesuffix("\r") for line in lines)
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Texts in lists that fit into memory; what was read before an error is still answered."""
-    batch: list[str] = []
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Texts, each with what goes along, in lists that fit into memory; what was read before an error is still
+    answered."""
+    batch: list[Row] = []
     characters = 0
     try:
-        for text in texts:
-            batch.append(text)
-            characters += len(text)
+        for row in rows:
+            batch.append(row)
+            characters += len(row[0])
             if len(batch) == _BATCH_TEXTS or characters >= _BATCH_CHARACTERS:
                 yield batch
                 batch, characters = [], 0

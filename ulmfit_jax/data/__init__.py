@@ -9,7 +9,7 @@ from ulmfit_jax.data.corpus import (
     open_corpus,
     texts_fingerprint,
 )
-from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_texts, read_dataset
+from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_rows, iter_texts, read_dataset
 from ulmfit_jax.data.labels import check_labels, label_indices
 from ulmfit_jax.data.show import show_documents, show_language_model_batch
 from ulmfit_jax.data.split import train_validation_split
@@ -28,6 +28,7 @@ __all__ = [
     "chunk_buckets",
     "corpus_in_memory",
     "from_frame",
+    "iter_rows",
     "iter_texts",
     "label_indices",
     "open_corpus",

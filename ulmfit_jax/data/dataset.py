@@ -142,9 +142,8 @@ def from_frame(
     if len(existing) < len(frame.columns):
         raise DataError(f"{source} has two columns of one name; rename one of them.")
     columns = choose_columns(list(existing), text_column, label_column, False, source)
-    end, values = len(columns.texts), [frame[existing[name]].tolist() for name in columns.names]
-    rows = enumerate(zip(*values, strict=True), 1)
-    records = (Record(f"row {number}", row[:end], columns.label(row[end:])) for number, row in rows)
+    rows = enumerate(zip(*(frame[existing[name]].tolist() for name in columns.names), strict=True), 1)
+    records = (columns.record(f"row {number}", dict(zip(columns.names, row, strict=True))) for number, row in rows)
     return _collect(records, source, label_column is not None, label_separator)
 
 
@@ -179,6 +178,31 @@ def iter_texts(
     return plain_texts(location, documents, encoding)
 
 
+def iter_rows(
+    location: str | Path,
+    kept: Sequence[str],
+    *,
+    text_column: TextColumn = None,
+    data_dir: str | Path | None = None,
+    download: bool = False,
+    encoding: str | None = None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the texts of a table, each with the values of further columns by name; streams whatever the size.
+
+    Args:
+        location: a table or `tfds:…` as in `read_dataset`.
+        kept: the further columns; one of text or of labels too.
+        text_column, data_dir, download, encoding: as in `read_dataset`.
+
+    Raises:
+        DataError: whatever is wrong with the data, and where; what has no columns too.
+        ConfigError: there is no such encoding.
+    """
+    location = str(location)
+    records = _records(location, (text_column, None, False), data_dir, download, encoding, kept)
+    return ((clean_text(record, location), dict(zip(kept, record.kept, strict=True))) for record in records)
+
+
 @dataclass(frozen=True)
 class TextStream:
     """The documents of `iter_texts` as a collection that can be read more than once without being held in memory.
@@ -211,17 +235,20 @@ def _records(
     data_dir: str | Path | None,
     download: bool,
     encoding: str | None,
+    kept: Sequence[str] = (),
 ) -> Iterator[Record]:
     if location.startswith(TFDS_PREFIX):
-        return tfds_records(location, *columns, data_dir=data_dir, download=download)
+        return tfds_records(location, *columns, kept=kept, data_dir=data_dir, download=download)
     path = Path(location)
-    suffix = data_suffix(path)
+    suffix = "" if os.path.isdir(path) else data_suffix(path)
+    if suffix == _PARQUET:
+        return parquet_records(path, *columns, kept)
+    if suffix in _TEXT_TABLES:
+        return _TEXT_TABLES[suffix](path, *columns, encoding, kept)
+    if kept:
+        raise DataError(f"{location} has no columns that could go along with the texts: give a table.")
     if os.path.isdir(path):
         return folder_records(path, require_labels=columns[2], encoding=encoding)
-    if suffix == _PARQUET:
-        return parquet_records(path, *columns)
-    if suffix in _TEXT_TABLES:
-        return _TEXT_TABLES[suffix](path, *columns, encoding)
     if suffix == ".txt":
         if columns[2]:
             raise DataError(f"{path} is plain text and has no labels; give a table with a column of labels.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ulmfit_jax.data.lines import check_file
@@ -14,7 +14,11 @@ _ROWS_AT_A_TIME = 256
 
 
 def parquet_records(
-    path: Path, text_column: TextColumn = None, label_column: LabelColumn = None, require_labels: bool = True
+    path: Path,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    require_labels: bool = True,
+    kept: Sequence[str] = (),
 ) -> Iterator[Record]:
     """Yields the rows of a Parquet file; only the columns asked for are read, a piece at a time.
 
@@ -31,13 +35,12 @@ def parquet_records(
             twice = next((name for name in existing if existing.count(name) > 1), None)
             if twice is not None:
                 raise DataError(f"{path} has the column {twice!r} more than once; rename one of them.")
-            columns = choose_columns(existing, text_column, label_column, require_labels, str(path))
+            columns = choose_columns(existing, text_column, label_column, require_labels, str(path), kept)
             for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=list(columns.names)):
                 values = batch.to_pydict()
                 for row in zip(*(values[name] for name in columns.names), strict=True):
                     number += 1
-                    end = len(columns.texts)
-                    yield Record(f"row {number}", row[:end], columns.label(row[end:]))
+                    yield columns.record(f"row {number}", dict(zip(columns.names, row, strict=True)))
     except DataError:
         raise
     except UnicodeDecodeError as error:

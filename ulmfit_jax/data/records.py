@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import reprlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,24 +38,32 @@ class Record(NamedTuple):
         place: where it stands, for messages: "row 7", "line 3".
         texts: the value of each text column.
         label: the value of the label column, None where there is none; of several columns, their values by name.
+        kept: the values of the columns that go along.
     """
 
     place: str
     texts: tuple[Any, ...]
     label: Any
+    kept: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns to read: one or more of text, and of labels none, one, or one for each label."""
+    """The columns to read: one or more of text, of labels none, one, or one for each label, and any that go along."""
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All columns to read."""
-        return (*self.texts, *self.labels)
+        """All columns to read, each once."""
+        return tuple(dict.fromkeys((*self.texts, *self.labels, *self.kept)))
+
+    def record(self, place: str, row: Mapping[str, Any]) -> Record:
+        """A record of the values by name; labels and what goes along may be missing."""
+        texts, kept = tuple(row[name] for name in self.texts), tuple(row.get(name) for name in self.kept)
+        return Record(place, texts, self.label([row.get(name) for name in self.labels]), kept)
 
     def label(self, values: Sequence[Any]) -> Any:
         """What a `Record` keeps of the values of `labels`."""
@@ -65,11 +73,17 @@ class Columns:
 
 
 def choose_columns(
-    existing: Sequence[str], text_column: TextColumn, label_column: LabelColumn, require_labels: bool, source: str
+    existing: Sequence[str],
+    text_column: TextColumn,
+    label_column: LabelColumn,
+    require_labels: bool,
+    source: str,
+    kept: Sequence[str] = (),
 ) -> Columns:
     """Finds the columns of text and label among those that exist.
 
-    A column that is not named is looked for among TEXT_COLUMNS and LABEL_COLUMNS, in their order and in any case.
+    A column that is not named is looked for among TEXT_COLUMNS and LABEL_COLUMNS, in their order and in any case. Those
+    of `kept` go along, whatever else they are.
 
     Raises:
         DataError: a named column does not exist, or none is named and no usual name is there, or one column is to be
@@ -80,12 +94,16 @@ def choose_columns(
     sought = [*(("text", name) for name in texts), *(("label", name) for name in labels)]
     unnamed = [kind for kind, name in sought if name is None and (kind == "text" or require_labels)]
     absent = [(kind, name) for kind, name in sought if name is not None and name not in existing]
+    if lacking := [name for name in kept if name not in existing]:
+        meant = f"{lacking[0]!r}{_meant(lacking[0], existing)}"
+        raise DataError(f"{source} has no column {meant} to go along: there are {_listed(existing)}")
     if unnamed or absent:
         raise DataError(f"{source} has {_missing(unnamed, absent, existing)}")
-    chosen = Columns(*(tuple(name for name in names if name is not None) for names in (texts, labels)))
-    if len(set(chosen.names)) < len(chosen.names):
-        raise DataError(f"{source}: one column is named twice among {', '.join(chosen.names)}; name different columns.")
-    return chosen
+    read_texts, read_labels = (tuple(name for name in names if name is not None) for names in (texts, labels))
+    read = (*read_texts, *read_labels)
+    if len(set(read)) < len(read):
+        raise DataError(f"{source}: one column is named twice among {', '.join(read)}; name different columns.")
+    return Columns(read_texts, read_labels, tuple(kept))
 
 
 def column_names(column: TextColumn | LabelColumn, existing: Collection[str]) -> tuple[str, ...]:
@@ -164,11 +182,15 @@ def _meant(name: str, existing: Sequence[str]) -> str:
 
 
 def _advice(existing: Sequence[str], kinds: Sequence[str]) -> str:
-    names = ", ".join(_shorten(name) for name in existing[:20]) + (", …" if len(existing) > 20 else "")
     columns = " and ".join(f"the {kind}'s column with {kind}_column" for kind in kinds)
     # Names of columns are words; a text among them is more likely the first row of a file without a header.
     no_header = " (if that is a row of data, put a first line with names above it)"
-    return f"name {columns}: there are {names}{no_header if any(len(name.split()) > 4 for name in existing) else ''}."
+    has_header = all(len(name.split()) <= 4 for name in existing)
+    return f"name {columns}: there are {_listed(existing)}{'' if has_header else no_header}."
+
+
+def _listed(existing: Sequence[str]) -> str:
+    return ", ".join(_shorten(name) for name in existing[:20]) + (", …" if len(existing) > 20 else "")
 
 
 def is_missing(value: Any) -> bool:

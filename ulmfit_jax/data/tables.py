@@ -24,6 +24,7 @@ def csv_records(
     label_column: LabelColumn = None,
     require_labels: bool = True,
     encoding: str | None = None,
+    kept: Sequence[str] = (),
 ) -> Iterator[Record]:
     """Yields the rows of a CSV file, or of a TSV file by its suffix; the first row is the header.
 
@@ -33,7 +34,7 @@ def csv_records(
 
     Args:
         path: the file.
-        text_column, label_column, require_labels: see `choose_columns`.
+        text_column, label_column, require_labels, kept: see `choose_columns`.
         encoding: see `read_lines`.
 
     Raises:
@@ -45,9 +46,8 @@ def csv_records(
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise DataError(f"{path} has the column {twice[0]!r} more than once in its first row; rename one of them.")
-    columns = choose_columns(header, text_column, label_column, require_labels, str(path))
-    texts = [header.index(name) for name in columns.texts]
-    labels = [header.index(name) for name in columns.labels]
+    columns = choose_columns(header, text_column, label_column, require_labels, str(path), kept)
+    places = [(name, header.index(name)) for name in columns.names]
     for place, row in rows:
         if len(row) != len(header):
             advice = (
@@ -56,7 +56,7 @@ def csv_records(
                 else "put quotation marks around a field that holds a separator or a line break"
             )
             raise DataError(f"{path}, {place} has {len(row)} fields and the header has {len(header)}; {advice}.")
-        yield Record(place, tuple(row[i] for i in texts), columns.label([row[i] for i in labels]))
+        yield columns.record(place, {name: row[i] for name, i in places})
 
 
 def jsonl_records(
@@ -65,11 +65,12 @@ def jsonl_records(
     label_column: LabelColumn = None,
     require_labels: bool = True,
     encoding: str | None = None,
+    kept: Sequence[str] = (),
 ) -> Iterator[Record]:
     """Yields the objects of a JSON lines file; blank lines are skipped. The first object says which columns there are.
 
     Args:
-        path, text_column, label_column, require_labels, encoding: as in `csv_records`.
+        path, text_column, label_column, require_labels, encoding, kept: as in `csv_records`.
 
     Raises:
         DataError: the file is missing, empty or not of the encoding, a line is not a JSON object, or an object lacks a
@@ -81,12 +82,12 @@ def jsonl_records(
             continue
         row = _json_object(path, number, line)
         if columns is None:
-            columns = choose_columns(list(row), text_column, label_column, require_labels, f"{path}, line {number}")
+            source = f"{path}, line {number}"
+            columns = choose_columns(list(row), text_column, label_column, require_labels, source, kept)
         missing = next((name for name in columns.texts if name not in row), None)
         if missing is not None:
             raise DataError(f"{path}, line {number} has no {missing!r}; add it or name another column.")
-        texts = tuple(row[name] for name in columns.texts)
-        yield Record(f"line {number}", texts, columns.label([row.get(name) for name in columns.labels]))
+        yield columns.record(f"line {number}", row)
 
 
 def _csv_rows(path: Path, encoding: str | None) -> Iterator[tuple[str, Sequence[str]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def tfds_records(
     label_column: LabelColumn = None,
     require_labels: bool = True,
     *,
+    kept: Sequence[str] = (),
     data_dir: str | Path | None = None,
     download: bool = False,
 ) -> Iterator[Record]:
@@ -74,6 +75,7 @@ def tfds_records(
         location: `tfds:NAME[/CONFIG][:VERSION]:SPLIT`.
         text_column, label_column: names of features; a label may be text or a whole number too.
         require_labels: whether there must be a label feature.
+        kept: names of features that go along.
         data_dir: where TFDS keeps prepared data sets, or the folder with its `tensorflow_datasets` in it; TFDS's own
             default where None.
         download: whether a data set that is not prepared there may be downloaded and prepared.
@@ -95,7 +97,7 @@ def tfds_records(
         )
     builder = tfds.builder_from_directory(folder or prepare(target, root))
     source = _open_split(builder, target, location)
-    columns = _choose_features(builder.info.features, text_column, label_column, require_labels, location)
+    columns = _choose_features(builder.info.features, (text_column, label_column, require_labels), location, kept)
     return _examples(source, builder.info.features, columns, location)
 
 
@@ -149,39 +151,38 @@ def _open_split(builder: Any, target: TfdsLocation, location: str) -> Any:
 
 
 def _choose_features(
-    features: Any, text_column: TextColumn, label_column: LabelColumn, require_labels: bool, location: str
+    features: Any, columns: tuple[TextColumn, LabelColumn, bool], location: str, kept: Sequence[str]
 ) -> Columns:
     """Chooses by the features' types; where these leave a choice, by the usual names among them."""
     import tensorflow_datasets as tfds
 
+    text_column, label_column, require_labels = columns
     texts = [name for name, feature in features.items() if isinstance(feature, tfds.features.Text)]
     labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
     text_column = column_names(text_column, features) or (texts if len(texts) == 1 else None)
     label_column = column_names(label_column, features) or (labels if len(labels) == 1 else None)
-    named = {*(text_column or ()), *(label_column or ())}
+    named = {*(text_column or ()), *(label_column or ()), *kept}
     # Only what could be the text or the label is offered, so that an integer feature "class" is not taken unasked.
     offered = [
         name for name in sorted(features) if name in (*texts, *labels) or name in named or not named <= features.keys()
     ]
-    return choose_columns(offered, text_column, label_column, require_labels, location)
+    return choose_columns(offered, text_column, label_column, require_labels, location, kept)
 
 
 def _examples(source: Any, features: Any, columns: Columns, location: str) -> Iterator[Record]:
     import tensorflow_datasets as tfds
 
     class_names = {
-        name: features[name].names for name in columns.labels if isinstance(features[name], tfds.features.ClassLabel)
+        name: features[name].names for name in columns.names if isinstance(features[name], tfds.features.ClassLabel)
     }
     for start in range(0, len(source), _READ_AHEAD):
         block = _read(source, range(start, min(start + _READ_AHEAD, len(source))), location)
         for number, example in enumerate(block, start + 1):
             place = f"example {number}"
-            texts = tuple(_decode(example[name], location, place) for name in columns.texts)
-            labels: list[Any] = [_decode(example[name], location, place) for name in columns.labels]
-            for column, name in enumerate(columns.labels):
-                if name in class_names:
-                    labels[column] = class_names[name][labels[column]] if labels[column] >= 0 else None
-            yield Record(place, texts, columns.label(labels))
+            row = {name: _decode(example[name], location, place) for name in columns.names}
+            for name, classes in class_names.items():
+                row[name] = classes[row[name]] if row[name] >= 0 else None
+            yield columns.record(place, row)
 
 
 def _read(source: Any, numbers: range, location: str) -> Any:
