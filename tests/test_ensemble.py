@@ -15,6 +15,9 @@ from artifact.small_models import model
 from ulmfit_jax import ArtifactError, ConfigError, Ensemble, TextClassifier
 from ulmfit_jax.artifact import save_artifact
 from ulmfit_jax.ensemble import load_classifier
+from ulmfit_jax.text import SPECIALS
+from ulmfit_jax.text.vocabulary import Vocabulary
+from ulmfit_jax.text.words import WordTokenizer
 
 TEXTS = ["a good film", "a bad day and a bad night", "", "good"]
 LABELS = ["good", "bad", "bad", "good"]
@@ -52,6 +55,46 @@ def test_the_probabilities_are_the_mean(ensemble: Ensemble) -> None:
     assert figures["accuracy"] == np.mean(ensemble.predict(TEXTS) == LABELS)
     assert figures["n"] == 4
     assert repr(ensemble) == "Ensemble(2 classifiers of bad, good)"
+
+
+@pytest.mark.parametrize("has_ngrams", [False, True])
+def test_an_ensemble_is_explained_by_what_it_says_without_each_word(members: list[Path], has_ngrams: bool) -> None:
+    together = Ensemble([TextClassifier.load(folder, devices=1) for folder in members])
+    if has_ngrams:
+        together.learn_ngrams(["a good night", "a bad day", "good film", "bad film"], ["good", "bad", "good", "bad"])
+    together.calibrate(TEXTS, LABELS)
+    text = "a good film and a bad night"
+    explained = together.explain(text, "good")
+    assert explained.words == tuple(text.split())
+    assert (explained.label, explained.method) == ("good", "leave_out")
+    assert explained.probability == pytest.approx(together.predict_proba(text)[0, 1], abs=1e-6)
+
+    def lead(of: str) -> float:
+        bad, good = together.log_probabilities([of])[0]
+        return float(good - bad)
+
+    for number, importance in enumerate(explained.importances):
+        without = " ".join(word for place, word in enumerate(text.split()) if place != number)
+        assert importance == pytest.approx(lead(text) - lead(without), abs=1e-5)
+    assert together.explain(text).label == together.predict(text)
+    assert together.explain("").words == ()
+
+
+def test_what_cannot_be_explained_of_an_ensemble(ensemble: Ensemble, tmp_path: Path) -> None:
+    assert ensemble.explanation_methods == ("leave_out",)
+    with pytest.raises(ConfigError, match="method is 'gradient': this model is explained by leave_out"):
+        ensemble.explain("good", method="gradient")
+    with pytest.raises(ConfigError, match="no label 'ugly'"):
+        ensemble.explain("good", "ugly")
+    first = ensemble.members[0].artifact
+    tokens, words = first.tokenizer.vocabulary.tokens, len(SPECIALS)
+    swapped = (*tokens[:words], tokens[words + 1], tokens[words], *tokens[words + 2 :])
+    other = WordTokenizer(Vocabulary(swapped))
+    save_artifact(replace(first, tokenizer=other), tmp_path / "other")
+    mixed = Ensemble([ensemble.members[0], TextClassifier.load(tmp_path / "other", devices=1)])
+    assert mixed.explanation_methods == ()
+    with pytest.raises(ConfigError, match="read different tokens: explain one of them"):
+        mixed.explain("good")
 
 
 def test_a_saved_ensemble_gives_the_same_answers_bit_for_bit(ensemble: Ensemble, tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ def test_words_are_explained_for_each_label(trained: TextClassifier) -> None:
             explained = trained.explain(text, label, method)
             assert explained.words[int(np.argmax(explained.importances))] == word
     left_out = trained.explain(text, "food", "leave_out")
+    alone = Ensemble([trained]).explain(text, "food")
+    np.testing.assert_allclose(alone.importances, left_out.importances, rtol=1e-3, atol=1e-3)
     row = trained.log_probabilities([text])[0].astype(np.float64)
     assert left_out.probability == pytest.approx(np.exp(row[0]), rel=1e-5)
 

@@ -84,7 +84,10 @@ class Answers(ABC):
 
         A document's probabilities are the same whatever it is predicted with.
         """
-        log_probabilities = self.log_probabilities([texts] if isinstance(texts, str) else texts)
+        return self._probabilities(self.log_probabilities([texts] if isinstance(texts, str) else texts))
+
+    def _probabilities(self, log_probabilities: np.ndarray) -> np.ndarray:
+        """What calibration makes of log probabilities `[documents, classes]`."""
         return (tempered_labels if self.multi_label else tempered)(log_probabilities, self.temperature)
 
     def predict(self, texts: Texts | str) -> Any:

@@ -18,9 +18,10 @@ from ulmfit_jax.artifact.json_file import read_object
 from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.counted import counted
-from ulmfit_jax.data.corpus import corpus_in_memory
+from ulmfit_jax.data.corpus import Corpus, corpus_in_memory
 from ulmfit_jax.data.lists import text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.inference.explain import Explanation, LeaveOutExplainer
 from ulmfit_jax.inference.temperature import checked_temperature
 from ulmfit_jax.ngram_voice import FOLDER as NGRAMS
 from ulmfit_jax.ngram_voice import SAMPLE, NgramVoice, learnt_voice, load_voice
@@ -154,8 +155,43 @@ class Ensemble(Answers):
         return self.ngrams.log_probabilities(of_members, list(documents))
 
     def _of_members(self, texts: Texts) -> np.ndarray:
-        each = np.stack([member.predict_proba(texts) for member in self.members])
-        return np.log(np.maximum(each.astype(np.float64).mean(axis=0), _SMALLEST))
+        return _log_mean([member.predict_proba(texts) for member in self.members])
+
+    @property
+    def explanation_methods(self) -> tuple[str, ...]:
+        """What `explain` takes as its `method`; none where the members read different tokens."""
+        return LeaveOutExplainer.methods if self._read_alike() else ()
+
+    def explain(self, text: str, label: Any = None, method: str = "leave_out") -> Explanation:
+        """Which words of `text` speak for the class `label`, by default the most probable one: what all members, and
+        the n-grams, say together without each word. A pass of each member for each word.
+
+        Args:
+            text: a document.
+            label: a class.
+            method: there is `leave_out` alone: an ensemble has no common embeddings to have a slope in.
+
+        Raises:
+            ConfigError: there is no such method or class, or the members do not all have the same tokeniser.
+        """
+        if not self._read_alike():
+            raise ConfigError("the members of this ensemble read different tokens: explain one of them")
+        explainer = LeaveOutExplainer(
+            self.class_names,
+            self.members[0].artifact.tokenizer,
+            self._log_probabilities_of,
+            self.temperature,
+            self.multi_label,
+        )
+        return explainer.explain(text, None if label is None else str(label), method)
+
+    def _read_alike(self) -> bool:
+        return len({member.artifact.tokenizer.fingerprint() for member in self.members}) == 1
+
+    def _log_probabilities_of(self, documents: Corpus) -> np.ndarray:
+        """Those of documents that are tokens, which are the same for all members."""
+        of_members = _log_mean([member.probabilities_of(documents) for member in self.members])
+        return of_members if self.ngrams is None else self.ngrams.log_probabilities(of_members, list(documents))
 
     @property
     def temperature(self) -> float:
@@ -255,6 +291,11 @@ class Ensemble(Answers):
                 place / NGRAMS, ngrams, len(model.class_names), model.multi_label, len(vocabulary)
             )
         return model
+
+
+def _log_mean(each: Sequence[np.ndarray]) -> np.ndarray:
+    """Logarithm of the mean of probabilities `[documents, classes]`, float64."""
+    return np.log(np.maximum(np.stack(each).astype(np.float64).mean(axis=0), _SMALLEST))
 
 
 def load_classifier(

@@ -17,7 +17,7 @@ from ulmfit_jax.classifier_fit import FURTHER, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_parts import trained_parts
 from ulmfit_jax.classifier_plan import Further
-from ulmfit_jax.data.corpus import corpus_in_memory
+from ulmfit_jax.data.corpus import Corpus, corpus_in_memory
 from ulmfit_jax.data.labels import given_probabilities, label_type, typed_labels
 from ulmfit_jax.data.lists import label_values, labelled_texts, text_list
 from ulmfit_jax.errors import ConfigError
@@ -303,13 +303,20 @@ class TextClassifier(Answers, Estimator):
 
     def log_probabilities(self, texts: Texts) -> np.ndarray:
         """Log probabilities `[documents, classes]` float32 before calibration, rows in the order of the texts."""
+        return self._log_probabilities_of(corpus_in_memory(text_list(texts), self.artifact.tokenizer))
+
+    def probabilities_of(self, documents: Corpus) -> np.ndarray:
+        """Probabilities `[documents, classes]` float32 of documents that are tokens already."""
+        return self._probabilities(self._log_probabilities_of(documents))
+
+    def _log_probabilities_of(self, documents: Corpus) -> np.ndarray:
         artifact = self.artifact
         name = f"predictor {self.predict_precision}"
         if name not in self._compiled:
             check_precision(self.predict_precision)
             self._compiled[name] = Predictor(artifact, Devices(self.devices), self.predict_precision)
         predictor: Predictor = self._compiled[name]
-        return predictor.log_probabilities(corpus_in_memory(text_list(texts), artifact.tokenizer))
+        return predictor.log_probabilities(documents)
 
     def _calibrated(self, figures: dict[str, float] | None) -> None:
         settings = {name: value for name, value in self.artifact.settings.items() if name != "temperature"}
@@ -318,6 +325,11 @@ class TextClassifier(Answers, Estimator):
             settings["temperature"], provenance["calibration"] = figures["temperature"], figures
         self._artifact = replace(self.artifact, settings=settings, provenance=provenance)
         self._compiled.pop("explainer", None)  # it tells probabilities too
+
+    @property
+    def explanation_methods(self) -> tuple[str, ...]:
+        """What `explain` takes as its `method`, the default first."""
+        return Explainer.methods
 
     def explain(self, text: str, label: Any = None, method: str = "gradient") -> Explanation:
         """Which words of `text` speak for the class `label`, by default the most probable one.

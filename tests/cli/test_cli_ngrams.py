@@ -54,7 +54,15 @@ def test_network_and_ngrams_are_one_model(language_model: Path, ulmfit: Run, tmp
     refused = ulmfit("export", out, "--to", tmp_path / "model.stablehlo")
     assert refused.code == 2
     assert f"give one of its members, such as {out / 'model' / 'member-0'}" in refused.err
+    explained = ulmfit("explain", out, "--text", texts[0], "--json").json
+    together = model.explain(texts[0])
+    assert [entry["word"] for entry in explained["words"]] == list(together.words)
+    found = [entry["importance"] for entry in explained["words"]]
+    np.testing.assert_allclose(found, together.importances, rtol=1e-3, atol=1e-3)
     assert ulmfit("explain", out / "model" / "member-0", "--text", texts[0]).code == 0
+    refused = ulmfit("explain", out, "--text", texts[0], "--method", "gradient")
+    assert (refused.code, refused.out) == (2, "")
+    assert "this model is explained by leave_out" in refused.err
 
 
 def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
@@ -102,7 +110,7 @@ def test_ngrams_learn_from_texts_that_both_have_labelled(language_model: Path, u
     assert [outcome.json.get("co_training") for outcome in found] == [None, 40, 60]
     assert "n-grams" in found[1].json["seconds"]
     for outcome, count in zip(found[1:], (40, 400), strict=True):
-        assert "is of other options or texts: it is replaced when the one asked for now is ready" in outcome.err, count
+        assert "is of other options or texts: it stays until the one asked for now is ready" in outcome.err, count
     assert "co-training = 400\n" in (tmp_path / "run" / "ulmfit.toml").read_text("utf-8")
     again = ulmfit("train", "--config", tmp_path / "run" / "ulmfit.toml")
     assert "nothing is trained again" in again.err

@@ -127,7 +127,7 @@ def test_a_text_without_words_has_nothing_to_explain(model: TextClassifier) -> N
 
 
 def test_unknown_methods_and_labels_are_refused(model: TextClassifier) -> None:
-    with pytest.raises(ConfigError, match="method is 'magic': choose one of gradient, leave_out"):
+    with pytest.raises(ConfigError, match="method is 'magic': this model is explained by gradient or leave_out"):
         model.explain(TEXT, method="magic")
     with pytest.raises(ConfigError, match="there is no label 'ugly': the classes are bad, good"):
         model.explain(TEXT, "ugly")

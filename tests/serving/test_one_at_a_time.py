@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from asking import Running, post, refused
 
+from reviews import reviews
 from ulmfit_jax import Ensemble, TextClassifier
 from ulmfit_jax.serving.answers import ServedModel
 from ulmfit_jax.serving.limits import Limits
@@ -68,14 +69,34 @@ def test_a_defect_is_told_as_one_and_the_server_goes_on(slow: tuple[Slow, Runnin
         assert post(client, "/api/predict", {"text": "a"}).status_code == 200
 
 
-def test_an_ensemble_predicts_and_says_that_it_does_not_explain(classifier: TextClassifier) -> None:
+def test_an_ensemble_predicts_and_explains_by_leaving_words_out(classifier: TextClassifier) -> None:
     running = Running(ServedModel(Ensemble([classifier, classifier]), "both"))
     try:
         with running.client() as client:
             about = client.get("/api/model").json()
-            assert (about["kind"], about["members"], about["explains"], about["methods"]) == ("ensemble", 2, False, [])
+            assert (about["kind"], about["members"]) == ("ensemble", 2)
+            assert (about["explains"], about["methods"]) == (True, ["leave_out"])
             (answer,) = post(client, "/api/predict", {"text": "lovely"}).json()["answers"]
             assert answer["probability"] == pytest.approx(classifier.predict_proba("lovely").max(), abs=1e-6)
+            found = post(client, "/api/explain", {"text": "A lovely bus"}).json()
+            expected = classifier.explain("A lovely bus", method="leave_out")
+            assert (found["label"], found["method"]) == (expected.label, "leave_out")
+            importances = [entry["importance"] for entry in found["words"]]
+            assert importances == pytest.approx(expected.importances.tolist(), abs=1e-3)
+            other = {"text": "lovely", "method": "gradient"}
+            refused(post(client, "/api/explain", other), 400, "unknown_method", "none of leave_out")
+            refused(post(client, "/api/explain", {"text": "a" * 2001}), 413, "too_large")
+    finally:
+        running.end()
+
+
+def test_members_that_read_different_tokens_are_not_explained(classifier: TextClassifier) -> None:
+    other = TextClassifier(None, "tiny", lm_epochs=0, epochs=(1, 0, 0, 0), devices=1).fit(*reviews(40, seed=5))
+    running = Running(ServedModel(Ensemble([classifier, other]), "both"))
+    try:
+        with running.client() as client:
+            about = client.get("/api/model").json()
+            assert (about["explains"], about["methods"]) == (False, [])
             refused(post(client, "/api/explain", {"text": "lovely"}), 409, "cannot_explain")
     finally:
         running.end()

@@ -122,9 +122,8 @@ def measured(model: Any, options: argparse.Namespace, data: TextDataset, test: T
         valid = data.select(held_out)
         report["validation"] = model.evaluate(valid.texts, valid.targets or ())
     if test is not None:
-        known = set(data.texts)
         report["test"] = model.evaluate(test.texts, test.targets or ())
-        report["test"]["also_in_training"] = sum(text in known for text in test.texts)
+        report["test"]["also_in_training"] = test.shared_with(data)
     return report
 
 

@@ -22,8 +22,8 @@ On a terminal the words are coloured: blue speaks for the label, orange against 
 An importance is measured on the label's log odds: the slope in the word's embedding times the embedding (gradient, two
 passes over the text), or what the log odds lose when the word is left out (leave-out, one pass for each word).
 
-Of an ensemble (two directions, --ngrams), one member can be explained: DIR/model/member-0, which may answer otherwise
-than the whole.
+An ensemble (two directions, --ngrams) is explained by leaving words out: what all members say together without them.
+One of them by itself, DIR/model/member-0, may answer otherwise.
 
 FILE is what `ulmfit predict` takes; without FILE, lines are read from standard input.
 """
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_texts(parser)
     parser.add_argument(
-        "--method", choices=("gradient", "leave-out"), default="gradient", help="default: %(default)s; see above"
+        "--method", choices=("gradient", "leave-out"), help="default: gradient, of an ensemble leave-out; see above"
     )
     parser.add_argument("--label", metavar="L", help="the label to explain; default: the most probable one")
     parser.add_argument(
@@ -52,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Load, then explain text after text."""
-    from ulmfit_jax.text_classifier import TextClassifier
+    from ulmfit_jax.ensemble import load_classifier
 
-    model = TextClassifier.load(options.model, devices=1)
+    model = load_classifier(options.model, devices=1)
+    given = {} if options.method is None else {"method": options.method.replace("-", "_")}
     for text in texts_of(options):
-        explanation = model.explain(text, options.label, options.method.replace("-", "_"))
+        explanation = model.explain(text, options.label, **given)
         if options.json:
             show_json(_as_json(text, explanation))
         else:

@@ -272,12 +272,11 @@ def _tested(
     from ulmfit_jax.report.measuring import measure
     from ulmfit_jax.training.compiled_programs import kept_programs
 
-    known = set(data.texts)
     with kept_programs(training.folder):
         answered = measure(load_classifier(training.model, devices=options.devices), "test", data, test)
     figures = {
         **answered.figures,
-        "also_in_training": sum(text in known for text in test.texts),
+        "also_in_training": test.shared_with(data),
         "sha256": test.fingerprint(),
     }
     seconds = {**report["seconds"], **answered.seconds}

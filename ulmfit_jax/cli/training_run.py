@@ -57,7 +57,7 @@ class TrainingRun:
             return None
         report = {**_read_json(self.folder / "report.json"), "model": str(self.model)}  # the folder may have been moved
         if report.pop("configuration", None) != self._configuration:
-            note(f"{self.model} is of other options or texts: it is replaced when the one asked for now is ready")
+            note(f"{self.model} is of other options or texts: it stays until the one asked for now is ready")
             return None
         note(f"{self.folder} holds the finished run of this command: nothing is trained again")
         return report

@@ -73,6 +73,11 @@ class TextDataset:
             return Counter(name for names in self.label_sets for name in names)
         return Counter(self.labels or ())
 
+    def shared_with(self, other: TextDataset) -> int:
+        """How many of the texts are among those of the other one, too."""
+        known = set(other.texts)
+        return sum(text in known for text in self.texts)
+
     def fingerprint(self) -> str:
         """SHA-256 of the texts, their labels and their order, as hexadecimal digits."""
         return texts_fingerprint([*self.texts, *self.label_lines])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from ulmfit_jax.nn.documents import MAX_LENGTH
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.text.grouping import word_groups
 from ulmfit_jax.text.rules import PAD_ID
+from ulmfit_jax.text.tokenizer import Tokenizer
 from ulmfit_jax.training.classifier import classifier_definition
 from ulmfit_jax.training.label_measures import log_complements
 from ulmfit_jax.training.mapping import Devices
@@ -65,7 +67,71 @@ class Explanation:
         return f"<p>{html.escape(self.label)} {self.probability:.3f}</p><p>{to_html(self)}</p>"
 
 
-class Explainer:
+class LeaveOutExplainer:
+    """Explains answers of any model that gives probabilities to tokens, by what they are without each word."""
+
+    methods: tuple[str, ...] = (METHODS[1],)
+    """Those that there are, the one that is meant where none is named first."""
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        tokenizer: Tokenizer,
+        log_probabilities: Callable[[Corpus], np.ndarray],
+        temperature: float,
+        multi_label: bool,
+    ):
+        """Bind a model.
+
+        Args:
+            labels: names of its classes.
+            tokenizer: makes tokens of a text.
+            log_probabilities: of documents, `[documents, classes]` before calibration.
+            temperature: of its calibration.
+            multi_label: whether a text may have several labels.
+        """
+        self._labels, self._tokenizer, self._log_probabilities = list(labels), tokenizer, log_probabilities
+        self._temperature, self._multi_label = temperature, multi_label
+
+    def explain(self, text: str, label: str | None = None, method: str | None = None) -> Explanation:
+        """Importance of each word of `text` for the class `label`, by default the most probable one.
+
+        Raises:
+            ConfigError: there is no such method or class.
+        """
+        method = self.methods[0] if method is None else method
+        if method not in self.methods:
+            raise ConfigError(f"method is {method!r}: this model is explained by {' or '.join(self.methods)}")
+        if label is not None and label not in self._labels:
+            raise ConfigError(f"there is no label {label!r}: the classes are {', '.join(self._labels)}")
+        ids = self._tokenizer.encode(text)
+        groups = word_groups(self._tokenizer, ids)
+        whole = self._log_probabilities(Corpus.from_arrays([ids]))[0]
+        target = int(whole.argmax()) if label is None else self._labels.index(label)
+        importances = self._importances(method, ids, [group for _, group in groups], target, whole)
+        as_probabilities = tempered_labels if self._multi_label else tempered
+        probability = float(as_probabilities(whole[None], self._temperature)[0, target])
+        return Explanation(tuple(word for word, _ in groups), importances, self._labels[target], probability, method)
+
+    def _importances(
+        self, method: str, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray
+    ) -> np.ndarray:
+        """One for each word, of which the positions are given; `whole`: log probabilities of the whole text."""
+        if not words:
+            return np.zeros(0, np.float32)
+        without = Corpus.from_arrays([np.delete(ids, word) for word in words])
+        leads = self._leads(self._log_probabilities(without), target)
+        return (self._leads(whole[None], target) - leads).astype(np.float32)
+
+    def _leads(self, log_probabilities: np.ndarray, target: int) -> np.ndarray:
+        """Log odds of a class, `[documents]` float64."""
+        if self._multi_label:
+            own = log_probabilities[:, target]
+            return own.astype(np.float64) - log_complements(own)
+        return _leads(log_probabilities, target)
+
+
+class Explainer(LeaveOutExplainer):
     """Explains answers of a classifier.
 
     The gradient costs two passes over the text whatever its length, and sees each word in small steps of its embedding;
@@ -73,14 +139,23 @@ class Explainer:
     (measured: `experiments/README.md`).
     """
 
+    methods = METHODS
+
     def __init__(self, artifact: Artifact, predictor: Predictor | None = None):
         """Bind a classifier; `predictor` is one that is bound to it already.
 
         Raises:
             ArtifactError: the model is not a classifier.
         """
+        predictor = predictor or Predictor(artifact, Devices(1))
+        super().__init__(
+            artifact.labels,
+            artifact.tokenizer,
+            predictor.log_probabilities,
+            artifact.temperature,
+            artifact.multi_label,
+        )
         self._artifact = artifact
-        self._predictor = predictor or Predictor(artifact, Devices(1))
         self._bptt = int(artifact.settings.get("bptt", 72))
         self._max_length = int(artifact.settings.get("max_length", MAX_LENGTH))
         assert artifact.head is not None  # or there were no predictor
@@ -100,28 +175,14 @@ class Explainer:
 
         self._slope: Any = jax.jit(jax.grad(lead))
 
-    def explain(self, text: str, label: str | None = None, method: str = "gradient") -> Explanation:
-        """Importance of each word of `text` for the class `label`, by default the most probable one.
+    def _importances(
+        self, method: str, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray
+    ) -> np.ndarray:
+        if method == "gradient":
+            return self._gradient(ids, words, target)
+        return super()._importances(method, ids, words, target, whole)
 
-        Raises:
-            ConfigError: there is no such method or class.
-        """
-        if method not in METHODS:
-            raise ConfigError(f"method is {method!r}: choose one of {', '.join(METHODS)}")
-        labels = list(self._artifact.labels)
-        if label is not None and label not in labels:
-            raise ConfigError(f"there is no label {label!r}: the classes are {', '.join(labels)}")
-        ids = self._artifact.tokenizer.encode(text)
-        groups = word_groups(self._artifact.tokenizer, ids)
-        whole = self._predictor.log_probabilities(Corpus.from_arrays([ids]))[0]
-        target = int(whole.argmax()) if label is None else labels.index(label)
-        positions = [group for _, group in groups]
-        importances = (self._gradient if method == "gradient" else self._left_out)(ids, positions, target, whole)
-        as_probabilities = tempered_labels if self._artifact.multi_label else tempered
-        probability = float(as_probabilities(whole[None], self._artifact.temperature)[0, target])
-        return Explanation(tuple(word for word, _ in groups), importances, labels[target], probability, method)
-
-    def _gradient(self, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray) -> np.ndarray:
+    def _gradient(self, ids: np.ndarray, words: list[list[int]], target: int) -> np.ndarray:
         """Every position gets a row of its own in the embedding table, so that the table's gradient tells them apart.
 
         Up to `max_length` tokens the document is one chunk, or gradients would end at the chunks' borders.
@@ -138,20 +199,6 @@ class Explainer:
         slope = np.asarray(self._slope(table, batch.tokens, batch.lengths, target))
         products = (slope * table).sum(axis=1)[_FIRST_ROW:]
         return np.array([products[word].sum() for word in words], np.float32)
-
-    def _left_out(self, ids: np.ndarray, words: list[list[int]], target: int, whole: np.ndarray) -> np.ndarray:
-        if not words:
-            return np.zeros(0, np.float32)
-        without = Corpus.from_arrays([np.delete(ids, word) for word in words])
-        leads = self._leads(self._predictor.log_probabilities(without), target)
-        return (self._leads(whole[None], target) - leads).astype(np.float32)
-
-    def _leads(self, log_probabilities: np.ndarray, target: int) -> np.ndarray:
-        """Log odds of a class, `[documents]` float64."""
-        if self._artifact.multi_label:
-            own = log_probabilities[:, target]
-            return own.astype(np.float64) - log_complements(own)
-        return _leads(log_probabilities, target)
 
 
 def _leads(log_probabilities: np.ndarray, target: int) -> np.ndarray:

@@ -11,7 +11,6 @@ import numpy as np
 import ulmfit_jax
 from ulmfit_jax.ensemble import Ensemble
 from ulmfit_jax.inference.coloured import FAINTEST, shares
-from ulmfit_jax.inference.explain import METHODS
 from ulmfit_jax.inference.label_answers import given_labels
 from ulmfit_jax.serving.limits import Limits
 from ulmfit_jax.serving.questions import ExplanationQuestion
@@ -25,13 +24,14 @@ class ServedModel:
         """Bind a trained model."""
         self._model, self.name = model, name
         self.labels = list(model.class_names)
-        self.explains = isinstance(model, TextClassifier)
+        self.methods = model.explanation_methods
+        """How answers can be explained, the default first; none where they cannot."""
 
     def warm_up(self) -> None:
         """Compile what the first text needs, so that it is answered at once."""
         self.predictions([""])
-        if self.explains:
-            self.explanation(ExplanationQuestion("a", None, METHODS[0]))
+        if self.methods:
+            self.explanation(ExplanationQuestion("a", None, self.methods[0]))
 
     def predictions(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """For each text `label`, its `probability`, and `probabilities` by label; where a text may have several labels,
@@ -51,7 +51,6 @@ class ServedModel:
 
         The shade is the colour's depth, from -1 (against the label) to 1, and 0 for a word without colour.
         """
-        assert isinstance(self._model, TextClassifier)  # an ensemble is not asked
         explained = self._model.explain(question.text, question.label, question.method)
         return {
             "label": explained.label,
@@ -65,19 +64,19 @@ class ServedModel:
 
     def about(self, limits: Limits) -> dict[str, Any]:
         """What the model is, and how much may be asked of it at a time."""
-        one = self._model if isinstance(self._model, TextClassifier) else self._model.members[0]
-        members = 1 if isinstance(self._model, TextClassifier) else len(self._model.members)
+        members = [self._model] if isinstance(self._model, TextClassifier) else self._model.members
+        is_one = isinstance(self._model, TextClassifier)
         return {
             "name": self.name,
-            "kind": "classifier" if members == 1 and self.explains else "ensemble",
+            "kind": "classifier" if is_one else "ensemble",
             "labels": self.labels,
             "multi_label": self._model.multi_label,
-            "explains": self.explains,
-            "methods": list(METHODS) if self.explains else [],
-            "members": members,
-            "backwards": one.artifact.backwards,
-            "architecture": one.artifact.architecture.to_dict(),
-            "tokenizer": one.artifact.tokenizer.kind,
+            "explains": len(self.methods) > 0,
+            "methods": list(self.methods),
+            "members": len(members),
+            "backwards": members[0].artifact.backwards,
+            "architecture": members[0].artifact.architecture.to_dict(),
+            "tokenizer": members[0].artifact.tokenizer.kind,
             "limits": asdict(limits),
             "version": ulmfit_jax.__version__,
         }

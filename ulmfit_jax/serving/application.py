@@ -55,9 +55,9 @@ class Service:
     async def explain(self, request: Request) -> Response:
         """POST /api/explain."""
         value = await read_object(request, self._limits)
-        if not self._model.explains:
-            raise Refusal(409, "cannot_explain", "an ensemble is not explained: serve one of its members")
-        question = asked_explanation(value, self._model.labels, self._limits)
+        if not self._model.methods:
+            raise Refusal(409, "cannot_explain", "the members read different tokens: serve one of them")
+        question = asked_explanation(value, self._model.labels, self._model.methods, self._limits)
         return JsonReply(await self._thread.run(self._model.explanation, question))
 
     async def texts(self, request: Request) -> Response:

@@ -39,7 +39,8 @@ def openapi(limits: Limits) -> dict[str, Any]:
             "/api/explain": {
                 "post": _operation(
                     f"How much each word of a text of up to {limits.explained:,} characters speaks for a label "
-                    f"(up to {limits.left_out:,} with leave_out, which asks the model once for each word).",
+                    f"(up to {limits.left_out:,} with leave_out, which asks the model once for each word; for an "
+                    "ensemble it is the only one).",
                     "Explanation",
                     _json_body("Explained"),
                 )

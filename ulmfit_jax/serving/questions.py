@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +85,10 @@ def asked_texts(value: dict[str, Any], limits: Limits) -> list[str]:
     return texts
 
 
-def asked_explanation(value: dict[str, Any], labels: list[str], limits: Limits) -> ExplanationQuestion:
-    """The text to explain, with the label and the method.
+def asked_explanation(
+    value: dict[str, Any], labels: Sequence[str], methods: Sequence[str], limits: Limits
+) -> ExplanationQuestion:
+    """The text to explain, with the label, one of `labels`, and the method, the first of `methods` by default.
 
     Raises:
         Refusal: another field, no text, another type, an unknown label or method, or too much.
@@ -96,9 +99,9 @@ def asked_explanation(value: dict[str, Any], labels: list[str], limits: Limits) 
     label = value.get("label")
     if label is not None and (not isinstance(label, str) or label not in labels):
         raise Refusal(400, "unknown_label", f'"label" is none of the labels {", ".join(labels)}')
-    method = value.get("method", METHODS[0])
-    if method not in METHODS:
-        raise Refusal(400, "unknown_method", f'"method" is none of {", ".join(METHODS)}')
+    method = value.get("method", methods[0])
+    if method not in methods:
+        raise Refusal(400, "unknown_method", f'"method" is none of {", ".join(methods)}')
     text = _string(value["text"], '"text"')
     _check_size(len(text), limits.explained if method == METHODS[0] else limits.left_out)
     return ExplanationQuestion(text, label, method)

@@ -34,6 +34,8 @@ export const said = (answer) => (answer.labels ? answer.labels.join(", ") || "no
 
 export const model = await ask("/api/model");
 
+const longestExplained = model.limits[model.methods[0] === "leave_out" ? "left_out" : "explained"];
+
 function showModel() {
   document.title = `${model.name} – ulmfit`;
   byId("model").textContent = model.name;
@@ -105,7 +107,9 @@ async function classify(event) {
     const { answers } = await askJson("/api/predict", { text });
     showProbabilities(answers[0]);
     byId("answer").hidden = false;
-    if (model.explains) showExplanation(await askJson("/api/explain", { text, label }));
+    if (model.explains && [...text].length > longestExplained) {
+      byId("one-error").textContent = `The words of a text of more than ${longestExplained} characters are not explained.`;
+    } else if (model.explains) showExplanation(await askJson("/api/explain", { text, label }));
   } catch (error) {
     byId("one-error").textContent = error.message;
   } finally {
