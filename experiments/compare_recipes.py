@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
 
 
 def add_drawing(parser: argparse.ArgumentParser) -> None:
-    """The arguments that `draws` reads."""
+    """The arguments that `drawn_from` reads."""
     parser.add_argument("data", help="as in `ulmfit train`; give training data, never a test set")
     parser.add_argument("--data-dir", help="folder of prepared TFDS data sets")
     parser.add_argument("--documents", type=int, required=True, help="to train on")

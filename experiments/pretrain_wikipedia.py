@@ -44,6 +44,8 @@ from ulmfit_jax.training.runs import LanguageModelSettings, RunContext, train_la
 N_PARTS = 8
 VALID_DOCUMENTS = 60
 TOKENIZER_DOCUMENTS = 4_000
+_LATER = {*PRESETS["small"], "most_documents"}
+"""Options that runs from before them have not recorded; not recorded where they are not given."""
 
 
 def arguments() -> argparse.Namespace:
@@ -56,7 +58,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--preset", default="small", choices=sorted(PRESETS))
     for name in PRESETS["small"]:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="another than the preset's")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="instead of the preset's")
     parser.add_argument(
         "--parts", type=int, default=2, help="parts of the corpus to train on, 1 to 7 (the 8th validates)"
     )
@@ -83,6 +85,11 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if not 0 <= options.first_part < options.first_part + options.parts < N_PARTS:
         parser.error(f"--first-part and --parts have to name some of the parts 0 to {N_PARTS - 2}")
+    own = [f"--{name.replace('_', '-')}" for name in PRESETS["small"] if getattr(options, name) is not None]
+    if options.start is not None and own:
+        parser.error(f"--start has sizes of its own: leave {own[0]} out")
+    if options.tokenizer is not None and "--vocabulary-size" in own:
+        parser.error("--tokenizer has a vocabulary of its own: leave --vocabulary-size out")
     return options
 
 
@@ -95,10 +102,11 @@ def tokenizer_for(options: argparse.Namespace) -> Tokenizer:
     """The tokeniser that is asked for, or that of the work folder, trained on first documents if it is not there."""
     if options.tokenizer is not None:
         return load_tokenizer(options.tokenizer)
-    folder = options.work_dir / "tokenizer"
+    size = options.vocabulary_size
+    folder = options.work_dir / ("tokenizer" if size is None else f"tokenizer-{size}")
     if not folder.exists():
         texts = itertools.islice(iter_texts(part(options, 0)), TOKENIZER_DOCUMENTS)
-        size = options.vocabulary_size or PRESETS[options.preset]["vocabulary_size"]
+        size = PRESETS[options.preset]["vocabulary_size"] if size is None else size
         tokenizer = SentencePieceTokenizer.train(texts, vocabulary_size=size)
         tokenizer.save(folder)
     return load_tokenizer(folder)
@@ -122,6 +130,8 @@ def first_documents(corpus: Corpus, options: argparse.Namespace) -> Corpus:
     count = options.most_documents
     if options.most_tokens is not None:
         count = int(np.searchsorted(corpus.offsets, options.most_tokens, side="right")) - 1
+        if not count:
+            raise ConfigError(f"the first document has more than {options.most_tokens:,} tokens")
     if count is None:
         return corpus
     if not 0 < count <= len(corpus):
@@ -160,7 +170,7 @@ def main() -> None:
     config = {
         name: str(value)
         for name, value in vars(options).items()
-        if name not in ("data_dir", "work_dir", "out", "hardware")
+        if name not in ("data_dir", "work_dir", "out", "hardware") and (value is not None or name not in _LATER)
     } | {
         "tokenizer": tokenizer.fingerprint(),
         "start_parameters": parameters_fingerprint(start.parameters if start is not None else {}),

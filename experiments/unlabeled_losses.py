@@ -4,7 +4,7 @@
         --unlabeled 2900 --entropy 0.3 1 --virtual 0.1 0.2
 
 A classifier of `recipe="fine_tune"`, from the encoder of --model as it is. Where all layers train, each step reads as
-many documents again, of all that are drawn and of --unlabeled others, labels left out, and adds to its loss
+many documents again, of those to train on and of --unlabeled others, without their labels, and adds to its loss
 
 - with --entropy W, W times the mean entropy of the answers to them (Grandvalet and Bengio 2004): be sure;
 - with --virtual F, the divergence from these answers of those to the same documents with their embedded tokens pushed
@@ -41,7 +41,7 @@ from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS
 from ulmfit_jax.nn.awd_lstm import Noise
 from ulmfit_jax.nn.batch_norm import running_statistics
 from ulmfit_jax.nn.classifier import DEVICE_AXIS
-from ulmfit_jax.nn.documents import pooled_chunks
+from ulmfit_jax.nn.documents import first_chunks, holds_token, pooled_chunks, token_places
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.optim.groups import group_labels
@@ -55,6 +55,10 @@ from ulmfit_jax.training.task import StepControls, TrainState, row_numbers, upda
 
 LogProbabilities = Callable[[Tree, "Array | None"], Array]
 """From parameters and a push of the embedded tokens to what the network answers, `[documents, classes]`."""
+
+
+_OTHERS = 2**30
+"""What is folded into a step's key for what it draws besides; chunks and layers have small numbers."""
 
 
 class Losses(NamedTuple):
@@ -97,17 +101,21 @@ def entropy(answers: Array, rows: Array) -> Array:
 
 
 def worst_push(
-    answers: LogProbabilities, parameters: Tree, rows: Array, shape: tuple[int, ...], reach: Array, key: Array
+    answers: LogProbabilities, parameters: Tree, rows: Array, begin: Array, reach: Array, target: Array
 ) -> Array:
     """The push of the norms `reach` `[documents]` that changes the answers most, about: one step of power iteration.
 
-    That starts at a random push of the same norms: a small one would do in exact arithmetic, but in bfloat16 it hardly
-    moves an answer.
+    Args:
+        answers: of the network.
+        parameters: its own; nothing is differentiated by them.
+        rows: which documents are true ones.
+        begin: the direction to start in, random. Its norms become `reach` too: small ones would do in exact arithmetic,
+            but in bfloat16 they hardly move an answer.
+        reach: see above.
+        target: the answers without a push.
     """
     still = lax.stop_gradient(parameters)
-    begin = perturbation(jax.random.normal(key, shape, jnp.float32), reach)
-    target = answers(still, None)
-    ascent = jax.grad(lambda push: divergence(target, answers(still, push), rows))(begin)
+    ascent = jax.grad(lambda push: divergence(target, answers(still, push), rows))(perturbation(begin, reach))
     return perturbation(ascent, reach)
 
 
@@ -159,11 +167,20 @@ class WithUnlabeled:
         ) -> tuple[TrainState, Any]:
             def loss(parameters: Tree, key: Array) -> Any:
                 network = self.definition.bind(parameters, state.statistics)
-                noise = Noise(key, self._dropouts, row_numbers(labels.shape[0]))
-                length = self._settings.max_length
-                total, cross_entropy = network.loss(*labelled, labels, noise, max_length=length, axis_name=DEVICE_AXIS)
+                noise, settings = Noise(key, self._dropouts, row_numbers(labels.shape[0])), self._settings
+                total, cross_entropy = network.loss(
+                    *labelled,
+                    labels,
+                    noise,
+                    max_length=settings.max_length,
+                    activation_penalty=settings.activation_penalty,
+                    temporal_penalty=settings.temporal_penalty,
+                    label_smoothing=settings.label_smoothing,
+                    class_weights=settings.class_weights,
+                    axis_name=DEVICE_AXIS,
+                )
                 batch = self.definition.statistics_of(network)
-                total += self._on_unlabeled(parameters, state.statistics, others, jax.random.fold_in(key, 1))
+                total += self._on_unlabeled(parameters, state.statistics, others, jax.random.fold_in(key, _OTHERS))
                 return total, (cross_entropy, running_statistics(state.statistics, batch, controls.step), ())
 
             groups = group_labels(state.parameters, self.groups)
@@ -186,11 +203,15 @@ class WithUnlabeled:
         plain = answers(parameters, None)
         total = self._losses.entropy * entropy(plain, true)
         if self._losses.virtual:
-            embedding = lax.stop_gradient(parameters["encoder"]["embedding"])
-            shape = (pooled_chunks(chunks, bptt, length), bptt, rows, embedding.shape[1])
+            embedding, target = lax.stop_gradient((parameters["encoder"]["embedding"], plain))
             reach = self._losses.virtual * token_norms(embedding, tokens, lengths)
-            push = worst_push(answers, parameters, true, shape, reach, jax.random.fold_in(key, 1))
-            total += divergence(lax.stop_gradient(plain), answers(parameters, push), true)
+            pooled = jnp.arange(chunks - pooled_chunks(chunks, bptt, length), chunks, dtype=jnp.int32)
+            read = holds_token(token_places(pooled, first_chunks(lengths, chunks, bptt), bptt), lengths)
+            shape = (len(pooled), bptt, rows, embedding.shape[1])
+            begin = jax.random.normal(jax.random.fold_in(key, _OTHERS), shape, jnp.float32)
+            begin = jnp.where(read.reshape(shape[:3])[..., None], begin, jnp.float32(0))
+            push = worst_push(answers, parameters, true, begin, reach, target)
+            total += divergence(target, answers(parameters, push), true)
         return total
 
 
@@ -230,10 +251,13 @@ def measure(
 def main() -> None:
     """Every loss on every draw, a row of the table each."""
     options = arguments()
-    for name in ("entropy", "virtual"):
-        for value in getattr(options, name):
+    together = list(zip(*options.both, strict=True)) or [(), ()]
+    for name, values in (("entropy", together[0]), ("virtual", together[1])):
+        for value in (*getattr(options, name), *values):
             check_from_zero(**{name: value})
     data, orders = drawn_from(options)
+    if data.label_sets is not None:
+        raise ConfigError(f"{options.data} has several labels a text: give one with one label")
     draws = [parts(data, order, options) for order in orders]
     rows = [("labelled texts alone", {})]
     rows += [(f"entropy, {weight:g} times", {"entropy": weight}) for weight in options.entropy]

@@ -31,6 +31,8 @@ from ulmfit_jax.training.processes import is_first
 
 FORMAT_VERSION = 1
 _SMALLEST = float(np.finfo(np.float32).tiny)
+_NEAREST = float(np.log1p(-np.finfo(np.float32).epsneg))
+"""Logarithm of the probability nearest to 1 that a mean of 32-bit floats can be told from it."""
 _MEMBER = re.compile(r"member-[0-9]{1,6}")
 
 
@@ -179,7 +181,7 @@ class Ensemble(Answers):
         explainer = LeaveOutExplainer(
             self.class_names,
             self.members[0].artifact.tokenizer,
-            self._log_probabilities_of,
+            lambda documents: np.minimum(self._log_probabilities_of(documents), _NEAREST),
             self.temperature,
             self.multi_label,
         )

@@ -62,7 +62,7 @@ def test_network_and_ngrams_are_one_model(language_model: Path, ulmfit: Run, tmp
     assert ulmfit("explain", out / "model" / "member-0", "--text", texts[0]).code == 0
     refused = ulmfit("explain", out, "--text", texts[0], "--method", "gradient")
     assert (refused.code, refused.out) == (2, "")
-    assert "this model is explained by leave_out" in refused.err
+    assert "an ensemble is explained by leaving words out: give --method leave-out" in refused.err
 
 
 def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:

@@ -199,9 +199,11 @@ def test_what_cannot_go_along(model: LengthClassifier, tmp_path: Path, ulmfit: R
         return outcome.err
 
     assert "--keep label: the answers have a column of that name" in refusal(table, "--keep", "label")
-    assert "'idnet' (did you mean 'ident'?) to go along: there are ident, text, label" in refusal(
+    assert "'idnet' (did you mean 'ident'?) to go along; there are ident, text, label." in refusal(
         table, "--csv", "--keep", "idnet"
     )
+    assert "--keep long: the answers have a column" in refusal(table, "--csv", "--keep", "long")
+    assert "--keep probabilities: the answers have" in refusal(table, "--keep", "probabilities")
     assert "names a column twice" in refusal(table, "--keep", "ident", "--keep", "ident")
     assert "give a table as FILE" in refusal("--text", "no", "--keep", "ident")
     assert "t.txt has no columns" in refusal(tmp_path / "t.txt", "--keep", "ident")

@@ -90,6 +90,10 @@ def test_columns_go_along(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="has no columns that could go along"):
         iter_rows(tmp_path / "folder", ["n"])
+    (tmp_path / "a.xlsx").write_bytes(b"")
+    with pytest.raises(DataError, match="is a spreadsheet"):
+        iter_rows(tmp_path / "a.xlsx", "n")
+    assert next(iter_rows(tmp_path / "a.csv", "n")) == (TEXTS[0], {"n": "1"})
 
 
 # pandas leaves a lone CR without quotation marks, and nobody can tell it from a line break then.

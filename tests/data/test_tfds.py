@@ -119,7 +119,9 @@ def test_features_go_along(prepared):
         ("good", {"idx": 1, "label": "positive"}),
         ("unknown", {"idx": 0, "label": None}),  # -1 is no class
     ]
-    with pytest.raises(DataError, match=r"has no column 'ix' \(did you mean 'idx'\?\) to go along"):
+    with pytest.raises(
+        DataError, match=r"has no column 'ix' \(did you mean 'idx'\?\) to go along; there are idx, label, sentence"
+    ):
         iter_rows("tfds:glue/sst2:train", ["ix"], data_dir=str(prepared))
 
 

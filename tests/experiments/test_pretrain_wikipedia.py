@@ -51,18 +51,17 @@ def test_the_measured_text_is_read_as_one_would_write_it(data_dir: Path) -> None
         'A kettle. The kettle was lovely, and cost 1,200 crowns (once). Its <unk> . "Tasty" it wasn\'t.',
         "A bus. The bus was well-known.",
     ]
-    lines = WIKITEXT.split("\n")[:-1]
-    assert words == sum(len(line.split()) + 1 for line in lines) - 1  # an end of line counts, <unk> does not
+    assert words == 42 + 11  # tokens but for <unk>, and ends of lines
     assert characters == sum(map(len, texts))
 
 
 def test_a_model_is_trained_measured_and_gone_on_with(
     data_dir: Path, tmp_path: Path, printed: Callable[..., list[str]]
 ) -> None:
-    given = ["--data-dir", data_dir, "--parts", "1", "--preset", "tiny", "--vocabulary-size", "70"]
-    more = ["--hidden-size", "24", "--batch-size", "8", "--bptt", "16", "--learning-rate", "2e-2"]
-    first = [*given, *more, "--most-documents", "100", "--work-dir", tmp_path / "work", "--out", tmp_path / "first"]
-    printed("pretrain_wikipedia", *first)
+    given = ["--data-dir", data_dir, "--parts", "1", "--batch-size", "8", "--bptt", "16", "--learning-rate", "2e-2"]
+    sizes = ["--preset", "tiny", "--vocabulary-size", "70", "--hidden-size", "24"]
+    first = [*sizes, "--most-documents", "100", "--work-dir", tmp_path / "work", "--out", tmp_path / "first"]
+    printed("pretrain_wikipedia", *given, *first)
     model = load_artifact(tmp_path / "first", "language_model")
     assert (model.architecture.hidden_size, model.architecture.embedding_size) == (24, 32)
     assert model.architecture.vocabulary_size == len(model.tokenizer.vocabulary) == 70
@@ -70,17 +69,10 @@ def test_a_model_is_trained_measured_and_gone_on_with(
     _, words, characters = imported("pretrain_wikipedia").wikitext(data_dir / "wikitext-103" / "wiki.valid.tokens")
     assert math.isclose(math.log2(per_word) * words, per_character * characters, rel_tol=1e-3)
 
-    second = [
-        *given,
-        *more,
-        "--start",
-        tmp_path / "first",
-        "--work-dir",
-        tmp_path / "more",
-        "--out",
-        tmp_path / "second",
-    ]
-    printed("pretrain_wikipedia", *second)
+    second = ["--start", tmp_path / "first", "--work-dir", tmp_path / "more", "--out", tmp_path / "second"]
+    with pytest.raises(SystemExit):
+        printed("pretrain_wikipedia", *given, *sizes, *second)  # which are the first one's
+    printed("pretrain_wikipedia", *given, *second)
     found = [load_artifact(tmp_path / name).provenance for name in ("first", "second")]
     perplexities = [next(iter(each["measures"].values())) for each in found]
     assert perplexities[1] < perplexities[0] < 70
@@ -99,6 +91,7 @@ def test_the_first_documents(data_dir: Path, tmp_path: Path, printed: Callable[.
     assert documents() == 3
     assert [documents(most_tokens=count) for count in (6, 7, 11, 12)] == [1, 2, 2, 3]
     assert documents(most_documents=2) == 2
-    for wrong in ({"most_tokens": 3}, {"most_documents": 4}):
-        with pytest.raises(ConfigError, match=r"3 documents are there to train on, [04] are asked for"):
-            documents(**wrong)
+    with pytest.raises(ConfigError, match="3 documents are there to train on, 4 are asked for"):
+        documents(most_documents=4)
+    with pytest.raises(ConfigError, match="the first document has more than 3 tokens"):
+        documents(most_tokens=3)

@@ -34,17 +34,18 @@ def test_the_worst_push_has_its_norm_and_goes_where_answers_change_most() -> Non
         return jax.nn.log_softmax(moved @ parameters["weights"].T)
 
     reach = jnp.array([0.5, 2.0, 1.0])
-    push = experiment.worst_push(answers, {"weights": weights}, ROWS, (1, 1, 3, 3), reach, jax.random.key(0))[0, 0]
+    given, begin = {"weights": weights}, jax.random.normal(jax.random.key(0), (1, 1, 3, 3))
+    push = experiment.worst_push(answers, given, ROWS, begin, reach, answers(given, None))[0, 0]
     np.testing.assert_allclose(jnp.linalg.norm(push, axis=1), [0.5, 2.0, 0.0], rtol=1e-5)  # none of a filler row
     assert (jnp.abs(push[:2, 0]) > 0.98 * reach[:2]).all()
 
 
-def test_without_further_losses_it_is_the_recipe(language_model: Path) -> None:
+def test_with_none_or_next_to_none_of_the_losses_it_is_the_recipe(language_model: Path) -> None:
     experiment = imported("unlabeled_losses")
     (texts, labels), (others, truth) = reviews(40), reviews(20, seed=1)
     data = (TextDataset(texts, labels, "made up"), TextDataset(others, truth, "made up"), reviews(30, seed=2)[0])
     options = experiment.argparse.Namespace(model=str(language_model), epochs=2, drop_mult=0.5, precision=None)
-    found = experiment.measure(options, {}, data, seed=3)
+    found = [experiment.measure(options, chosen, data, seed=3) for chosen in ({}, {"entropy": 1e-12})]
     model = TextClassifier(
         str(language_model),
         recipe="fine_tune",
@@ -55,8 +56,9 @@ def test_without_further_losses_it_is_the_recipe(language_model: Path) -> None:
         seed=3,
         devices=1,
     ).fit(texts, labels)
-    np.testing.assert_allclose(found["loss"], model.evaluate(others, truth)["loss"], rtol=1e-4)
-    np.testing.assert_allclose(found["training loss"], model.history_[-1]["train_loss"], rtol=1e-4)
+    expected = {"loss": model.evaluate(others, truth)["loss"], "training loss": model.history_[-1]["train_loss"]}
+    for name, value in expected.items():
+        np.testing.assert_allclose([each[name] for each in found], value, rtol=1e-4)
 
 
 def test_a_row_without_and_one_with_both_losses(
@@ -77,5 +79,7 @@ def test_numbers_out_of_range(tmp_path: Path, printed: Callable[..., list[str]])
     given = [write_reviews(tmp_path / "data.csv", 10), "--documents", "5", "--valid-documents", "2", "--unlabeled", "3"]
     with pytest.raises(ConfigError, match="virtual is -1"):
         printed("unlabeled_losses", *given, "--virtual", "-1")
+    with pytest.raises(ConfigError, match="entropy is -2"):
+        printed("unlabeled_losses", *given, "--both", "-2", "0.1")
     with pytest.raises(ConfigError, match="3 others are there, 4 are asked for"):
         printed("unlabeled_losses", *given[:-1], "4")

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from reviews import reviews
 from ulmfit_jax import TextClassifier
-from ulmfit_jax.training.compiled_programs import kept_programs, machine
+from ulmfit_jax.training import compiled_programs
+from ulmfit_jax.training.compiled_programs import kept_programs, machine, make_room
 
 NAME = "jax_compilation_cache_dir"
 
@@ -108,3 +110,25 @@ def test_another_version_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> 
     assert (len(before), machine()) == (12, before)
     monkeypatch.setattr(jax, "__version__", "0.0.0")
     assert machine() != before
+
+
+def test_a_process_with_many_programs_lets_go_of_them_and_answers_as_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    maps = compiled_programs._MAPS
+    if not maps.exists():
+        pytest.skip("memory maps are counted on Linux alone")
+
+    def used() -> int:
+        return maps.read_bytes().count(b"\n")
+
+    texts, labels = reviews(40)
+    first = TextClassifier(None, "tiny", lm_epochs=0, epochs=(1, 0, 0, 0), devices=1, batch_size=8).fit(texts, labels)
+    before, many = first.predict_proba(texts), used()
+    make_room()
+    assert used() > many - 50  # there is room yet
+    (tmp_path / "limit").write_text(str(many))
+    monkeypatch.setattr(compiled_programs, "_LIMIT", tmp_path / "limit")
+    TextClassifier(None, "tiny", lm_epochs=0, epochs=(1, 0, 0, 0), devices=1, batch_size=8).fit(texts, labels)
+    assert used() < many  # though as many programs were compiled again
+    np.testing.assert_array_equal(first.predict_proba(texts), before)

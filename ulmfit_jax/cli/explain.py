@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ulmfit_jax.cli.arguments import add_model, add_reading_options
 from ulmfit_jax.cli.console import colours_are_shown, show, show_json
 from ulmfit_jax.cli.predict import add_texts, texts_of
+from ulmfit_jax.errors import ConfigError
 
 if TYPE_CHECKING:
     from ulmfit_jax.inference.explain import Explanation
@@ -53,11 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Load, then explain text after text."""
     from ulmfit_jax.ensemble import load_classifier
+    from ulmfit_jax.pretrained import model_folder
 
     model = load_classifier(options.model, devices=1)
-    given = {} if options.method is None else {"method": options.method.replace("-", "_")}
+    if not model.explanation_methods:
+        member = model_folder(options.model) / "member-0"
+        raise ConfigError(f"the members of this ensemble read different tokens: explain one of them, such as {member}")
+    method = (options.method or model.explanation_methods[0]).replace("-", "_")
+    if method not in model.explanation_methods:
+        raise ConfigError("an ensemble is explained by leaving words out: give --method leave-out, or no method")
     for text in texts_of(options):
-        explanation = model.explain(text, options.label, **given)
+        explanation = model.explain(text, options.label, method)
         if options.json:
             show_json(_as_json(text, explanation))
         else:

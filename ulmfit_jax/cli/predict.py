@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="C",
         action="append",
         default=[],
-        help="column of the table that goes along; may be given several times",
+        help="column of the table (of JSON lines, of the first one) that goes along; may be given several times",
     )
     add_device_options(parser)
     add_predict_precision(parser)
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
     model = load_classifier(options.model, devices=options.devices, precision=options.precision)
     key = "labels" if model.multi_label else "label"
     names = ["text", key, *model.class_names]
-    rows = _rows(options, names)
+    rows = _rows(options, names if options.csv else ["text", key, "probabilities"])
     rows = itertools.chain([*itertools.islice(rows, 1)], rows)  # what is wrong with FILE is said before a header is
     if options.csv:
         _show_row([*options.keep, *names])
@@ -105,7 +105,7 @@ def _rows(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]:
     """The texts, each with what goes along; `names` are those of the answers' own columns."""
     if not options.keep:
         return ((text, {}) for text in texts_of(options))
-    if taken := [name for name in options.keep if name in (*names, "probabilities")]:
+    if taken := [name for name in options.keep if name in names]:
         raise ConfigError(f"--keep {taken[0]}: the answers have a column of that name; rename it in the table")
     if len(set(options.keep)) < len(options.keep):
         raise ConfigError("--keep names a column twice")
@@ -121,14 +121,17 @@ def _as_json(value: Any) -> Any:
     """A table's value as JSON can hold it: a date as text, a missing one as None."""
     from ulmfit_jax.data.records import is_missing
 
-    return None if is_missing(value) else json.loads(json.dumps(value, default=str))
+    def spelled(other: Any) -> str:
+        return other.decode("utf-8", "replace") if isinstance(other, bytes) else str(other)
+
+    return None if is_missing(value) else json.loads(json.dumps(plain(value), default=spelled))
 
 
 def _cell(value: Any) -> str | float:
     """The same in a table: None is empty, what is neither text nor a number as JSON."""
     if value is None:
         return ""
-    return value if type(value) in (str, int, float) else json.dumps(value, ensure_ascii=False)
+    return value if type(value) in (str, int, float) else json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:

@@ -185,7 +185,7 @@ def iter_texts(
 
 def iter_rows(
     location: str | Path,
-    kept: Sequence[str],
+    kept: str | Sequence[str],
     *,
     text_column: TextColumn = None,
     data_dir: str | Path | None = None,
@@ -196,14 +196,14 @@ def iter_rows(
 
     Args:
         location: a table or `tfds:…` as in `read_dataset`.
-        kept: the further columns; one of text or of labels too.
+        kept: the further columns, which may also be those of text or label.
         text_column, data_dir, download, encoding: as in `read_dataset`.
 
     Raises:
-        DataError: whatever is wrong with the data, and where; what has no columns too.
+        DataError: whatever is wrong with the data, and where; also where the source has no columns.
         ConfigError: there is no such encoding.
     """
-    location = str(location)
+    location, kept = str(location), (kept,) if isinstance(kept, str) else tuple(kept)
     records = _records(location, (text_column, None, False), data_dir, download, encoding, kept)
     return ((clean_text(record, location), dict(zip(kept, record.kept, strict=True))) for record in records)
 
@@ -250,8 +250,8 @@ def _records(
         return parquet_records(path, *columns, kept)
     if suffix in _TEXT_TABLES:
         return _TEXT_TABLES[suffix](path, *columns, encoding, kept)
-    if kept:
-        raise DataError(f"{location} has no columns that could go along with the texts: give a table.")
+    if kept and (suffix == ".txt" or os.path.isdir(path)):
+        raise DataError(f"{location} has no columns that could go along with the texts; give a table.")
     if os.path.isdir(path):
         return folder_records(path, require_labels=columns[2], encoding=encoding)
     if suffix == ".txt":

@@ -94,16 +94,26 @@ def choose_columns(
     sought = [*(("text", name) for name in texts), *(("label", name) for name in labels)]
     unnamed = [kind for kind, name in sought if name is None and (kind == "text" or require_labels)]
     absent = [(kind, name) for kind, name in sought if name is not None and name not in existing]
-    if lacking := [name for name in kept if name not in existing]:
-        meant = f"{lacking[0]!r}{_meant(lacking[0], existing)}"
-        raise DataError(f"{source} has no column {meant} to go along: there are {_listed(existing)}")
     if unnamed or absent:
         raise DataError(f"{source} has {_missing(unnamed, absent, existing)}")
     read_texts, read_labels = (tuple(name for name in names if name is not None) for names in (texts, labels))
     read = (*read_texts, *read_labels)
     if len(set(read)) < len(read):
         raise DataError(f"{source}: one column is named twice among {', '.join(read)}; name different columns.")
-    return Columns(read_texts, read_labels, tuple(kept))
+    return Columns(read_texts, read_labels, checked_kept(kept, existing, source))
+
+
+def checked_kept(kept: Sequence[str], existing: Collection[str], source: str) -> tuple[str, ...]:
+    """The columns that go along.
+
+    Raises:
+        DataError: one does not exist.
+    """
+    for name in kept:
+        if name not in existing:
+            what = f"no column {name!r}{_meant(name, list(existing))} to go along"
+            raise DataError(f"{source} has {what}; there are {_listed(list(existing))}.")
+    return tuple(kept)
 
 
 def column_names(column: TextColumn | LabelColumn, existing: Collection[str]) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.data.records import Columns, LabelColumn, Record, TextColumn, choose_columns, column_names
+from ulmfit_jax.data.records import Columns, LabelColumn, Record, TextColumn, checked_kept, choose_columns, column_names
 from ulmfit_jax.errors import DataError
 
 TFDS_PREFIX = "tfds:"
@@ -97,8 +97,10 @@ def tfds_records(
         )
     builder = tfds.builder_from_directory(folder or prepare(target, root))
     source = _open_split(builder, target, location)
-    columns = _choose_features(builder.info.features, (text_column, label_column, require_labels), location, kept)
-    return _examples(source, builder.info.features, columns, location)
+    features = builder.info.features
+    columns = _choose_features(features, text_column, label_column, require_labels, location)
+    columns = replace(columns, kept=checked_kept(kept, sorted(features), location))
+    return _examples(source, features, columns, location)
 
 
 def prepared_folder(target: TfdsLocation, root: Path) -> Path | None:
@@ -151,29 +153,30 @@ def _open_split(builder: Any, target: TfdsLocation, location: str) -> Any:
 
 
 def _choose_features(
-    features: Any, columns: tuple[TextColumn, LabelColumn, bool], location: str, kept: Sequence[str]
+    features: Any, text_column: TextColumn, label_column: LabelColumn, require_labels: bool, location: str
 ) -> Columns:
     """Chooses by the features' types; where these leave a choice, by the usual names among them."""
     import tensorflow_datasets as tfds
 
-    text_column, label_column, require_labels = columns
     texts = [name for name, feature in features.items() if isinstance(feature, tfds.features.Text)]
     labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
     text_column = column_names(text_column, features) or (texts if len(texts) == 1 else None)
     label_column = column_names(label_column, features) or (labels if len(labels) == 1 else None)
-    named = {*(text_column or ()), *(label_column or ()), *kept}
+    named = {*(text_column or ()), *(label_column or ())}
     # Only what could be the text or the label is offered, so that an integer feature "class" is not taken unasked.
     offered = [
         name for name in sorted(features) if name in (*texts, *labels) or name in named or not named <= features.keys()
     ]
-    return choose_columns(offered, text_column, label_column, require_labels, location, kept)
+    return choose_columns(offered, text_column, label_column, require_labels, location)
 
 
 def _examples(source: Any, features: Any, columns: Columns, location: str) -> Iterator[Record]:
     import tensorflow_datasets as tfds
 
     class_names = {
-        name: features[name].names for name in columns.names if isinstance(features[name], tfds.features.ClassLabel)
+        name: features[name].names
+        for name in (*columns.labels, *columns.kept)
+        if isinstance(features[name], tfds.features.ClassLabel) and name not in columns.texts
     }
     for start in range(0, len(source), _READ_AHEAD):
         block = _read(source, range(start, min(start + _READ_AHEAD, len(source))), location)

@@ -71,7 +71,7 @@ class LeaveOutExplainer:
     """Explains answers of any model that gives probabilities to tokens, by what they are without each word."""
 
     methods: tuple[str, ...] = (METHODS[1],)
-    """Those that there are, the one that is meant where none is named first."""
+    """The methods that there are, the default first."""
 
     def __init__(
         self,

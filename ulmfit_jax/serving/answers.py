@@ -64,8 +64,8 @@ class ServedModel:
 
     def about(self, limits: Limits) -> dict[str, Any]:
         """What the model is, and how much may be asked of it at a time."""
-        members = [self._model] if isinstance(self._model, TextClassifier) else self._model.members
         is_one = isinstance(self._model, TextClassifier)
+        members = [self._model] if isinstance(self._model, TextClassifier) else self._model.members
         return {
             "name": self.name,
             "kind": "classifier" if is_one else "ensemble",

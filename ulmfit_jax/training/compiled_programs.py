@@ -1,4 +1,6 @@
-"""Compiled programs kept in a run's folder: a run that goes on, or a stage of the same shapes, compiles nothing again.
+"""Compiled programs: kept in a run's folder, and let go of where a process has too many.
+
+A run that goes on, or a stage of the same shapes, compiles nothing again.
 
 JAX's persistent compilation cache, in the folder `compiled/` of the run, apart for each kind of machine: a program that
 one processor's compiler wrote may stop another one with an illegal instruction. What is in the folder is machine code;
@@ -8,6 +10,7 @@ it can be deleted at any time, and in a folder that came from somebody else it s
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import platform
 import warnings
@@ -18,6 +21,7 @@ import jax
 import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
 
+_MAPS, _LIMIT = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
 _PLACE = "jax_compilation_cache_dir"
 _SETTINGS = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
@@ -48,6 +52,22 @@ def kept_programs(folder: Path | None) -> Iterator[None]:
             yield
     finally:
         _configure(before)
+
+
+def make_room() -> None:
+    """Let go of this process's compiled programs where they have taken half of what Linux allows.
+
+    On a CPU each takes some hundred memory maps, of which a process has 65,530 unless the system's administrator has
+    said otherwise, and XLA ends the process when there are none left. A small training takes 8,000, so that the eighth
+    in one process, as in cross-validation, would be the last. What is needed again is compiled again.
+    """
+    try:
+        limit, used = int(_LIMIT.read_bytes()), _MAPS.read_bytes().count(b"\n")
+    except (OSError, ValueError):
+        return  # another system
+    if used > limit // 2:
+        jax.clear_caches()
+        gc.collect()
 
 
 def machine() -> str:

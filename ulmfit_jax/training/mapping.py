@@ -20,6 +20,7 @@ from jax import lax
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.classifier import DEVICE_AXIS
 from ulmfit_jax.nn.parameters import to_numpy
+from ulmfit_jax.training.compiled_programs import make_room
 
 REPLICATED = None
 """Axis of an argument or result that is the same on all devices."""
@@ -86,6 +87,7 @@ class Devices:
             out_axes: the same for the results, a tuple.
             donate: arguments whose buffers may be reused for the results.
         """
+        make_room()
         return jax.pmap(
             function,
             axis_name=DEVICE_AXIS,
