@@ -65,12 +65,12 @@ def test_a_row_without_and_one_with_both_losses(
     tmp_path: Path, language_model: Path, printed: Callable[..., list[str]]
 ) -> None:
     given = [write_reviews(tmp_path / "data.csv", 120), "--model", language_model, "--documents", "60"]
-    given += ["--valid-documents", "20", "--unlabeled", "40", "--epochs", "3"]
-    lines = printed("unlabeled_losses", *given, "--both", "0.1", "0.5")
+    given += ["--valid-documents", "20", "--unlabeled", "40", "--epochs", "6"]
+    lines = printed("unlabeled_losses", *given, "--both", "0.05", "0.05")
     assert lines[0] == "| variant | error, % | loss | training loss | seconds |"
     pattern = r"\| (.+) \| (\S+) \| (\S+) \| (\S+) \| \d+ \|"
     found = [row.groups() for line in lines[2:] if (row := re.fullmatch(pattern, line))]
-    assert [name for name, *_ in found] == ["labelled texts alone", "both, 0.1 times and 0.5 tokens"]
+    assert [name for name, *_ in found] == ["labelled texts alone", "both, 0.05 times and 0.05 tokens"]
     assert all(float(error) < 30 for _, error, *_ in found)  # the words tell
     assert found[0][2] != found[1][2]
 
