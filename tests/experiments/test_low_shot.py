@@ -34,12 +34,11 @@ def test_probes_share_vectors_and_answer_as_classifiers_do(
     monkeypatch.setattr(experiment, "SHIPPED_PAIR", (language_model, language_model))
     chosen = options(data_dir, tmp_path / "out", language_model)
     chosen.recipe, chosen.self_training, chosen.without = "linear_probe", 0, ["supervised"]
-    chosen.draws = 2
     first = experiment.LowShot(chosen)
     first.run()
-    assert "with co-trained n-grams/40/1" in first.cells
+    assert "with co-trained n-grams/40/0" in first.cells
     read = len(first.vectors["semi-supervised"])
-    assert 60 <= read <= 20 + 40 + 2 * 48  # the test, the unlabelled and those that the n-grams ask about
+    assert 60 <= read <= 20 + 40 + 48  # the test, the unlabelled and those that the n-grams ask about
 
     class Plain(experiment.TextClassifier):
         vectors: dict[str, np.ndarray]
@@ -58,16 +57,16 @@ def test_every_cell_is_measured_once_and_told(
     experiment = imported("low_shot")
     monkeypatch.setattr(experiment, "SHIPPED_PAIR", (language_model, language_model))
     chosen = options(data_dir, tmp_path / "out", language_model)
+    chosen.sizes = [40]
     first = experiment.LowShot(chosen)
     first.run()
     kept = json.loads((tmp_path / "out" / "cells.json").read_text("utf-8"))["results"]
     methods = ["TF-IDF", "supervised", "semi-supervised", "with n-grams", "with co-trained n-grams"]
     methods += ["self-trained, 30 reviews", "self-trained with n-grams, 30 reviews"]
-    assert kept.keys() == {f"{method}/{size}/0" for method in methods for size in (8, 40)}
+    assert kept.keys() == {f"{method}/40/0" for method in methods}
     for error in kept.values():
         assert (error * 20).is_integer()  # so many of 20 reviews
-    for size in (8, 40):  # both start from the same weights here
-        assert kept[f"supervised/{size}/0"] == kept[f"semi-supervised/{size}/0"]
+    assert kept["supervised/40/0"] == kept["semi-supervised/40/0"]  # both start from the same weights here
     assert kept["with n-grams/40/0"] < 0.4  # the words tell
     assert not (tmp_path / "out" / "runs").exists()
     monkeypatch.setattr(experiment, "TextClassifier", None)
@@ -76,6 +75,6 @@ def test_every_cell_is_measured_once_and_told(
     assert again.cells == kept
     lines = again.table().splitlines()
     assert lines[0] == f"| labels | {' | '.join(methods)} |"
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 8", "| 40"]
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 40"]
     again.plot(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
