@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="C",
         action="append",
         default=[],
-        help="column of the table (of JSON lines, of the first one) that goes along; may be given several times",
+        help="column of the table that goes along (of JSON lines, one that the first has); may be given several times",
     )
     add_device_options(parser)
     add_predict_precision(parser)
