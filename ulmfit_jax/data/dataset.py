@@ -197,7 +197,10 @@ def iter_rows(
     Args:
         location: a table or `tfds:…` as in `read_dataset`.
         kept: the further columns, which may also be those of text or label.
-        text_column, data_dir, download, encoding: as in `read_dataset`.
+        text_column: as in `read_dataset`.
+        data_dir: as in `read_dataset`.
+        download: as in `read_dataset`.
+        encoding: as in `read_dataset`.
 
     Raises:
         DataError: whatever is wrong with the data, and where; also where the source has no columns.
