@@ -146,11 +146,18 @@ def draws(options: argparse.Namespace) -> list[tuple[TextDataset, TextDataset]]:
     """Training and validation documents of each repeat. A document whose label none of those to train on has is not
     measured on."""
     data, orders = drawn_from(options)
-    rest = slice(options.documents, options.documents + options.valid_documents)
-    pairs = [(data.select(order[: options.documents]), data.select(order[rest])) for order in orders]
+    return [train_and_valid(options, data, order) for order in orders]
+
+
+def train_and_valid(
+    options: argparse.Namespace, data: TextDataset, order: np.ndarray
+) -> tuple[TextDataset, TextDataset]:
+    """Those of one repeat, by its order."""
+    train = data.select(order[: options.documents])
+    valid = data.select(order[options.documents : options.documents + options.valid_documents])
     if options.task == "language-model":
-        return pairs
-    return [(train, of_known_labels(valid, set(train.labels or []))) for train, valid in pairs]
+        return train, valid
+    return train, of_known_labels(valid, set(train.labels or []))
 
 
 def of_known_labels(data: TextDataset, known: set[Any]) -> TextDataset:

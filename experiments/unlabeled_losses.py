@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -27,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from compare_recipes import Measures, add_drawing, compare, drawn_from, of_known_labels
+from compare_recipes import Measures, add_drawing, compare, drawn_from, train_and_valid
 from running import run_or_explain
 from ulmfit_jax import TextClassifier
 from ulmfit_jax.artifact import load_artifact
@@ -50,7 +51,6 @@ from ulmfit_jax.pretrained import model_folder
 from ulmfit_jax.training.adversarial import perturbation, token_norms
 from ulmfit_jax.training.loop import Loop
 from ulmfit_jax.training.mapping import REPLICATED, Devices
-from ulmfit_jax.training.runs import classifier_task
 from ulmfit_jax.training.task import StepControls, TrainState, row_numbers, update
 
 LogProbabilities = Callable[[Tree, "Array | None"], Array]
@@ -242,8 +242,9 @@ def measure(
     parameters, statistics = task.definition.initialise(seed)
     result = Loop(task, plan.stages, devices, seed=seed).run({**parameters, **plan.branches}, statistics)
     measured = (corpus_in_memory(valid.texts, start.tokenizer), label_indices(valid, classes))
-    judge = classifier_task(start.architecture, plan.head, plan.train, measured, plan.settings, seed, devices)
-    found = judge.evaluate(*devices.replicate((result.parameters, result.statistics)))
+    found = (
+        replace(plan, valid=measured).task(devices).evaluate(*devices.replicate((result.parameters, result.statistics)))
+    )
     last = result.history[-1]["train_loss"]
     return {"error, %": 100 * found["error_rate"], "loss": found["valid_loss"], "training loss": last}
 
@@ -273,9 +274,7 @@ def parts(
     measured = options.documents + options.valid_documents
     if (others := len(data) - measured) < options.unlabeled:
         raise ConfigError(f"{others:,} others are there, {options.unlabeled:,} are asked for")
-    train = data.select(order[: options.documents])
-    valid = of_known_labels(data.select(order[options.documents : measured]), set(train.labels or []))
-    return train, valid, data.select(order[measured : measured + options.unlabeled]).texts
+    return *train_and_valid(options, data, order), data.select(order[measured : measured + options.unlabeled]).texts
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ulmfit_jax.training.compiled_programs import make_room
+
 if "ULMFIT_TEST_PROGRAMS" not in os.environ:  # given, or of the process that has started this worker
     os.environ["ULMFIT_TEST_PROGRAMS"] = os.environ["JAX_COMPILATION_CACHE_DIR"]
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
@@ -69,13 +71,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_programs_at_a_time() -> Iterator[None]:
-    """Lets go of compiled programs when there are many: a process has 65,530 memory maps (Linux's default), each
-    program takes some, and XLA crashes when there are none left."""
+    """Lets go of compiled programs earlier than a training does: a module of tests may compile very many."""
     yield
-    maps = Path("/proc/self/maps")
-    if not maps.exists() or maps.read_bytes().count(b"\n") > 20_000:
-        jax.clear_caches()
-        gc.collect()
+    make_room(share=0.3)
 
 
 @pytest.fixture(scope="session")

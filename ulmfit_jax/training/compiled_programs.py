@@ -54,8 +54,8 @@ def kept_programs(folder: Path | None) -> Iterator[None]:
         _configure(before)
 
 
-def make_room() -> None:
-    """Let go of this process's compiled programs where they have taken half of what Linux allows.
+def make_room(share: float = 0.5) -> None:
+    """Let go of this process's compiled programs where they have taken more than this share of what Linux allows.
 
     On a CPU each takes some hundred memory maps, of which a process has 65,530 unless the system's administrator has
     said otherwise, and XLA ends the process when there are none left. A small training takes 8,000, so that the eighth
@@ -65,7 +65,7 @@ def make_room() -> None:
         limit, used = int(_LIMIT.read_bytes()), _MAPS.read_bytes().count(b"\n")
     except (OSError, ValueError):
         return  # another system
-    if used > limit // 2:
+    if used > share * limit:
         jax.clear_caches()
         gc.collect()
 
