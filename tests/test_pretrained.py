@@ -33,7 +33,7 @@ REVIEWS = (
     "The book is wonderful. This film is not: it keeps the names, loses the story, and bores from start to finish.",
 )
 POSITIVE = {
-    "imdb-small": (0.9483, 0.0000, 0.9933, 0.1619),
+    "imdb-small": (0.9943, 0.0002, 0.9978, 0.0088),
     "imdb-small-backward": (0.9992, 0.0000, 0.9987, 0.0001),
 }
 """Probability that each of `REVIEWS`, written for this test, is positive, as measured when the model was shipped."""
