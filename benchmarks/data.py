@@ -1,4 +1,5 @@
-"""What both sides work on: tokens drawn at random, and the first reviews of IMDb."""
+"""What both sides work on: tokens drawn at random, and the first reviews of IMDb. Imports no JAX, so that the memory of
+fastai's side is its own."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ulmfit_jax import LanguageModel
 from ulmfit_jax.data import Corpus, DocumentBatches, LanguageModelStream, corpus_in_memory, read_dataset
 from ulmfit_jax.nn.architecture import Architecture, preset
+from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.text import load_tokenizer
 
 BATCH_SIZE, BPTT = 64, 72
 
@@ -33,6 +35,6 @@ def reviews(data_dir: Path, count: int) -> tuple[list[str], np.ndarray]:
 def batches(data_dir: Path, count: int) -> tuple[DocumentBatches, int]:
     """These reviews in the pieces of the shipped tokeniser, in batches, and the size of its vocabulary."""
     texts, labels = reviews(data_dir, count)
-    tokenizer = LanguageModel("wikipedia-small-forward").tokenizer
+    tokenizer = load_tokenizer(model_folder("wikipedia-small-forward"))
     corpus = corpus_in_memory(texts, tokenizer, workers=2)
     return DocumentBatches(corpus, labels, BATCH_SIZE, BPTT), len(tokenizer.vocabulary)

@@ -18,6 +18,8 @@ from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import to_numpy
 from ulmfit_jax.optim.groups import discriminative_rates
+from ulmfit_jax.pretrained import model_folder
+from ulmfit_jax.text import load_tokenizer
 from ulmfit_jax.training.classifier import ClassifierTask, classifier_definition
 from ulmfit_jax.training.language_model import LanguageModelTask
 from ulmfit_jax.training.mapping import Devices
@@ -27,12 +29,12 @@ from ulmfit_jax.training.task import StepControls, TrainState
 
 
 def tokenisation(data_dir: Path, count: int) -> Work:
-    """Documents to ids on two processes, by the shipped tokeniser."""
+    """Documents to ids on two processes, by the shipped tokeniser, which has no word in its memory yet."""
     texts, _ = reviews(data_dir, count)
-    tokenizer = LanguageModel("wikipedia-small-forward").tokenizer
+    folder = model_folder("wikipedia-small-forward")
 
     def work() -> float:
-        return len(corpus_in_memory(texts, tokenizer, workers=2))
+        return len(corpus_in_memory(texts, load_tokenizer(folder), workers=2))
 
     return work
 

@@ -131,7 +131,7 @@ def language_models(
     keep(options.work / f"{name}.npz", sizes, trees)
     tokens = train.n_tokens * options.epochs
     note(options, name, settings=vars(settings), stages=[stage.to_dict() for stage in stages],
-         history=pair[0].history, tokens=tokens, seconds=round(seconds, 1),
+         history=pair[0].history, tokens=tokens, seconds=round(seconds, 1), parts=options.parts, preset=options.preset,
          tokens_per_second=round(2 * tokens / seconds))  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def distil(options: argparse.Namespace) -> None:
     train_and_keep(options, "distilled-forward", sizes, trees["forward"], (documents, classes))
     answers = probabilities(options, options.work, "forward", read(options, "imdb-test"), "distilled")
     error = error_rate(answers, labels(options.tokens, "test", options.documents))
-    note(options, "test error, distilled", labelled=len(sure), least_sure=options.least_sure, forward=error)
+    note(options, DISTILLED, labelled=len(sure), least_sure=options.least_sure, forward=error)
 
 
 def probabilities(
@@ -241,6 +241,9 @@ def note(options: argparse.Namespace, name: str, **result: Any) -> None:
     print(json.dumps({name: {k: v for k, v in results[name].items() if k not in ("settings", "stages")}}), flush=True)
 
 
+DISTILLED = "test error, distilled"
+"""The last result of `distil`, whose model is there before it."""
+
 COMMANDS = {
     "pack": lambda options: pack(options.data_dir, options.tokenizer, options.out),
     "models": models,
@@ -258,6 +261,12 @@ LEAVES = {
 }
 
 
+def untested(options: argparse.Namespace) -> bool:
+    """Whether the command is `distil` and has left its model, but not its test error."""
+    results = options.work / "results.json"
+    return options.command == "distil" and (not results.is_file() or DISTILLED not in results.read_text("utf-8"))
+
+
 def main() -> None:
     """One command, unless its file is there."""
     options = arguments()
@@ -266,7 +275,7 @@ def main() -> None:
         if getattr(options, name) is None:
             raise ConfigError(f"{options.command} needs --{name.replace('_', '-')}")
     left = LEAVES.get(options.command, f"classifier-{options.direction}.npz")
-    if options.command not in ("pack", "models") and (options.work / left).exists():
+    if options.command not in ("pack", "models") and (options.work / left).exists() and not untested(options):
         print(f"{options.work / left} is there")
         return
     COMMANDS[options.command](options)

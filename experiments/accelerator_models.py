@@ -21,6 +21,7 @@ from ulmfit_jax.nn.parameters import Tree, flatten, unflatten
 from ulmfit_jax.text import load_tokenizer
 
 LABELS = ("neg", "pos")
+START = "a start for fine-tuning on your own texts; it holds facts and prejudices of its source"
 
 
 def keep(place: Path, sizes: Architecture, trees: dict[str, Tree]) -> None:
@@ -46,18 +47,20 @@ def models(options: argparse.Namespace) -> None:
     language models of Wikipedia."""
     tokenizer = load_tokenizer(options.tokenizer)
     results = json.loads((options.work / "results.json").read_text("utf-8"))
+    pretrained = results.get("wikipedia", {})
+    parts, size = pretrained.get("parts", options.parts), pretrained.get("preset", options.preset)
     for place in sorted(options.work.glob("*.npz")):
         name = place.stem
         if name == "test":
             continue
         sizes, trees = loaded(place)
-        about = provenance(name, options.parts, results.get(name, {}))
+        about = provenance(name, parts, results.get(name, {}))
         if "parameters" in trees:
             arrays = trees["parameters"], trees["statistics"]
             model = Artifact("classifier", sizes, tokenizer, *arrays, LABELS, Head(len(LABELS)))
             settings = {"bptt": BPTT, "max_length": MAX_LENGTH}
             model = replace(model, backwards=name.endswith("backward"), settings=settings, provenance=about)
-            save_artifact(model, options.out / f"imdb-{options.preset}-{name}", half_precision=True)
+            save_artifact(model, options.out / f"imdb-{size}-{name}", half_precision=True)
             continue
         for direction, parameters in trees.items():
             model = Artifact("language_model", sizes, tokenizer, parameters, backwards=direction == "backward")
@@ -66,16 +69,18 @@ def models(options: argparse.Namespace) -> None:
                 measures |= measure(options.data_dir, model)
             settings = {"bptt": BPTT, "reset_state": True}
             model = replace(model, settings=settings, provenance=about | {"measures": measures})
-            save_artifact(model, options.out / f"{name}-{options.preset}-{direction}", half_precision=True)
+            save_artifact(model, options.out / f"{name}-{size}-{direction}", half_precision=True)
             print(f"{name}-{direction}: {measures}", flush=True)
 
 
 def provenance(name: str, parts: int, result: dict[str, Any]) -> dict[str, Any]:
     """What a card says of where a model comes from."""
-    texts = {
-        "wikipedia": f"parts 1 to {parts} of 8 of English Wikipedia articles (2015), CC BY-SA 3.0",
-        "imdb": "the same, then training and unsupervised reviews of IMDb (Maas et al. 2011)",
-    }
+    wikipedia = f"parts 1 to {parts} of 8 of English Wikipedia articles (2015), CC BY-SA 3.0"
+    reviews = f"{wikipedia}; then training and unsupervised reviews of IMDb (Maas et al. 2011)"
+    text, use = {
+        "wikipedia": (wikipedia, START),
+        "imdb": (reviews, START),
+    }.get(name, (f"{reviews}; then their labels", "tells whether an English review of a film is positive or negative"))
     settings = result.get("settings", {})
     history = result.get("history", [{}])
     training = {
@@ -90,9 +95,9 @@ def provenance(name: str, parts: int, result: dict[str, Any]) -> dict[str, Any]:
         **{key: settings.get(key) for key in ("batch_size", "bptt", "drop_mult", "precision")},
     }
     return {
-        "text": texts.get(name, texts["imdb"]),
+        "text": text,
         "training": training,
-        "intended_use": "a start for fine-tuning on your own texts; it holds facts and prejudices of its source",
+        "intended_use": use,
     }
 
 

@@ -12,14 +12,13 @@ run goes on; at the end a table of means with the spread over the seeds, and a p
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imdb import balanced_subset
-from running import mean_and_spread
+from running import Results, mean_and_spread, run_or_explain
 from ulmfit_jax.artifact import Artifact, load_artifact
 from ulmfit_jax.data import Corpus, DocumentBatches, LanguageModelStream, TextDataset, corpus_in_memory, read_dataset
 from ulmfit_jax.nn.classifier import Head
@@ -115,12 +114,12 @@ class Comparison:
 
     def rows(self, library: str, seed: int) -> list[Row]:
         """A run's rows, from its file if it has been made."""
-        place = self.options.out / f"{library}-{seed}.json"
-        if not place.exists():
+        chosen = {name: getattr(self.options, name) for name in ("documents", "lm_epochs", "batch_size", "drop_mult")}
+        kept = Results(self.options.out / f"{library}-{seed}.json", chosen)
+        if "rows" not in kept:
             print(f"{library}, seed {seed}")
-            rows = self.ours(seed) if library == LIBRARIES[0] else self.fastai(seed)
-            place.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-        return json.loads(place.read_text("utf-8"))
+            kept.add({"rows": self.ours(seed) if library == LIBRARIES[0] else self.fastai(seed)})
+        return list(kept["rows"])
 
 
 def table(runs: dict[str, list[list[Row]]]) -> str:
@@ -191,4 +190,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_or_explain("against_fastai", main)

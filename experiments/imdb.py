@@ -58,6 +58,10 @@ ABOUT = {
 }
 """For the classifiers' cards."""
 
+MAY_CHANGE = ("out", "data_dir", "resume", "hardware", "ngrams", "self_training", "skip_plain")
+"""Options that leave the results that are there as they are: they add some, or say where things lie; but another
+self-training than the one that is there is another."""
+
 
 def arguments() -> argparse.Namespace:
     """The command line."""
@@ -133,6 +137,10 @@ class Experiment:
             raise ConfigError(
                 f"{options.out} is not empty: add --resume to go on with the run there, or choose another"
             )
+        if options.self_training and not options.epochs:
+            raise ConfigError("--self-training goes on from (c), which --epochs 0 leaves out: leave out one of them")
+        if options.preset != "small" and options.pretrained not in (None, "none"):
+            raise ConfigError(f"--preset is for a model from scratch, and {options.pretrained} has its own sizes")
         self.report = read_report(options)
         shipped = SHIPPED_PAIR[options.backwards] if options.preset == "small" else "none"
         name = options.pretrained or shipped
@@ -307,10 +315,23 @@ class Experiment:
 
 
 def read_report(options: argparse.Namespace) -> dict[str, Any]:
-    """What stands in report.json of the run folder, with these options; no results in a new one."""
+    """What stands in report.json of the run folder, with these options; no results in a new one.
+
+    Raises:
+        ConfigError: results stand there that were measured with other options.
+    """
     place = options.out / "report.json"
-    results = json.loads(place.read_text("utf-8"))["results"] if place.is_file() else {}
-    return {"options": {name: str(value) for name, value in vars(options).items()}, "results": results}
+    chosen = {name: str(value) for name, value in vars(options).items()}
+    kept = json.loads(place.read_text("utf-8")) if place.is_file() else {"options": {}, "results": {}}
+    others = [name for name, value in kept["options"].items() if chosen.get(name, value) != value]
+    may_change = {*MAY_CHANGE} - ({"self_training"} if "self_trained" in kept["results"] else set())
+    others = [name for name in others if name not in may_change]
+    if kept["results"] and others:
+        raise ConfigError(
+            f"{place} was measured with {others[0]} = {kept['options'][others[0]]}: choose another --out, or the same "
+            "options"
+        )
+    return {"options": chosen, "results": kept["results"]}
 
 
 def note(folder: Path, report: dict[str, Any], name: str, result: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from imdb import balanced_subset
-from running import Results, error_rate, run_or_explain
+from running import Results, error_rate, mean_and_spread, run_or_explain
 from ulmfit_jax import Ensemble, TextClassifier
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
@@ -189,8 +189,7 @@ class LowShot:
         """Mean and standard deviation of the error in %, a row for each size."""
         lines = ["| labels | " + " | ".join(self.methods()) + " |", "|---" * (len(self.methods()) + 1) + "|"]
         for size in self.options.sizes:
-            found = [100 * self.errors(method, size) for method in self.methods()]
-            cells = [f"{each.mean():.1f} ± {each.std(ddof=1) if len(each) > 1 else 0:.1f}" for each in found]
+            cells = [mean_and_spread(100 * self.errors(method, size), 1) for method in self.methods()]
             lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 

@@ -242,7 +242,8 @@ def half_precision(parameters: Tree) -> Tree:
 
 
 def wikitext(path: Path) -> tuple[list[str], int, int]:
-    """The articles of a WikiText file as running text, the number of its tokens to score and of the characters."""
+    """The articles of a WikiText file as running text, and how many of its tokens and characters are scored: not those
+    of `<unk>`, and of white space in a row one."""
     lines = path.read_text("utf-8").split("\n")[:-1]
     articles: list[list[str]] = [[]]
     for line in lines:
@@ -251,7 +252,7 @@ def wikitext(path: Path) -> tuple[list[str], int, int]:
         articles[-1].append(line)
     words = sum(len(line.split()) + 1 for line in lines) - sum(line.split().count("<unk>") for line in lines)
     texts = [running_text("\n".join(article)) for article in articles]
-    return texts, words, sum(len(text) for text in texts)
+    return texts, words, sum(len(" ".join(text.replace("<unk>", "").split())) for text in texts)
 
 
 def running_text(text: str) -> str:

@@ -60,6 +60,9 @@ class Results(dict[str, Any]):
             if found["options"] != self.options:
                 raise ConfigError(f"{place} was measured with {found['options']}: choose another --out")
             self.update(found["results"])
+        else:  # before anything else is left there, which would be taken for that of other options
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.add({})
 
     def add(self, results: dict[str, Any]) -> None:
         """Keep more of them."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from running import Results, error_rate, run_or_explain
+from running import Results, error_rate, mean_and_spread, run_or_explain
 from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.classifier_options import RECIPES
@@ -119,8 +119,7 @@ def table(results: list[dict[str, float]]) -> str:
     lines = ["| seed | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for seed, row in enumerate(results):
         lines.append(f"| {seed} | " + " | ".join(f"{row[name]:.2f}" for name in names) + " |")
-    columns = [np.array([row[name] for row in results]) for name in names]
-    cells = [f"{column.mean():.2f} ± {column.std(ddof=int(len(column) > 1)):.2f}" for column in columns]
+    cells = [mean_and_spread([row[name] for row in results], 2) for name in names]
     return "\n".join([*lines, "| mean | " + " | ".join(cells) + " |"])
 
 

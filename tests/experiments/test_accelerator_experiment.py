@@ -82,15 +82,22 @@ def test_all_commands_one_after_the_other(
     run(experiment, monkeypatch, "classify", *work)
     assert "is there" in capsys.readouterr().out
 
+    told = results.pop("test error, distilled")  # as if it had been broken off before the test
+    (tmp_path / "work" / "results.json").write_text(json.dumps(results), "utf-8")
+    run(experiment, monkeypatch, "distil", *work, "--least-sure", "0.5", "--stages", "1", "0", "0", "1")
+    results = json.loads((tmp_path / "work" / "results.json").read_text("utf-8"))
+    assert results["test error, distilled"]["forward"] == told["forward"]
+
     models = tmp_path / "models"
-    run(experiment, monkeypatch, "models", "--work", str(tmp_path / "work"), "--out", str(models),
-        "--preset", "tiny", "--tokenizer",
+    run(experiment, monkeypatch, "models", "--work", str(tmp_path / "work"), "--out", str(models), "--tokenizer",
         str(REPOSITORY / "checkpoints" / "wikipedia-small-forward"))  # fmt: skip
     assert {folder.name for folder in models.iterdir()} == {
         "wikipedia-tiny-forward", "wikipedia-tiny-backward", "imdb-tiny-forward", "imdb-tiny-backward",
         "imdb-tiny-classifier-forward", "imdb-tiny-classifier-backward", "imdb-tiny-distilled-forward",
     }  # fmt: skip
     assert LanguageModel.load(models / "imdb-tiny-backward").artifact.backwards
+    about = LanguageModel.load(models / "wikipedia-tiny-forward").artifact.provenance
+    assert about["text"].startswith("parts 1 to 1 of 8")
     assert set(TextClassifier.load(models / "imdb-tiny-distilled-forward").predict(["good", "bad"])) <= {"neg", "pos"}
 
 

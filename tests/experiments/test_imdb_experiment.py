@@ -51,6 +51,8 @@ def test_every_step_leaves_its_figures_and_models_and_is_done_once(data_dir, tmp
     assert joint.keys() == results.keys() | {"fine_tuned_with_ngrams", "self_trained_with_ngrams"}
     model = Ensemble.load(tmp_path / "run" / "models" / "with_ngrams_fine_tuned")
     assert joint["fine_tuned_with_ngrams"]["test"]["error"] == model.evaluate(test.texts, test.labels)["error"]
+    other = imdb(data_dir, tmp_path / "run", *options, "--resume", "--train-docs", "20")
+    assert (other.returncode, "was measured with train_docs = 40: choose another --out" in other.stderr) == (2, True)
 
 
 def test_both_directions_and_their_mean(data_dir, tmp_path):
@@ -79,6 +81,8 @@ def test_both_directions_and_their_mean(data_dir, tmp_path):
         (["--backwards", "--pretrained", "wikipedia-small-forward"], "wikipedia-small-forward reads forwards"),
         (["--both-directions", "--pretrained", "wikipedia-small-forward"], "leave --pretrained out"),
         (["--pretrained", "nowhere"], "there is no model 'nowhere'"),
+        (["--epochs", "0", "--self-training", "20"], "--self-training goes on from (c)"),
+        (["--preset", "ulmfit", "--pretrained", "nowhere"], "--preset is for a model from scratch"),
     ],
 )
 def test_what_cannot_work_is_refused_in_a_sentence(options, sentence, tmp_path):

@@ -52,7 +52,7 @@ def test_the_measured_text_is_read_as_one_would_write_it(data_dir: Path) -> None
         "A bus. The bus was well-known.",
     ]
     assert words == 42 + 11  # tokens but for <unk>, and ends of lines
-    assert characters == sum(map(len, texts))
+    assert characters == sum(len(re.sub(r"\s+", " ", text.replace("<unk>", "")).strip()) for text in texts)
 
 
 def test_a_model_is_trained_measured_and_gone_on_with(
@@ -95,3 +95,11 @@ def test_the_first_documents(data_dir: Path, tmp_path: Path, printed: Callable[.
         documents(most_documents=4)
     with pytest.raises(ConfigError, match="the first document has more than 3 tokens"):
         documents(most_tokens=3)
+
+
+def test_characters_are_those_that_are_scored(tmp_path: Path) -> None:
+    (tmp_path / "wiki").write_text(" \n = Cats = \n \n A cat , or <unk> , is 3 @-@ 4 kg . \n \n", "utf-8")
+    (text,), words, characters = imported("pretrain_wikipedia").wikitext(tmp_path / "wiki")
+    assert text.split() == ["Cats.", "A", "cat,", "or", "<unk>", ",", "is", "3-4", "kg."]
+    assert characters == len("Cats. A cat, or , is 3-4 kg.")
+    assert words == 3 + 12 + 5 - 1  # words of both lines, ends of five lines, without <unk>

@@ -35,12 +35,14 @@ def test_an_experiment_that_ends_early_says_why_in_a_sentence(error, sentence, c
 
 def test_results_are_kept_with_their_options(tmp_path):
     running = imported("running")
-    results = running.Results(tmp_path / "cells.json", {"model": tmp_path, "epochs": (1, 2)})
+    results = running.Results(tmp_path / "new" / "cells.json", {"model": tmp_path, "epochs": (1, 2)})
     assert results == {}
+    with pytest.raises(ConfigError, match=r"was measured with .*: choose another --out"):
+        running.Results(tmp_path / "new" / "cells.json", {})  # also before anything is measured
     results.add({"a": 0.5})
     results.add({"b": 0.25})
-    again = running.Results(tmp_path / "cells.json", {"model": tmp_path, "epochs": (1, 2)})
+    again = running.Results(tmp_path / "new" / "cells.json", {"model": tmp_path, "epochs": (1, 2)})
     assert again == {"a": 0.5, "b": 0.25}
     with pytest.raises(ConfigError, match=r"was measured with .*: choose another --out"):
-        running.Results(tmp_path / "cells.json", {"model": tmp_path, "epochs": (1, 1)})
-    assert [place.name for place in tmp_path.iterdir()] == ["cells.json"]
+        running.Results(tmp_path / "new" / "cells.json", {"model": tmp_path, "epochs": (1, 1)})
+    assert [place.name for place in (tmp_path / "new").iterdir()] == ["cells.json"]
