@@ -13,13 +13,10 @@ pytest.importorskip("starlette", reason="starlette, which serves, is not install
 pytest.importorskip("httpx", reason="httpx, which asks the server, is not installed")
 
 import httpx
-import uvicorn
 
 from ulmfit_jax.serving.answers import ServedModel
-from ulmfit_jax.serving.application import application
-from ulmfit_jax.serving.guard import LOOPBACK
 from ulmfit_jax.serving.limits import Limits
-from ulmfit_jax.serving.server import address_of, bound_socket
+from ulmfit_jax.serving.server import address_of, bound_socket, new_server
 
 LIMITS = Limits(texts=8, characters=3_000, explained=500, left_out=40, file_bytes=4_000, file_texts=20)
 
@@ -27,11 +24,10 @@ LIMITS = Limits(texts=8, characters=3_000, explained=500, left_out=40, file_byte
 class Running:
     """A server until `end`."""
 
-    def __init__(self, model: ServedModel, limits: Limits = LIMITS):
+    def __init__(self, model: ServedModel, limits: Limits = LIMITS, **options: Any):
         self.listener = bound_socket("127.0.0.1", 0)
         self.address = address_of(self.listener).rstrip("/")
-        config = uvicorn.Config(application(model, limits, LOOPBACK), log_level="critical", ws="none")
-        self._server = uvicorn.Server(config)
+        self._server = new_server(model, self.listener, limits, **options)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self.listener]})
         self._thread.start()
 
@@ -45,9 +41,9 @@ class Running:
         assert not self._thread.is_alive()
 
 
-def post(client: httpx.Client, path: str, value: Any) -> httpx.Response:
+def post(client: httpx.Client, path: str, value: Any, headers: dict[str, str] | None = None) -> httpx.Response:
     """`value` as JSON in ASCII, which can hold half a surrogate pair."""
-    return client.post(path, content=json.dumps(value), headers={"Content-Type": "application/json"})
+    return client.post(path, content=json.dumps(value), headers={"Content-Type": "application/json", **(headers or {})})
 
 
 def refused(reply: httpx.Response, status: int, code: str, *parts: str) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
+import socket
 from urllib.parse import quote
 
 import httpx
 import pytest
-from asking import refused
+from asking import LIMITS, Running, refused
+
+from ulmfit_jax import TextClassifier
+from ulmfit_jax.data.records import IfThere
+from ulmfit_jax.serving.answers import ServedModel
+from ulmfit_jax.text.rules import join_fields
 
 
 def send(client: httpx.Client, name: str, content: bytes, column: str = "") -> httpx.Response:
@@ -61,3 +68,28 @@ def test_what_is_wrong_is_one_sentence_that_shows_no_path(
 
 def test_a_column_that_is_not_there_is_named(client: httpx.Client) -> None:
     refused(send(client, "a.csv", b"text\na\n", "body"), 400, "wrong_data", "the file has no column 'body'")
+
+
+def test_a_table_is_read_as_the_models_texts_were(classifier: TextClassifier) -> None:
+    running = Running(ServedModel(classifier, "tiny"), text_column=IfThere(("subject", "body")))
+    try:
+        with running.client() as client:
+            table = b"subject,body\nhello,world\n"
+            assert send(client, "a.csv", table).json() == {"texts": [join_fields(["hello", "world"])]}
+            assert send(client, "a.csv", table, "subject").json() == {"texts": ["hello"]}
+            assert send(client, "a.csv", b"text,body\nhello,world\n").json() == {"texts": ["hello"]}
+    finally:
+        running.end()
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(classifier: TextClassifier) -> None:
+    running = Running(ServedModel(classifier, "tiny"), dataclasses.replace(LIMITS, body_seconds=1))
+    try:
+        with socket.create_connection(running.listener.getsockname(), timeout=60) as connection:
+            head = b"POST /api/texts?name=a.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+            connection.sendall(head + b"a few")
+            reply = b"".join(iter(lambda: connection.recv(4096), b""))
+    finally:
+        running.end()
+    assert reply.startswith(b"HTTP/1.1 408 ")
+    assert b"too_slow" in reply

@@ -6,7 +6,10 @@ import re
 
 import httpx
 import pytest
-from asking import refused
+from asking import Running, post, refused
+
+from ulmfit_jax import TextClassifier
+from ulmfit_jax.serving.answers import ServedModel
 
 JSON = {"Content-Type": "application/json"}
 
@@ -56,3 +59,21 @@ def test_another_sites_page_is_refused(client: httpx.Client, origin: str) -> Non
 def test_the_own_page_is_answered(client: httpx.Client, address: str) -> None:
     reply = client.post("/api/predict", content=b'{"text": "a"}', headers={**JSON, "Origin": address})
     assert reply.status_code == 200
+
+
+def test_a_proxys_page_is_answered(classifier: TextClassifier) -> None:
+    """Whether the proxy passes its own name on or the server's."""
+    running = Running(ServedModel(classifier, "tiny"), proxies=["reviews.example.org"])
+    sites = ("https://reviews.example.org.evil.example", "https://evil.example/reviews.example.org", "null")
+    try:
+        with running.client() as client:
+            for host in ("reviews.example.org", "127.0.0.1:8000"):
+                client.headers["Host"] = host
+                for own in ("https://reviews.example.org", "https://reviews.example.org:8443"):
+                    assert post(client, "/api/predict", {"text": "a"}, {"Origin": own}).status_code == 200
+                for site in sites:
+                    reply = post(client, "/api/predict", {"text": "a"}, {"Origin": site})
+                    refused(reply, 403, "not_allowed", "another site")
+            refused(client.get("/", headers={"Host": "evil.example"}), 403, "not_allowed", "other names")
+    finally:
+        running.end()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
+import httpx
 import pytest
 from asking import Running, post, refused
 
@@ -100,3 +103,31 @@ def test_members_that_read_different_tokens_are_not_explained(classifier: TextCl
             refused(post(client, "/api/explain", {"text": "lovely"}), 409, "cannot_explain")
     finally:
         running.end()
+
+
+def test_more_requests_than_it_can_hold_are_refused(classifier: TextClassifier) -> None:
+    """Two that have not come to their end are held, and a third is refused, until one of them is gone."""
+    running = Running(ServedModel(classifier, "tiny"), Limits(requests=2))
+    head = b"POST /api/texts?name=a.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    try:
+        with running.client() as client, contextlib.ExitStack() as open_ones:
+            address = running.listener.getsockname()
+            held = [open_ones.enter_context(socket.create_connection(address)) for _ in range(2)]
+            for connection in held:
+                connection.sendall(head)
+            reply = _when(client, 503)
+            refused(reply, 503, "busy", "2 requests are under way")
+            assert "content-security-policy" in reply.headers
+            held[0].close()
+            assert _when(client, 200).status_code == 200
+    finally:
+        running.end()
+
+
+def _when(client: httpx.Client, status: int) -> httpx.Response:
+    """The first reply of this status, or the last of many."""
+    for _ in range(200):
+        if (reply := client.get("/api/model")).status_code == status:
+            break
+        time.sleep(0.05)
+    return reply

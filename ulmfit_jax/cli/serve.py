@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ulmfit_jax.cli.arguments import add_model, whole_number
+from ulmfit_jax.cli.arguments import add_model, as_the_model, whole_number
 from ulmfit_jax.cli.console import note, show
 from ulmfit_jax.errors import ConfigError
 
@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="default: %(default)s; 0 for any free one",
     )
+    parser.add_argument(
+        "--proxy",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="host name of a proxy before the server, as browsers see it, such as reviews.example.org; may be given "
+        "several times",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -57,8 +65,13 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.ensemble import load_classifier
     from ulmfit_jax.pretrained import model_folder
     from ulmfit_jax.serving.answers import ServedModel
+    from ulmfit_jax.serving.guard import is_host_name
     from ulmfit_jax.serving.limits import Limits
 
+    proxies = [name.lower() for name in options.proxy]
+    if wrong := [name for name in proxies if not is_host_name(name)]:
+        raise ConfigError(f"--proxy {wrong[0][:100]!r} is no host name: give it alone, such as reviews.example.org")
+    columns = as_the_model(argparse.Namespace(model=options.model, text_column=None)).text_column
     with server.bound_socket(options.host, options.port) as listener:
         folder = model_folder(options.model).resolve()
         name = folder.parent.name if folder.name == "model" else folder.name
@@ -71,5 +84,5 @@ def run(options: argparse.Namespace) -> None:
             show(f"{server.address_of(listener)} answers for {name}; Ctrl-C ends it")
             sys.stdout.flush()
 
-        server.serve(model, listener, Limits(), ready)
+        server.serve(server.new_server(model, listener, Limits(), proxies, columns), listener, ready)
         note("ended")

@@ -74,7 +74,7 @@ class ServedModel:
             "explains": len(self.methods) > 0,
             "methods": list(self.methods),
             "members": len(members),
-            "backwards": members[0].artifact.backwards,
+            "backwards": [member.artifact.backwards for member in members],
             "architecture": members[0].artifact.architecture.to_dict(),
             "tokenizer": members[0].artifact.tokenizer.kind,
             "limits": asdict(limits),

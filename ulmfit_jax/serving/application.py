@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from ulmfit_jax.data.records import TextColumn
 from ulmfit_jax.errors import UlmfitError
 from ulmfit_jax.serving.answers import ServedModel
 from ulmfit_jax.serving.files import texts_of_file
@@ -37,9 +38,9 @@ _PAGE = {
 class Service:
     """Answers the requests of the API with one model."""
 
-    def __init__(self, model: ServedModel, limits: Limits):
-        """Bind the model; it is used in one thread."""
-        self._model, self._limits = model, limits
+    def __init__(self, model: ServedModel, limits: Limits, text_column: TextColumn = None):
+        """Bind the model, which is used in one thread, and the column of texts in files for which none is named."""
+        self._model, self._limits, self._text_column = model, limits, text_column
         self._thread = ModelThread(limits.waiting)
         self._description = openapi(limits)
 
@@ -62,8 +63,9 @@ class Service:
 
     async def texts(self, request: Request) -> Response:
         """POST /api/texts."""
-        name, column = request.query_params.get("name", ""), request.query_params.get("column") or None
-        content = await read_body(request, self._limits.file_bytes)
+        name = request.query_params.get("name", "")
+        column = request.query_params.get("column") or self._text_column
+        content = await read_body(request, self._limits.file_bytes, self._limits.body_seconds)
         return JsonReply({"texts": await run_in_threadpool(texts_of_file, name, content, column, self._limits)})
 
     async def openapi(self, request: Request) -> Response:
@@ -83,15 +85,23 @@ class Service:
             self._thread.close()
 
 
-def application(model: ServedModel, limits: Limits, hosts: Collection[str] | None) -> Guard:
+def application(
+    model: ServedModel,
+    limits: Limits,
+    hosts: Collection[str] | None,
+    proxies: Collection[str] = (),
+    text_column: TextColumn = None,
+) -> Guard:
     """The application for a server.
 
     Args:
         model: answers.
         limits: of requests.
         hosts: names that it answers to (`guard.LOOPBACK`); None any.
+        proxies: names of proxies before it, under which its page may have been opened.
+        text_column: of tables for which none is named, as in `data.read_dataset`.
     """
-    service = Service(model, limits)
+    service = Service(model, limits, text_column)
     routes = [
         Route("/api/model", service.about),
         Route("/api/predict", service.predict, methods=["POST"]),
@@ -108,7 +118,12 @@ def application(model: ServedModel, limits: Limits, hosts: Collection[str] | Non
         ClientDisconnect: lambda _, error: refused(400, "disconnected", "the request broke off"),
         Exception: _defect,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=service.lifespan), hosts)
+    return Guard(
+        Starlette(routes=routes, exception_handlers=handlers, lifespan=service.lifespan),
+        hosts,
+        proxies,
+        limits.requests,
+    )
 
 
 def _file(name: str, media_type: str) -> Any:
@@ -121,8 +136,8 @@ def _file(name: str, media_type: str) -> Any:
 
 
 def _refused(request: Request, error: Refusal) -> Response:
-    # Without the end of the connection, the server would go on to read a body that is too long.
-    headers = {"Connection": "close"} if error.status == 413 else None
+    # Without the end of the connection, the server would go on to read a body that is too long or too slow.
+    headers = {"Connection": "close"} if error.status in (408, 413) else None
     return refused(error.status, error.code, error.message, headers)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ulmfit_jax.data import TextStream
 from ulmfit_jax.data.lines import OR_GIVE_ENCODING, read_lines
+from ulmfit_jax.data.records import TextColumn
 from ulmfit_jax.errors import DataError
 from ulmfit_jax.serving.limits import Limits, Refusal
 
@@ -16,13 +17,13 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 LINES = ".txt"
 
 
-def texts_of_file(name: str, content: bytes, column: str | None, limits: Limits) -> list[str]:
+def texts_of_file(name: str, content: bytes, column: TextColumn, limits: Limits) -> list[str]:
     """The texts of a file with these bytes: a line each of a `.txt` file, a row each of a table.
 
     Args:
         name: of the file, whose ending says what it is; for messages.
         content: of the file.
-        column: of the texts in a table; None looks for a usual name.
+        column: of the texts in a table, as in `data.read_dataset`.
         limits: how many texts there may be.
 
     Raises:

@@ -17,6 +17,8 @@ class Limits:
         file_bytes: size of a file of texts.
         file_texts: texts in it.
         waiting: requests that wait for the model.
+        requests: under way at a time, those that wait included.
+        body_seconds: from the head of a request to the end of its body.
     """
 
     texts: int = 256
@@ -26,6 +28,8 @@ class Limits:
     file_bytes: int = 5_000_000
     file_texts: int = 10_000
     waiting: int = 32
+    requests: int = 128
+    body_seconds: int = 60
 
     @property
     def body_bytes(self) -> int:

@@ -69,7 +69,11 @@ def _texts_operation(limits: Limits) -> Schema:
     return _operation(summary, "Texts", file) | {
         "parameters": [
             _parameter("name", True, f"of the file; it has to end in one of {kinds}"),
-            _parameter("column", False, "of the texts in a table; by default one with a usual name, such as text"),
+            _parameter(
+                "column",
+                False,
+                "of the texts in a table; by default as in training, or one with a usual name",
+            ),
         ]
     }
 
@@ -123,7 +127,7 @@ def _schemas() -> dict[str, Schema]:
                 "explains": {"type": "boolean"},
                 "methods": _list({"enum": list(METHODS)}),
                 "members": {"type": "integer"},
-                "backwards": {"type": "boolean"},
+                "backwards": _list({"type": "boolean"}),
                 "architecture": {"type": "object", "additionalProperties": {"type": "integer"}},
                 "tokenizer": _STRING,
                 "limits": {"type": "object", "additionalProperties": {"type": "integer"}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,21 +26,25 @@ class ExplanationQuestion:
     method: str
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body of a request, kept no further than `limit` bytes.
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+    """The body of a request, kept no further than `limit` bytes and waited for no longer than `seconds`.
 
     What comes after is read and dropped up to `_DROPPED` bytes: most clients read no answer before they have sent all.
 
     Raises:
-        Refusal: it is longer.
+        Refusal: it is longer, or takes longer.
     """
     body, size = bytearray(), 0
-    async for part in request.stream():
-        size += len(part)
-        if size <= limit:
-            body += part
-        elif size > limit + _DROPPED:
-            break
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size <= limit:
+                    body += part
+                elif size > limit + _DROPPED:
+                    break
+    except TimeoutError as error:
+        raise Refusal(408, "too_slow", f"the request was not whole after {seconds:g} seconds: send it again") from error
     if size > limit:
         raise Refusal(413, "too_large", f"the request has more than {limit:,} bytes: send less at a time")
     return bytes(body)
@@ -53,7 +58,7 @@ async def read_object(request: Request, limits: Limits) -> dict[str, Any]:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refusal(415, "unsupported_type", "the request is not JSON: send it with Content-Type: application/json")
-    body = await read_body(request, limits.body_bytes)
+    body = await read_body(request, limits.body_bytes, limits.body_seconds)
     try:
         value = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import uvicorn
 
+from ulmfit_jax.data.records import TextColumn
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.serving.answers import ServedModel
 from ulmfit_jax.serving.application import application
@@ -56,25 +57,43 @@ def is_loopback(listener: socket.socket) -> bool:
     return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
-def serve(model: ServedModel, listener: socket.socket, limits: Limits, ready: Callable[[], None]) -> None:
-    """Answer requests until SIGINT (Ctrl-C) or SIGTERM; those under way are answered first.
+def new_server(
+    model: ServedModel,
+    listener: socket.socket,
+    limits: Limits,
+    proxies: Collection[str] = (),
+    text_column: TextColumn = None,
+) -> uvicorn.Server:
+    """A server for a socket, not yet running.
 
-    Where the socket is a loopback one, requests have to name this machine by a loopback name.
-
-    Raises:
-        KeyboardInterrupt: never; SIGINT is the usual end. SIGTERM ends the process when the server has ended.
+    Args:
+        model: answers.
+        listener: a bound socket; where it is a loopback one, requests have to name this machine by a loopback name, or
+            one of `proxies`.
+        limits: of requests.
+        proxies: names of proxies before the server.
+        text_column: of tables for which none is named, as in `data.read_dataset`.
     """
     hosts = (*LOOPBACK, address_of(listener).split("/")[2].rpartition(":")[0]) if is_loopback(listener) else None
     config = uvicorn.Config(
-        application(model, limits, hosts),
+        application(model, limits, hosts, proxies, text_column),
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_PATIENCE,
         ws="none",
     )
+    return uvicorn.Server(config)
+
+
+def serve(server: uvicorn.Server, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer requests until SIGINT (Ctrl-C) or SIGTERM; those under way are answered first.
+
+    Raises:
+        KeyboardInterrupt: never; SIGINT is the usual end. SIGTERM ends the process when the server has ended.
+    """
     ready()
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
     except KeyboardInterrupt:
         return

@@ -92,6 +92,7 @@ async function answerAll(texts, signal) {
 
 async function classifyFile(event) {
   event.preventDefault();
+  if (byId("start").hidden) return; // Enter in a field submits, too, while a file is under way
   const file = byId("file").files[0];
   asking = new AbortController();
   byId("many-error").textContent = byId("done").textContent = "";
