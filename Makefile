@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test pages oracle torture fuzz bench lint format docs clean
+.PHONY: demo test slow pages oracle torture fuzz bench lint format docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -20,8 +20,11 @@ demo: .venv/installed  ## fine-tune on the shipped reviews, in minutes
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
-test: .venv/installed  ## the test suite, but for the programs of the documentation
-	$(PYTEST) --ignore tests/test_pages.py
+test: .venv/installed  ## the test suite, but for the slow tests and the programs of the documentation
+	$(PYTEST) --ignore tests/test_pages.py -m 'not slow'
+
+slow: .venv/installed  ## the slow tests: whole trainings, the experiments, several processes
+	$(PYTEST) --ignore tests/test_pages.py -m slow
 
 pages: .venv/installed  ## the commands and programs of README and docs/, as they stand
 	$(PYTEST) tests/test_pages.py

@@ -49,11 +49,15 @@ settings.load_profile("suite")
 
 
 PAGES = "tests/test_pages.py"
-LONG = (PAGES, "tests/training/test_processes.py", "tests/test_text_classifier.py", "tests/experiments/")
+SLOW = (PAGES, "tests/training/test_processes.py", "tests/experiments/")
+LONG = (*SLOW, "tests/test_text_classifier.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Modules that take minutes come first, so that no worker is left with one of them at the end."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
