@@ -54,6 +54,7 @@ def test_what_cannot_be_weights_is_refused_before_training(chosen: Any, sentence
         TextClassifier(None, "tiny", lm_epochs=0, class_weight=chosen, devices=1).fit(*reviews(40))
 
 
+@pytest.mark.slow
 def test_weights_move_the_answers_and_stand_on_the_card(tmp_path: Any) -> None:
     texts, labels = reviews(40)
     options: dict[str, Any] = {"lm_epochs": 0, "epochs": (4, 0, 0, 0), "learning_rate": 0.1, "batch_size": 8}

@@ -43,6 +43,7 @@ def test_from_joint_labels_ngrams_learn_words_that_no_labelled_text_has() -> Non
     assert errors[1] < errors[0] - 0.1
 
 
+@pytest.mark.slow
 def test_the_ngrams_of_an_ensemble_learn_from_texts_without_labels(tmp_path: Path) -> None:
     texts, labels = reviews(12)
     more = reviews(200, seed=5)[0]

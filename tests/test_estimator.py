@@ -94,6 +94,7 @@ def test_parameters_are_changed_by_name() -> None:
     assert model.seed == 5
 
 
+@pytest.mark.slow
 def test_cross_validation_search_and_pipelines() -> None:
     scores = cross_val_score(quick(), TEXTS, np.array([1, 0] * 12), cv=2, scoring="f1_macro")
     assert scores.shape == (2,)

@@ -38,6 +38,7 @@ def test_little_text_or_a_model_of_ones_own_says_nothing(tokenizer: Tokenizer) -
     assert foreign_text_note(None, tokenizer, GERMAN) is None
 
 
+@pytest.mark.slow
 def test_training_says_so(caplog: pytest.LogCaptureFixture) -> None:
     LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8, devices=1).fit(GERMAN)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]

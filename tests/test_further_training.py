@@ -22,6 +22,7 @@ def student() -> TextClassifier:
     return new_student()
 
 
+@pytest.mark.slow
 def test_a_student_comes_near_the_ensemble_whose_probabilities_it_learns(student, tmp_path):
     teacher = Ensemble([TextClassifier(None, **OPTIONS, epochs=(1, 0, 0, 10)).fit(*reviews(200))])
     before, texts = student.score(*HELD_OUT), reviews(400, seed=5)[0]
@@ -44,6 +45,7 @@ def test_a_student_comes_near_the_ensemble_whose_probabilities_it_learns(student
             new_student().learn_from(texts, others, run_dir=tmp_path)
 
 
+@pytest.mark.slow
 def test_another_classifier_does_not_go_on_with_the_run(tmp_path):
     """Two heads on one encoder, which they leave as it is."""
     texts, labels = reviews(40, seed=5)
@@ -57,6 +59,7 @@ def test_another_classifier_does_not_go_on_with_the_run(tmp_path):
     np.testing.assert_array_equal(again.predict_proba(texts), first.predict_proba(texts))
 
 
+@pytest.mark.slow
 def test_a_loaded_classifier_reads_documents_as_it_has_learnt_to(tmp_path):
     TextClassifier(None, **OPTIONS, epochs=(1, 0, 0, 0), bptt=20, max_length=80).fit(*FEW).save(tmp_path / "model")
     model = TextClassifier.load(tmp_path / "model", devices=1).learn_from(*FEW, epochs=1)
@@ -71,6 +74,7 @@ def test_classes_that_the_new_texts_lack_weigh_nothing(student):
     assert model.artifact.provenance["training"]["class_weights"] == {"bad": 1.0, "good": 1.0}
 
 
+@pytest.mark.slow
 def test_what_is_learnt_of_probabilities_are_these(tmp_path):
     texts, labels = reviews(200)
     student = new_student()
@@ -80,6 +84,7 @@ def test_what_is_learnt_of_probabilities_are_these(tmp_path):
     assert student.score(*HELD_OUT) > 0.9
 
 
+@pytest.mark.slow
 def test_a_loaded_classifier_measures_on_new_texts_that_it_holds_out(tmp_path):
     texts, labels = reviews(60)
     numbers = [int(label == "good") for label in labels]
@@ -96,6 +101,7 @@ def test_a_loaded_classifier_measures_on_new_texts_that_it_holds_out(tmp_path):
     assert (card["training"]["documents"], card["training"]["validation_documents"]) == (54, 6)
 
 
+@pytest.mark.slow
 def test_a_probe_and_a_classifier_of_several_labels_learn_on():
     texts, labels = reviews(60)
     fitted = {"preset": "tiny", "lm_epochs": 0, "batch_size": 16, "devices": 1, "recipe": "linear_probe"}

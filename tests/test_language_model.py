@@ -67,6 +67,7 @@ def test_a_saved_language_model_is_the_same_and_can_be_fine_tuned(model, tmp_pat
     assert not np.array_equal(tuned.parameters["decoder"]["bias"], model.parameters["decoder"]["bias"])
 
 
+@pytest.mark.slow
 def test_a_word_model_moves_to_the_words_of_new_texts(tmp_path, caplog):
     old_texts = reviews(80)[0]
     old = LanguageModel(preset="tiny", tokenizer="words", epochs=1, devices=1).fit(old_texts)
@@ -84,6 +85,7 @@ def test_a_word_model_moves_to_the_words_of_new_texts(tmp_path, caplog):
     assert [row["stage"] for row in new.history] == ["lm frozen", "lm"]
 
 
+@pytest.mark.slow
 def test_a_word_model_that_is_not_fine_tuned_keeps_its_words(tmp_path):
     texts, labels = reviews(80)
     LanguageModel(preset="tiny", tokenizer="words", epochs=1, devices=1).fit(texts).save(tmp_path / "words")
@@ -99,12 +101,16 @@ def test_a_word_model_that_is_not_fine_tuned_keeps_its_words(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_other_texts_to_measure_on_are_another_run(tmp_path):
     texts, others = reviews(60)[0], reviews(20, seed=4)[0]
     options = {"preset": "tiny", "epochs": 1, "batch_size": 8, "devices": 1}
     LanguageModel(**options).fit(texts, others, run_dir=tmp_path)
     again = LanguageModel(**options).fit(texts, others, run_dir=tmp_path)
     assert len(again.history) == 1
+    once = flatten(again.parameters)
+    again.fit(texts, others)  # starts anew, not from what was learnt
+    assert all(np.array_equal(array, once[name]) for name, array in flatten(again.parameters).items())
     with pytest.raises(ConfigError, match="holds a run measured on other texts"):
         LanguageModel(**options).fit(texts, others[1:], run_dir=tmp_path)
 
@@ -126,6 +132,7 @@ def test_numbers_out_of_range_are_refused_at_once(wrong):
         LanguageModel(preset="tiny", **wrong)
 
 
+@pytest.mark.slow
 def test_a_backward_model_reads_from_the_end_and_makes_a_backward_classifier(tmp_path):
     texts, labels = reviews(60)
     backward = LanguageModel(preset="tiny", backwards=True, epochs=1, devices=1).fit(texts)
@@ -144,6 +151,17 @@ def test_mistakes_are_named(model, tmp_path):
         LanguageModel(preset="tiny").generate("a")
     with pytest.raises(ConfigError, match="preset is only"):
         LanguageModel("somewhere", "tiny")
+    for name, value in (("backwards", True), ("tokenizer", "words")):
+        with pytest.raises(ConfigError, match=f"{name} is only for pretrained=None"):
+            LanguageModel("somewhere", **{name: value})
+    with pytest.raises(ConfigError, match="frozen_epochs is only for a pretrained model"):
+        LanguageModel(preset="tiny", frozen_epochs=2)
+    with pytest.raises(ConfigError, match="seed is -1"):
+        LanguageModel(seed=-1)
+    with pytest.raises(DataError, match="texts is a generator, which can be read only once"):
+        LanguageModel(preset="tiny").fit(text for text in reviews(40)[0])
+    with pytest.raises(DataError, match="valid_texts is one string"):
+        LanguageModel(preset="tiny").fit(reviews(40)[0], "a text")
     with pytest.raises(ConfigError, match="choose 'sentencepiece', 'words', 'spacy'"):
         LanguageModel(tokenizer="bytes")
     with pytest.raises(ConfigError, match="temperature is 0"):
@@ -160,6 +178,7 @@ def test_mistakes_are_named(model, tmp_path):
         TextClassifier.load(tmp_path / "lm")
 
 
+@pytest.mark.slow
 def test_documents_begin_at_the_zero_state_unless_it_is_carried():
     texts = reviews(200)[0]
     options = {"preset": "tiny", "epochs": 2, "devices": 1, "seed": 1}

@@ -91,6 +91,7 @@ def test_devices_do_not_matter(language_model: LanguageModel) -> None:
     np.testing.assert_allclose(two.predict_proba(texts), one.predict_proba(texts), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_several_labels_weights_and_three_classes(language_model: LanguageModel) -> None:
     texts, labels = reviews(80)
     sets = [[label] if number % 3 else [label, "third"] for number, label in enumerate(labels)]

@@ -110,6 +110,7 @@ def test_one_temperature_for_all_labels_moves_no_answer(trained: TextClassifier,
     assert model.evaluate(texts, swapped)["loss"] == pytest.approx(figures["loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_words_are_explained_for_each_label(trained: TextClassifier) -> None:
     text = "day soup day train day soup"
     for label, word in (("food", "soup"), ("travel", "train")):
@@ -123,6 +124,7 @@ def test_words_are_explained_for_each_label(trained: TextClassifier) -> None:
     assert left_out.probability == pytest.approx(np.exp(row[0]), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_training_goes_on_as_with_one_label(tmp_path: Path) -> None:
     texts, labels = several(64)
     options = {**OPTIONS, "epochs": (1, 0, 0, 1)}
@@ -144,6 +146,7 @@ def test_labels_may_be_sets_tuples_or_numbers() -> None:
     assert all(isinstance(name, int) for name in itertools.chain(*numbered.predict(texts)))
 
 
+@pytest.mark.slow
 def test_weights_of_labels_move_their_answers(trained: TextClassifier) -> None:
     texts, labels = several(80)
     options = {**OPTIONS, "epochs": (4, 0, 0, 0), "hidden": ()}  # labels share no hidden layer

@@ -90,7 +90,7 @@ def test_the_readme_runs_as_it_stands(folder: Path) -> None:
     """With few texts."""
     for name, source, lines in (
         ("reviews.csv", "train.csv", 25),
-        ("held-out.csv", "test.csv", 9),
+        ("test.csv", "test.csv", 9),
         ("more.txt", "unlabeled.txt", 8),
     ):
         text = (REVIEWS / source).read_text("utf-8").splitlines()[:lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -78,6 +79,7 @@ def test_vectors_are_what_the_head_turns_into_probabilities(trained):
     np.testing.assert_allclose(trained.predict_proba(texts), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_head_without_hidden_layers_that_reads_all_layers(tmp_path):
     texts, labels = reviews(80)
     options = {**OPTIONS, "lm_epochs": 0, "epochs": (3, 0, 0, 1), "cache_frozen": True, "hidden": ()}
@@ -104,16 +106,17 @@ def test_the_history_has_every_epoch_of_every_stage(trained):
     assert set(trained.seconds_) == {"language_model", "classifier"}
 
 
+@pytest.mark.slow
 def test_self_training_goes_on_with_texts_that_the_classifier_labels(tmp_path, monkeypatch):
     texts, labels = reviews(120)
     more = reviews(200, seed=5)[0]
-    options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 4), "self_training": (100, 60)}
+    options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 1), "self_training": (100, 60)}
     model = TextClassifier(None, **options)
     model.fit(texts, labels, unlabeled=more, run_dir=tmp_path)
     stages = [row["stage"] for row in model.history_]
-    assert stages[1:] == ["head"] + ["all layers"] * 4 + ["self-training"] * 8
+    assert stages[1:] == ["head", "all layers"] + ["self-training"] * 8
     card = model.artifact.provenance
-    assert card["stages"] == ["head, 1 epoch", "all layers, 4 epochs", *["self-training, 4 epochs"] * 2]
+    assert card["stages"] == ["head, 1 epoch", "all layers, 1 epoch", *["self-training, 4 epochs"] * 2]
     assert card["training"]["pseudo_labelled_documents"] == 160
     assert "stages" in card["language_model"]
     assert set(model.seconds_) == {"language_model", "classifier", "self_training", "self_training_2"}
@@ -133,11 +136,14 @@ def test_rounds_of_self_training_share_no_text():
     assert first == sorted(first, key=texts.index)
     assert drawn_rounds(texts, (30,), 0) == [first]
     assert drawn_rounds(texts, (80,), 0) == [texts]
+    assert drawn_rounds(texts, (80,), 0, texts[:30]) == [texts[30:]]
     with pytest.raises(ConfigError, match="asks for 30 \\+ 21 texts, but there are 50"):
         drawn_rounds(texts, (30, 21), 0)
 
 
 def test_self_training_needs_texts_without_labels():
+    with pytest.raises(ConfigError, match="stand among the labelled ones too"):
+        TextClassifier(None, **OPTIONS, self_training=100).fit(*reviews(120), unlabeled=reviews(50)[0])
     with pytest.raises(ConfigError, match="unlabeled"):
         TextClassifier(None, **OPTIONS, self_training=100).fit(*reviews(120))
     with pytest.raises(ConfigError, match="self_training is -1"):
@@ -146,7 +152,7 @@ def test_self_training_needs_texts_without_labels():
         TextClassifier(None, **OPTIONS, self_training=(50, 0)).fit(*reviews(120), unlabeled=reviews(60, seed=5)[0])
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), " "])
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), " "])
 def test_a_missing_label_is_refused(missing):
     with pytest.raises(DataError, match="label 1 is missing"):
         TextClassifier(None, **OPTIONS).fit(["one", "two", "three"], ["good", missing, "bad"])
@@ -202,6 +208,7 @@ def test_answers_in_bfloat16_only_where_that_is_asked_for(trained, tmp_path):
         narrow.predict(texts)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model_and_a_finished_run_is_not_run_again(tmp_path):
     texts, labels = reviews(40)
     options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 0)}
@@ -218,15 +225,19 @@ def language_model() -> LanguageModel:
     return LanguageModel(preset="tiny", epochs=1, devices=1).fit(reviews(40)[0])
 
 
-def test_an_encoder_is_enough_and_needs_no_language_model_stage(language_model, tmp_path):
+def test_an_encoder_is_enough_and_needs_no_language_model_stage(language_model, tmp_path, caplog):
     texts, labels = reviews(40)
     language_model.save_encoder(tmp_path / "encoder")
     model = TextClassifier(tmp_path / "encoder", epochs=(1, 0, 0, 0), batch_size=16, devices=1).fit(texts, labels)
     assert [row["stage"] for row in model.history_] == ["head"]
+    with caplog.at_level(logging.WARNING):
+        model.fit(texts, labels, unlabeled=["one more"])
+    assert "unlabeled is not read" in caplog.text
     with pytest.raises(ConfigError, match="encoder alone"):
         TextClassifier(tmp_path / "encoder", lm_epochs=2).fit(texts, labels)
 
 
+@pytest.mark.slow
 def test_pandas_columns_and_numbers_as_labels():
     texts, labels = reviews(40)
     frame = pd.DataFrame({"text": texts, "label": [int(label == "good") for label in labels]})
@@ -235,6 +246,8 @@ def test_pandas_columns_and_numbers_as_labels():
     assert model.classes_.tolist() == [0, 1]
     assert model.class_names == ("0", "1")
     assert [row["stage"] for row in model.history_] == ["head", "all layers"]
+    model.fit(texts, map(int, frame["label"]))
+    assert model.classes_.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +289,50 @@ def test_numbers_out_of_range_are_refused_before_anything_is_read(wrong):
         TextClassifier("nonesuch", **wrong).fit(["a text"], ["one"])
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"batch_size": 16.0}, "batch_size is 16.0: it is a whole number"),
+        ({"lm_epochs": 1.5}, "lm_epochs is 1.5: it is a whole number"),
+        ({"epochs": (1, 2.5), "recipe": "fine_tune"}, "epochs is 2.5: it is a whole number"),
+        ({"batch_size": (16,)}, r"batch_size is \(16,\): it is a whole number"),
+        ({"seed": None}, "seed is None: it is a whole number from 0"),
+        ({"seed": 2**32}, "seed is 4294967296: it is a whole number from 0 to 4294967295"),
+        ({"recipe": "linear_probe", "hidden": (100,)}, r"hidden is \(100,\): linear_probe's head has no hidden layers"),
+        ({"recipe": "linear_probe", "weight_decay": 0.1}, "weight_decay is 0.1: linear_probe fits a head at once"),
+    ],
+)
+def test_what_does_not_count_or_fit_is_refused_before_anything_is_read(wrong, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        TextClassifier("nonesuch", **wrong).fit(["a text"], ["one"])
+
+
+def test_numbers_of_numpy_count():
+    options = TextClassifier(recipe="fine_tune", epochs=np.int64(4), batch_size=np.int32(16), seed=np.uint8(3)).options
+    assert [type(value) for value in (options.epochs, options.batch_size, options.seed)] == [int] * 3
+    assert (options.epochs, options.batch_size, options.seed) == (4, 16, 3)
+
+
+def test_the_card_tells_of_the_epoch_that_is_kept():
+    options = {
+        **OPTIONS,
+        "lm_epochs": 0,
+        "epochs": (0, 0, 0, 12),
+        "learning_rate": 5.0,
+        "keep_best": True,
+        "patience": 2,
+    }
+    model = TextClassifier(None, **options).fit(*reviews(60))
+    losses = [row["valid_loss"] for row in model.history_]
+    best = int(np.argmin(losses))
+    assert best < len(losses) - 1 < 11  # it got no better and ended
+    card = model.artifact.provenance
+    assert card["best_epoch"]["valid_loss"] == losses[best]
+    assert "last_epoch" not in card
+    assert card["stages"] == [f"all layers, {len(losses)} epochs"]
+
+
+@pytest.mark.slow
 def test_batches_divide_over_any_number_of_devices_or_are_refused_at_once():
     texts, labels = reviews(60)
     options = {**OPTIONS, "lm_epochs": 1, "epochs": (1, 0, 0, 0), "devices": 3, "batch_size": None}

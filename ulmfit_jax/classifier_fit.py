@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,9 @@ def _no_start(name: str | Path) -> str:
 def _provenance(
     start: Artifact, options: ClassifierOptions, config: dict[str, Any], history: list[dict[str, Any]], is_further: bool
 ) -> dict[str, Any]:
-    last = {name: value for name, value in history[-1].items() if name not in ("stage", "epoch")}
+    row = _kept_row(history, options.keep_best)
+    figures = {name: value for name, value in row.items() if name not in ("stage", "epoch")}
+    epochs = Counter(row["stage"] for row in history)  # fewer than planned where patience has ended a stage
     before: dict[str, Any] = {
         "trained_from": options.start_name,
         "recipe": options.recipe,
@@ -204,8 +207,14 @@ def _provenance(
         "training": training,
         "stages": [
             *before["stages"],
-            *(f"{stage['name']}, {counted(stage['epochs'], 'epoch')}" for stage in config["stages"]),
+            *(f"{stage['name']}, {counted(epochs[stage['name']], 'epoch')}" for stage in config["stages"]),
         ],
         "language_model": before["language_model"],
-        "last_epoch": last,
+        "last_epoch" if row is history[-1] else "best_epoch": figures,
     }
+
+
+def _kept_row(history: list[dict[str, Any]], keep_best: bool) -> dict[str, Any]:
+    """The row of the epoch whose parameters are kept."""
+    measured = [row for row in history if "valid_loss" in row]
+    return min(measured, key=lambda row: row["valid_loss"]) if keep_best and measured else history[-1]

@@ -12,7 +12,21 @@ from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPOUTS
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.products import check_precision
-from ulmfit_jax.option_ranges import check_from_zero, check_lr_mult, check_positive
+from ulmfit_jax.option_ranges import check_from_zero, check_lr_mult, check_positive, check_seed, whole
+
+_WHOLE = (
+    "lm_epochs",
+    "lm_batch_size",
+    "epochs",
+    "batch_size",
+    "self_training",
+    "patience",
+    "skip_nonfinite",
+    "max_length",
+    "bptt",
+    "seed",
+    "devices",
+)
 
 RECIPES = ("gradual_unfreezing", "fine_tune", "linear_probe")
 
@@ -55,6 +69,10 @@ class ClassifierOptions:
     def __post_init__(self) -> None:
         if self.pretrained is not None and self.preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
+        for name in _WHOLE:
+            several = name in ("epochs", "self_training")
+            object.__setattr__(self, name, whole(name, getattr(self, name), several))
+        check_seed(self.seed)
         if not isinstance(self.self_training, int) and min(self.self_training, default=0) < 1:
             raise ConfigError(f"self_training is {self.self_training}: it counts the texts of each round, at least one")
         if isinstance(self.self_training, int) and self.self_training < 0:
@@ -77,10 +95,12 @@ class ClassifierOptions:
             raise ConfigError(f"recipe is {self.recipe!r}: choose one of {', '.join(RECIPES)}")
         if self.is_probe:
             without: dict[str, float | None] = {"epochs": None, "learning_rate": None, "lr_mult": None}
-            without |= {"label_smoothing": 0.0, "adversarial": 0.0, "drop_mult": 0.5}
+            without |= {"label_smoothing": 0.0, "adversarial": 0.0, "drop_mult": 0.5, "weight_decay": 0.01}
             for name, nothing in without.items():
                 if (value := getattr(self, name)) != nothing:
                     raise ConfigError(f"{name} is {value}: linear_probe fits a head at once and has none, leave it out")
+            if tuple(self.hidden) not in ((50,), ()):
+                raise ConfigError(f"hidden is {self.hidden}: linear_probe's head has no hidden layers, leave it out")
 
     @property
     def is_probe(self) -> bool:

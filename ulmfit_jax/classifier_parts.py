@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.products import chosen_precision
 from ulmfit_jax.self_training import drawn_rounds, pseudo_labelled, round_name
 from ulmfit_jax.training.mapping import Devices
+
+_LOG = logging.getLogger(__name__)
 
 
 class TrainedPart(NamedTuple):
@@ -43,11 +46,15 @@ def trained_parts(
     check_plan(options, data)
     if options.rounds and not more:
         raise ConfigError("self_training needs texts without labels: give them as unlabeled")
-    rounds = drawn_rounds(more, options.rounds, options.seed)
+    rounds = drawn_rounds(more, options.rounds, options.seed, data.texts)
     if folder is not None:
         check_classifier_folder(folder, data, classes, options)
     started = time.monotonic()
     start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
+    if more and not lm_history and not rounds and options.pretrained is not None:
+        _LOG.warning(
+            "unlabeled is not read: no language model is fine-tuned (lm_epochs is 0, or it is an encoder alone)"
+        )
     middle = time.monotonic()
     artifact, history = fit_classifier(start, data, classes, options, folder, workers)
     seconds = {"language_model": middle - started, "classifier": time.monotonic() - middle}

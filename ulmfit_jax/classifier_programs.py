@@ -17,7 +17,7 @@ from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.measurement import Program, Timing, timed, timed_steps
 from ulmfit_jax.training.recipes import self_training_stages
 from ulmfit_jax.training.runs import document_batches
-from ulmfit_jax.training.scaling import unfreezing_epochs
+from ulmfit_jax.training.scaling import classifier_batch_size, unfreezing_epochs
 from ulmfit_jax.training.stages import Stage
 from ulmfit_jax.training_estimate import Planned, PlannedStage, forward_products, layer_products, repeated, stage_row
 
@@ -49,11 +49,12 @@ class ClassifierPrograms:
                 every = repeated(runs, stage.epochs)
             self._add(stage_row(part, stage, self._task.batches_per_epoch), every)
 
-    def add_self_training(self, part: str, more: int) -> None:
+    def add_self_training(self, part: str, more: int, batch_size: int | None) -> None:
         """A round of self-training, called `part`: `more` texts are labelled, then all are trained on; each is taken to
-        be as long as a labelled document."""
-        documents, batch_size = len(self._plan.train[1]), self._plan.settings.batch_size
+        be as long as a labelled document. `batch_size` is the one that was chosen, None: by the number of texts."""
+        documents = len(self._plan.train[1])
         total = documents + more
+        batch_size = batch_size or self._devices.batch_of(classifier_batch_size(total))
         if self._plan.settings.linear_probe:
             runs = repeated(self._scoring(self._train), (more + total) / documents)
             return self._add(stage_row(part, self._plan.stages[0], 1), runs)

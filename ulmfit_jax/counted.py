@@ -6,3 +6,8 @@ from __future__ import annotations
 def counted(count: int, noun: str, several: str | None = None) -> str:
     """A number with its noun, which is `several` (by default the noun with an s) for any number but 1."""
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
+
+
+def also_learnt(count: int) -> str:
+    """What to say of so many test texts, one at least, that are among the labelled texts, too."""
+    return f"{count:,} of the test texts {'is' if count == 1 else 'are'} also among the training texts"

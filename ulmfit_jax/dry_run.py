@@ -85,7 +85,7 @@ def dry_run(
     options = model.options
     classes = check_labels(data)
     check_plan(options, data)
-    rounds = [len(texts) for texts in drawn_rounds(unlabeled, options.rounds, options.seed)]
+    rounds = [len(texts) for texts in drawn_rounds(unlabeled, options.rounds, options.seed, data.texts)]
     folder = None if run_dir is None else Path(run_dir)
     if folder is not None:
         check_classifier_folder(folder, data, classes, options)
@@ -107,9 +107,10 @@ def dry_run(
     programs = ClassifierPrograms(planned, plan, devices)
     programs.add_stages()
     for number, count in enumerate(rounds, 1):
-        programs.add_self_training(round_name(number), count)
+        programs.add_self_training(round_name(number), count, options.batch_size)
     if co_training:
-        programs.add_co_training(min(co_training, len(unlabeled)))
+        (more,) = drawn_rounds(unlabeled, [co_training], options.seed, data.texts)
+        programs.add_co_training(len(more))
     if test:
         programs.add_test(corpus_in_memory(test, start.tokenizer, workers).n_tokens)
     if folder is not None:

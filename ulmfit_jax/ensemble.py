@@ -110,7 +110,8 @@ class Ensemble(Answers):
                 none they become about as sure as the n-grams are.
             held_out_labels: their labels.
             unlabeled: more documents, which the members and the n-grams label together for the n-grams to learn from
-                (`ulmfit_jax.co_training`). Where labels are few, that is worth most.
+                (`ulmfit_jax.co_training`). Where labels are few, that is worth most. Those that are among the labelled
+                ones, too, are left out.
 
         Raises:
             ConfigError: there are unlabelled texts, but a text may have several labels.
@@ -124,7 +125,8 @@ class Ensemble(Answers):
             others = data.select(known)
         tokenizer = self.members[0].artifact.tokenizer
         unlabelled = None
-        if len(more := text_list(unlabeled, "unlabeled")):
+        learnt = {*data.texts, *(others.texts if len(held_out_texts) else ())}
+        if more := [text for text in text_list(unlabeled, "unlabeled") if text not in learnt]:
             if self.multi_label:
                 raise ConfigError("co-training gives a text one label, but here a text may have several")
             unlabelled = list(corpus_in_memory(more, tokenizer)), self._of_members(more)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ulmfit_jax.artifact import Artifact, load_artifact, save_artifact
 from ulmfit_jax.data.corpus import texts_fingerprint
-from ulmfit_jax.data.lists import check_collection
+from ulmfit_jax.data.lists import check_rereadable
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.inference.encode import encoded
@@ -32,10 +32,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class LanguageModel(Writer):
-    """An AWD-LSTM language model with its tokeniser.
+    """An AWD-LSTM language model with its tokeniser; from scratch unless `pretrained` names one to start from.
 
     Attributes set by `fit` or `load`: `tokenizer`, `architecture`, `parameters` (nested dictionary of NumPy arrays),
-    `history` (the rows of the table of epochs) and `provenance`.
+    and `history` (the rows of the table of epochs).
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class LanguageModel(Writer):
             backwards: learn to predict each document from its end. Only without `pretrained`.
             epochs: passes over the text with all layers. Default: from the amount of text (`training.scaling`).
             frozen_epochs: passes before that with only embedding and decoder. Default: 1 for a word vocabulary, which
-                brings new rows (as in the notebook), otherwise 0.
+                brings new rows (as in the notebook), otherwise 0. Only with `pretrained`.
             learning_rate: peak rate with all layers. Default: 5e-3 from scratch; in fine-tuning from 4e-3 (the paper)
                 where the text is read once or twice to 1e-3 (the notebook) where it is read ten times.
             drop_mult: scales the dropouts; 1 in fastai. Default 0.5, but 0.1 where the text is read only once.
@@ -91,6 +91,11 @@ class LanguageModel(Writer):
         """
         if pretrained is not None and preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
+        if pretrained is not None and (backwards or tokenizer != "sentencepiece"):
+            name, what = ("backwards", "direction") if backwards else ("tokenizer", "tokeniser")
+            raise ConfigError(f"{name} is only for pretrained=None: a pretrained model has its own {what}")
+        if pretrained is None and frozen_epochs:
+            raise ConfigError("frozen_epochs is only for a pretrained model: from scratch all layers learn at once")
         tokenizer_trainer(tokenizer)
         self.pretrained = pretrained
         self.options = LanguageModelOptions(
@@ -110,6 +115,8 @@ class LanguageModel(Writer):
             verbose,
         )
         self._scratch = (preset or "small", tokenizer, backwards)
+        self._start: Artifact | None = None
+        """What `fit` starts from, once it is there."""
         self._artifact: Artifact | None = None
         self.history: list[dict[str, Any]] = []
 
@@ -128,6 +135,8 @@ class LanguageModel(Writer):
     ) -> LanguageModel:
         """Train on texts: fine-tune the pretrained model, or train a tokeniser and a model from scratch.
 
+        A second call starts anew; to go on from what was learnt, save it and start from there.
+
         Args:
             texts: documents; a list, or any collection that can be read more than once (`ulmfit_jax.data.TextStream`).
             valid_texts: documents to measure on after each epoch; by default the last 5 % of `texts`, at most 2,000,
@@ -136,10 +145,12 @@ class LanguageModel(Writer):
             workers: processes that tokenise.
 
         Raises:
-            DataError: there is too little text, or it is one string.
+            DataError: there is too little text, or it is one string, or can be read only once.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
-        check_collection(texts)
+        check_rereadable(texts)
+        if valid_texts is not None:
+            check_rereadable(valid_texts, "valid_texts")
         folder = Path(run_dir) if run_dir is not None else None
         fingerprint = texts_fingerprint(texts) if folder else None
         with kept_programs(folder):
@@ -166,7 +177,7 @@ class LanguageModel(Writer):
         if self._artifact is None:
             if self.pretrained is None:
                 raise ArtifactError("this language model is not trained yet: call fit, or load one")
-            self._set(load_artifact(model_folder(self.pretrained), "language_model"))
+            self._set(self._loaded())
         assert self._artifact is not None
         return self._artifact
 
@@ -209,6 +220,7 @@ class LanguageModel(Writer):
         """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32.
 
         Last output, maximum and mean of the encoder over a document's tokens, as a classifier's head would get them.
+        For nearness, bring the columns to one scale first (docs/how-to/few-labels.md).
         """
         return encoded(self.artifact, texts, Devices(self.options.devices))
 
@@ -257,6 +269,7 @@ class LanguageModel(Writer):
     def from_artifact(cls, artifact: Artifact, name: str, **options: Any) -> LanguageModel:
         """A language model or encoder that is loaded already, called `name` in messages and cards."""
         model = cls(pretrained=name, **options)
+        model._start = artifact
         model._set(artifact)
         return model
 
@@ -292,12 +305,18 @@ class LanguageModel(Writer):
         parameters yet; its tokeniser is kept in the run `folder`, if one is given, under the `fingerprint` of the
         texts. Texts that a shipped model hardly knows are warned of.
         """
-        if self.pretrained is None and self._artifact is None:
+        if self.pretrained is None:
             return untrained(texts, *self._scratch, folder, fingerprint)
-        start = self.artifact
+        start = self._loaded()
         if said := foreign_text_note(self.pretrained, start.tokenizer, texts):
             _LOG.warning("%s", said)
         return with_words_of(start, texts) if is_trained and start.kind == "language_model" else start
+
+    def _loaded(self) -> Artifact:
+        """The pretrained model, read once."""
+        if self._start is None:
+            self._start = load_artifact(model_folder(self.start_name), "language_model")
+        return self._start
 
     def _set(self, artifact: Artifact) -> None:
         self._artifact, self._generator = artifact, None

@@ -10,7 +10,7 @@ from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS
 from ulmfit_jax.nn.products import check_precision, chosen_precision
-from ulmfit_jax.option_ranges import check_from_zero, check_positive
+from ulmfit_jax.option_ranges import check_from_zero, check_positive, check_seed, whole
 from ulmfit_jax.training.language_model import LanguageModelTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
@@ -22,6 +22,8 @@ VALIDATION_SHARE = 0.05
 """Share of the documents, the last ones, that measure a language model when no others are given."""
 
 SCRATCH_RATE = 5e-3
+
+_WHOLE = ("epochs", "frozen_epochs", "batch_size", "bptt", "skip_nonfinite", "seed", "devices")
 
 REGULARISED = {"drop_mult": 0.5, "activation_penalty": 2.0, "temporal_penalty": 1.0}
 """For text that is read several times: fastai's AR and TAR, and half its dropout, as its classifiers have."""
@@ -50,6 +52,9 @@ class LanguageModelOptions:
     verbose: bool = False
 
     def __post_init__(self) -> None:
+        for name in _WHOLE:
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
+        check_seed(self.seed)
         check_positive(learning_rate=self.learning_rate, batch_size=self.batch_size, bptt=self.bptt)
         check_from_zero(epochs=self.epochs, frozen_epochs=self.frozen_epochs, skip_nonfinite=self.skip_nonfinite)
         check_from_zero(activation_penalty=self.activation_penalty, temporal_penalty=self.temporal_penalty)

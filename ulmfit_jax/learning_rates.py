@@ -9,7 +9,7 @@ from ulmfit_jax.classifier_fit import starting_language_model
 from ulmfit_jax.classifier_plan import classifier_plan
 from ulmfit_jax.data.corpus import corpus_in_memory
 from ulmfit_jax.data.labels import check_labels
-from ulmfit_jax.data.lists import labelled_texts
+from ulmfit_jax.data.lists import check_rereadable, labelled_texts
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.language_model_plan import language_model_plan
@@ -35,6 +35,7 @@ def language_model_rates(
         DataError: there is too little text.
         ConfigError: there are fewer layer groups.
     """
+    check_rereadable(texts)
     start = model.starting_point(texts)
     plan = language_model_plan(start, corpus_in_memory(texts, start.tokenizer, workers), None, model.options)
     devices = Devices(model.options.devices)

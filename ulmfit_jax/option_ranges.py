@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from math import inf
+from typing import Any
 
 from ulmfit_jax.errors import ConfigError
 
@@ -23,6 +26,32 @@ def check_from_zero(**options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not 0 <= value < inf:
             raise ConfigError(f"{name} is {value}: it is a finite number, 0 or more")
+
+
+def whole(name: str, value: Any, several: bool = False) -> Any:
+    """A whole number as `int`, such as NumPy's; where there may be `several`, a tuple of them; None as it is.
+
+    Raises:
+        ConfigError: it is something else, such as 16.0.
+    """
+    if value is None:
+        return None
+    if several and isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(whole(name, one) for one in value)
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise ConfigError(f"{name} is {value!r}: it is a whole number") from error
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse a seed that does not fit into 32 bits, or is none.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if seed is None or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed is {seed}: it is a whole number from 0 to {2**32 - 1}")
 
 
 def check_lr_mult(lr_mult: float) -> None:

@@ -8,7 +8,7 @@ round starts from a better classifier and reads other texts.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +31,21 @@ def round_name(number: int) -> str:
     return "self_training" if number == 1 else f"self_training_{number}"
 
 
-def drawn_rounds(texts: Sequence[str], rounds: Sequence[int], seed: int) -> list[list[str]]:
+def drawn_rounds(
+    texts: Iterable[str], rounds: Sequence[int], seed: int, labelled: Iterable[str] = ()
+) -> list[list[str]]:
     """The texts of each round: no text in two of them, each round's in the order of `texts`.
 
-    A single round may ask for more than there are and gets all.
+    Those that are `labelled` are left out: they are learnt from already, or held out to measure on. A single round may
+    ask for more than there are and gets all.
 
     Raises:
-        ConfigError: there are too few for several rounds.
+        ConfigError: there are too few for several rounds, or none.
     """
+    known = set(labelled)
+    texts = [text for text in texts if text not in known]
+    if rounds and known and not texts:
+        raise ConfigError("all texts that are given without labels stand among the labelled ones too: give others")
     if len(rounds) > 1 and sum(rounds) > len(texts):
         raise ConfigError(
             f"self_training asks for {' + '.join(map(str, rounds))} texts, but there are {len(texts)} without labels"

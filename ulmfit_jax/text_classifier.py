@@ -192,17 +192,17 @@ class TextClassifier(Answers, Estimator):
             DataError: no texts, not one label for each, a missing label, a single class.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
-        options, data = self.options, labelled_texts(texts, labels, "the training data")
+        options, values = self.options, label_values(labels)
+        data, kind = labelled_texts(texts, values, "the training data"), label_type(values)
         more = text_list([] if unlabeled is None else unlabeled, "unlabeled")
         folder = Path(run_dir) if run_dir is not None else None
         history: list[dict[str, Any]] = []
         seconds: dict[str, float] = {}
         with kept_programs(folder):
             for part in trained_parts(options, data, more, folder, workers):
-                self._keep(part.artifact)
+                self._keep(_with_label_type(part.artifact, kind))
                 self.history_ = history = [*history, *part.history]
                 self.seconds_ = seconds = {**seconds, **part.seconds}
-        self._keep(_with_label_type(self.artifact, label_type(label_values(labels))))
         return self
 
     def learn_from(
@@ -353,8 +353,8 @@ class TextClassifier(Answers, Estimator):
         """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32; more with
         `pool_layers="all"`.
 
-        They are what the head gets: the encoder's last output, maximum and mean over a document's tokens. Cosine
-        similarity is the usual measure of nearness.
+        They are what the head gets: the encoder's last output, maximum and mean over a document's tokens. For
+        nearness, bring the columns to one scale first (docs/how-to/few-labels.md), then compare by cosine similarity.
         """
         check_precision(self.predict_precision)
         return encoded(self.artifact, texts, Devices(self.devices), self.predict_precision)

@@ -57,7 +57,8 @@ class Writer(ABC):
             no_repeat: no run of so many tokens comes twice in 512 tokens, the prompt included; 0 for no limit. Models
                 of little text and low temperatures go round in circles without it; 4 breaks them.
             beams: draw nothing, but search for the most probable text with so many candidates side by side; 0 draws.
-                Temperature, limits and seed count for nothing then. It repeats itself: give `no_repeat` too.
+                Temperature and seed count for nothing then, and top_k, top_p and min_p are refused. It repeats itself:
+                give `no_repeat` too.
             stop: the text ends before the first of these strings that comes after the prompt.
 
         Returns:

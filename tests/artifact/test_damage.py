@@ -239,3 +239,27 @@ def test_a_failing_write_leaves_the_old_model_whole(folder: Path, step: str, mon
         load_artifact(folder).parameters["head"]["dense_0"]["kernel"],
         model("classifier").parameters["head"]["dense_0"]["kernel"],
     )
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_an_interruption_between_two_renames_loses_no_model(
+    renames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes after the old folder has gone aside, or after the new one is in its place."""
+    place, rename, done = tmp_path / "model", Path.rename, 0
+    save_artifact(model("encoder"), place)
+
+    def interrupted(path: Path, target: Path) -> Path:
+        nonlocal done
+        result = rename(path, target)
+        done += 1
+        if done == renames:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_artifact(model("classifier"), place)
+    monkeypatch.undo()
+    assert load_artifact(place).kind == ("encoder" if renames == 1 else "classifier")
+    assert list(tmp_path.iterdir()) == [place]

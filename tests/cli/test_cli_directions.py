@@ -13,6 +13,7 @@ import pytest
 from command_line import Outcome, reviews, tree, write_csv
 
 from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
+from ulmfit_jax.cli.plan import show_total
 
 Run = Callable[..., Outcome]
 
@@ -25,7 +26,10 @@ def backward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_one_command_ends_in_one_model(
+    language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
     out = tmp_path / "both"
     command = ["train", train, "--test", test, "--out", out, "--pretrained", language_model, "--devices", "1"]
@@ -68,6 +72,17 @@ def test_one_command_ends_in_one_model(language_model: Path, backward: Path, ulm
     assert again.out == outcome.out
     assert tree(out) == before
 
+    written = (out / "report.json").read_text("utf-8")  # as if it had been stopped while both answered
+    stopped = {name: value for name, value in json.loads(written).items() if name not in ("validation", "test")}
+    (out / "report.json").write_text(json.dumps(stopped), "utf-8")
+    (out / "report.html").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Ensemble, "save", None)
+        resumed = ulmfit(*command)
+    assert (resumed.code, resumed.out) == (0, outcome.out), resumed.err
+    assert json.loads((out / "report.json").read_text("utf-8")) == json.loads(written)
+    assert (out / "report.html").is_file()
+
 
 def test_what_is_missing_or_reads_the_wrong_way_is_said(
     language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +105,15 @@ def test_what_is_missing_or_reads_the_wrong_way_is_said(
 def test_the_plan_shows_both(language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path) -> None:
     train = write_csv(tmp_path / "train.csv", reviews(40, 1))
     command = ["train", train, "--out", tmp_path / "both", "--pretrained", language_model, "--lm-epochs", "0"]
-    outcome = ulmfit(*command, "--pretrained-backward", backward, "--epochs", "1,0,0,0", "--dry-run")
-    assert outcome.out.count("all stages") == 2
+    command += ["--pretrained-backward", backward, "--epochs", "1,0,0,0", "--dry-run"]
+    plan = ulmfit(*command, "--json").json
+    assert list(plan["plans"]) == ["forward", "backward"]
+    seconds = [each["seconds"] for each in plan["plans"].values()]
+    assert plan["seconds"] == pytest.approx(sum(seconds), abs=1e-3)
+    assert min(seconds) > 0
     assert not (tmp_path / "both").exists()
+
+
+def test_plans_are_summed_up_for_a_person_too(capsys: pytest.CaptureFixture[str]) -> None:
+    show_total({"forward": {"seconds": 50.0}, "backward": {"seconds": 40.0}}, as_json=False)
+    assert capsys.readouterr().out.split() == ["forward", "and", "backward", "1", "min", "30", "s"]

@@ -13,6 +13,7 @@ from command_line import Outcome, Trained, reviews, tree, write_csv
 Run = Callable[..., Outcome]
 
 
+@pytest.mark.slow
 def test_the_plan_is_that_of_the_run(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
     before = tree(trained.out)
     outcome = ulmfit(*trained.arguments, "--out", tmp_path / "other", "--dry-run")
@@ -78,6 +79,7 @@ def test_a_plan_for_a_folder_with_another_run_is_refused(trained: Trained, ulmfi
     assert tree(trained.out) == before
 
 
+@pytest.mark.slow
 def test_every_kind_of_stage_as_text(language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
     rows = reviews(60, 1)
     labelled = write_csv(tmp_path / "train.csv", [(rows[0][0] * 20, rows[0][1]), *rows[1:]])
@@ -142,6 +144,7 @@ def test_rounds_of_self_training_are_rows(language_model: Path, tmp_path: Path, 
     assert "asks for 20 + 20 texts, but there are 30 without labels" in refused.err
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_language_model(language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(text for text, _ in reviews(60, 3)), "utf-8")

@@ -26,6 +26,7 @@ def teacher(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_interrupted_and_gone_on_with(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
 ) -> None:
@@ -70,8 +71,12 @@ def test_interrupted_and_gone_on_with(
     assert f"{out / 'further_training'} holds a run" in ulmfit(*command, "--epochs", "3").err
     (tmp_path / "report.json").rename(out / "report.json")
     assert tree(out) == before
+    for known in (trained.train, more):
+        refused = ulmfit("calibrate", out, known)
+        assert (refused.code, "the very texts that the model was trained on" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_what_a_teacher_says_is_learnt(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
     texts = [text for text, _ in reviews(80, 7)]
     file = tmp_path / "texts.txt"
@@ -92,6 +97,8 @@ def test_what_a_teacher_says_is_learnt(trained: Trained, teacher: Path, tmp_path
     assert re.search(rf"^before +[\d.]+% same label as {teacher}, of 8 texts held out\nafter ", text)
     assert f"learnt from     72 texts, of which {teacher} gave the probabilities\n" in text
     assert ulmfit("info", tmp_path / "run", "--json").json["provenance"]["teacher"] == str(teacher)
+    with_labels = write_csv(tmp_path / "labelled.csv", reviews(80, 7))
+    assert "the very texts that" in ulmfit("calibrate", tmp_path / "run", with_labels).err
     (tmp_path / "run" / "report.json").unlink()  # the training itself is found finished, and what the teacher said
     resumed = ulmfit(*command, "--json")
     assert (resumed.code, "reads 80 texts" in resumed.err) == (0, False)
@@ -112,6 +119,7 @@ def test_what_can_be_refused_is_before_a_teacher_reads(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_what_makes_no_sense_is_refused(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
     more = write_csv(tmp_path / "more.csv", [("a text", "neutral"), *reviews(20, 8)])
     texts, labels = zip(*reviews(20, 8), strict=True)

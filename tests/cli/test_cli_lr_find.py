@@ -17,6 +17,7 @@ Run = Callable[..., Outcome]
 QUICK = ["--steps", "30", "--devices", "1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["lm", "classifier"])
 def test_the_readings_of_a_curve(
     stage: str, language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run

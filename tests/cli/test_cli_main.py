@@ -174,3 +174,14 @@ def test_a_wrong_argument_is_one_sentence(arguments: list[str], sentence: str, u
     assert sentence in outcome.err
     assert outcome.err.count("\n") == 1
     assert outcome.err.startswith("ulmfit")
+
+
+def test_an_interrupted_command_that_trains_nothing_promises_nothing(
+    monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    def interrupt(options: argparse.Namespace) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(COMMANDS["calibrate"], "run", interrupt)
+    outcome = ulmfit("calibrate", "model", "data.csv")
+    assert (outcome.code, outcome.err) == (130, "ulmfit: interrupted\n")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from command_line import Outcome, reviews, tree, write_csv
 
 from ulmfit_jax import Ensemble, LanguageModel
@@ -15,6 +16,7 @@ from ulmfit_jax import Ensemble, LanguageModel
 Run = Callable[..., Outcome]
 
 
+@pytest.mark.slow
 def test_network_and_ngrams_are_one_model(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
     train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
     out = tmp_path / "run"
@@ -65,6 +67,7 @@ def test_network_and_ngrams_are_one_model(language_model: Path, ulmfit: Run, tmp
     assert "an ensemble is explained by leaving words out: give --method leave-out" in refused.err
 
 
+@pytest.mark.slow
 def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
     backward = tmp_path / "backward"
     LanguageModel(preset="tiny", backwards=True, epochs=1, devices=1).fit([t for t, _ in reviews(60, 3)]).save(backward)
@@ -85,6 +88,7 @@ def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path:
     assert ulmfit(*command, "--ngrams").out == outcome.out
 
 
+@pytest.mark.slow
 def test_ngrams_learn_from_texts_that_both_have_labelled(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
     train, more = write_csv(tmp_path / "train.csv", reviews(30, 1)), tmp_path / "more.txt"
     more.write_text("\n".join(text for text, _ in reviews(60, 3)) + "\n", "utf-8")

@@ -16,6 +16,7 @@ from command_line import Outcome, Trained, on_one_device, reviews, write_csv
 Run = Callable[..., Outcome]
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(trained: Trained, language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
     labelled = write_csv(tmp_path / "train.csv", reviews(40, 6))
     command = ["train", str(labelled), "--pretrained", str(language_model), "--lm-epochs", "0", "--epochs", "1,0,0,0"]

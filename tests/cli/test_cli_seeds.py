@@ -43,8 +43,12 @@ def test_mean_and_sample_standard_deviation() -> None:
     assert lines[4].split() == ["mean", "13.00%", "13.00%"]
     assert lines[5].split() == ["standard", "deviation", "3.00%", "3.00%"]
     assert lines[8].split() == ["baseline", "25.00%", "words"]
+    assert "training texts" not in "".join(lines)
+    summary["test"]["also_in_training"] = 1
+    assert "1 of the test texts is also among the training texts" in seeds_as_text(summary).splitlines()
 
 
+@pytest.mark.slow
 def test_each_seed_is_the_run_of_that_seed(trained: Trained, language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
     labelled = write_csv(tmp_path / "train.csv", reviews(40, 6))
     command = ["train", labelled, "--pretrained", language_model, "--lm-epochs", "0", "--epochs", "1,0,0,0"]

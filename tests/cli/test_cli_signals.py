@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from command_line import on_one_device, reviews, write_csv
 
 from ulmfit_jax.artifact import load_artifact
@@ -39,6 +40,7 @@ def tables(run_folder: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_command_stopped_within_its_stages_ends_as_the_uninterrupted_one(
     language_model: Path, tmp_path: Path
 ) -> None:

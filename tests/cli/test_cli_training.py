@@ -116,6 +116,7 @@ def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmf
     assert "going on" not in outcome.err
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp_path: Path) -> None:
     shutil.copytree(trained.out, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "model")
@@ -142,6 +143,7 @@ def test_samples_differ_and_can_be_repeated(language_model: Path, ulmfit: Run) -
     assert ulmfit(*command).out == outcome.out
 
 
+@pytest.mark.slow
 def test_labels_with_few_texts_are_remarked_upon(tmp_path: Path, ulmfit: Run) -> None:
     rows = [("fine", "good"), ("lovely", "good"), ("bad", "poor"), *((f"meeting {n}", "plain") for n in range(12))]
     command = ["train", write_csv(tmp_path / "few.csv", rows), "--out", tmp_path / "run", *SMALL, "--dry-run"]

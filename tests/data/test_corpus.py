@@ -203,10 +203,13 @@ def test_other_texts_or_another_tokenizer_are_another_corpus(tmp_path, tokenizer
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_an_iterator_needs_its_fingerprint(tmp_path, tokenizer):
+def test_what_can_be_read_only_once_is_refused(tmp_path, tokenizer):
     with pytest.raises(ConfigError, match="twice"):
         cached_corpus(iter(TEXTS), tokenizer, tmp_path)
-    corpus = cached_corpus(iter(TEXTS), tokenizer, tmp_path, fingerprint=texts_fingerprint(TEXTS))
+    with pytest.raises(ConfigError, match="twice"):
+        cached_corpus(iter(TEXTS), tokenizer, tmp_path, fingerprint=texts_fingerprint(TEXTS))
+    assert list(tmp_path.iterdir()) == []
+    corpus = cached_corpus(TEXTS, tokenizer, tmp_path, fingerprint=texts_fingerprint(TEXTS))
     assert same(corpus, cached_corpus(TEXTS, tokenizer, tmp_path))
     assert tokenizer.calls == 1
 

@@ -134,6 +134,9 @@ def test_columns_can_be_named_and_joined(tmp_path):
     joined = read_dataset(location, text_column=["title", "body"])
     assert joined.texts == ["xxfld 1 On cats xxfld 2 They purr"]
     assert list(iter_texts(location, text_column=["title", "body"])) == joined.texts
+    usual = write(tmp_path / "usual.csv", "category,body,comment\nx,y,z\n")
+    assert read_dataset(usual, text_column="category", require_labels=False) == TextDataset(["x"], None, usual)
+    assert read_dataset(usual, label_column="comment") == TextDataset(["y"], ["z"], usual)
     frame = pandas.DataFrame({0: ["x"], 1: ["y"]})
     assert from_frame(frame, "0", "1") == TextDataset(["x"], ["y"], "the data frame")
 
@@ -151,6 +154,9 @@ def test_labels_are_optional_where_they_are_not_required(tmp_path):
     assert read_dataset(gaps, require_labels=False).labels is None
     lists = write(tmp_path / "lists.jsonl", jsonl([{"text": "x", "label": ["a", "b"]}]))
     assert read_dataset(lists, require_labels=False).labels is None
+    assert read_dataset(without, require_labels=False, label_separator=";").targets is None
+    plain = write(tmp_path / "plain.txt", "x\n")
+    assert read_dataset(plain, require_labels=False, label_separator=";").targets is None
     whole = write(tmp_path / "whole.csv", "text,label\nx,a\ny,b\n")
     assert read_dataset(whole, require_labels=False).labels == ["a", "b"]
 
@@ -254,12 +260,14 @@ ERRORS = [
     ),
     ("a.csv", "text,label\n1,2\n", {"label_column": "y"}, "no column 'y'; .* there are text, label"),
     ("a.csv", "text,label\n1,2\n", {"label_column": "y", "require_labels": False}, "no column 'y'"),
-    ("a.csv", "text,label\n1,2\n", {"text_column": "label"}, "named twice"),
+    ("a.csv", "text,label\n1,2\n", {"text_column": "label"}, "no column with a usual name for the label"),
+    ("a.csv", "text,label\n1,2\n", {"text_column": "label", "label_column": "label"}, "named twice"),
     ("a.csv", "text,text,label\n1,2,3\n", {}, "'text' more than once"),
     ("a.csv", "text,label\nx,a\n\ny,a,b\n", {}, r"row 4 \(line 4\) has 3 fields and the header has 2"),
     ("a.csv", 'text,label\n"x\ny",a\nz\n', {}, r"row 3 \(line 4\) has 1 fields.* give the row all of its"),
     ("a.csv", "How many miles is it to the sea?,NUM\nx,a\n", {}, "put a first line with names above it"),
     ("a.xlsx", "x", {}, "is a spreadsheet; save it as .csv"),
+    ("a.json", "[]", {}, "is JSON; if each of its lines is an object with a text, name it .jsonl"),
     ("a.csv", 'text,label\nx,a\n"y,a\nz,b\n', {}, r"row 3 \(line 3\) cannot be read"),
     ("a.csv", 'text,label\n"x" y,a\n', {}, r"row 2 \(line 2\) cannot be read"),
     ("a.csv", "text,label\nx,a\ny, \n", {}, r"row 3 \(line 3\) has no label"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import logging
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def test_sub_folders_are_labels_in_sorted_order(tmp_path):
             "pos/2.txt": "good",
             "pos/10.TXT": "grand\r\nand\r\n",
             "pos/deeper/1.txt": "great",
+            "pos/packed.txt.gz": gzip.compress(b"gorgeous"),
             "neg/1.txt": "bad\n",
             "neg/empty.txt": "",
             "neg/notes.md": "not a document",
@@ -33,8 +35,8 @@ def test_sub_folders_are_labels_in_sorted_order(tmp_path):
         },
     )
     dataset = read_dataset(location)
-    assert dataset.texts == ["bad", "", "grand\nand", "good", "great"]
-    assert dataset.labels == ["neg", "neg", "pos", "pos", "pos"]
+    assert dataset.texts == ["bad", "", "grand\nand", "good", "great", "gorgeous"]
+    assert dataset.labels == ["neg", "neg", "pos", "pos", "pos", "pos"]
 
 
 def test_the_imdb_archive_as_it_is(tmp_path, caplog):

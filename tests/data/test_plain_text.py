@@ -75,6 +75,10 @@ def test_errors(tmp_path, monkeypatch):
         list(iter_texts(str(tmp_path)))
     with pytest.raises(ConfigError, match="'pages'; it must be one of blocks, lines, files"):
         iter_texts(str(tmp_path), documents="pages")
+    (tmp_path / "a.json").write_text("[]")
+    for place in ("a.json", "*"):
+        with pytest.raises(DataError, match=r"a.json is JSON"):
+            iter_texts(str(tmp_path / place))
     (tmp_path / "a.txt").write_text("one document\n" * 20)
     monkeypatch.setattr(plain_text, "_LONGEST_BLOCK", 100)
     with pytest.raises(DataError, match=r"more than 100 characters without a blank line.*documents='lines'"):

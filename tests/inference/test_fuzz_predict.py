@@ -115,6 +115,7 @@ def test_a_word_of_a_megabyte_is_answered(models: dict[str, TextClassifier]) -> 
     np.testing.assert_allclose(models["words"].predict_proba(texts[0])[0], found[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_document_of_a_million_tokens_is_answered_and_learnt_from(models: dict[str, TextClassifier]) -> None:
     model, texts = models["words"], ["The bus was gloomy.", "tasty bus , " * (MILLION // 3 + 1)]
     corpus = corpus_in_memory(texts, model.artifact.tokenizer)

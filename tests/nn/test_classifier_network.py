@@ -144,6 +144,18 @@ def test_class_weights_give_torch_s_weighted_mean(weights: tuple[Tree, Tree], sm
     np.testing.assert_allclose([twin, float(expected)], float(loss), rtol=1e-5)
 
 
+def test_the_loss_is_the_mean_where_there_are_fewer_rows_than_devices(weights: tuple[Tree, Tree]) -> None:
+    vectors = np.random.default_rng(3).normal(size=(8, 1, 3 * SIZES.embedding_size)).astype(np.float32)
+    labels = np.array([0, 2, 1, 2, 1, -1, -1, -1], np.int32)[:, None]
+
+    def loss(vectors: jax.Array, labels: jax.Array, axis_name: str | None = None) -> jax.Array:
+        noise = Noise(jax.random.key(0), Dropouts(), jnp.arange(labels.shape[0], dtype=jnp.int32))
+        return QUIET.bind(*weights).head_loss(vectors, labels >= 0, labels, noise, axis_name=axis_name)
+
+    shared = jax.vmap(partial(loss, axis_name="devices"), axis_name="devices")(vectors, labels).mean()
+    assert float(shared) == pytest.approx(float(loss(vectors[:5, 0], labels[:5, 0])), rel=1e-5)
+
+
 def test_penalties_are_in_the_loss_and_not_in_the_cross_entropy(weights: tuple[Tree, Tree]) -> None:
     batch = laid_out(DOCUMENTS, BPTT)
     loss, cross_entropy, _ = training_loss(weights, batch, LABELS, 2.0, 1.0)

@@ -29,6 +29,15 @@ def test_it_is_the_mean_over_true_rows_and_classes(weights: tuple[float, ...] | 
     assert float(found) == pytest.approx(plain(scores[:4], targets, np.array(weights or (1, 1, 1))), rel=1e-5)
 
 
+def test_it_is_the_mean_where_there_are_fewer_rows_than_devices() -> None:
+    random = np.random.default_rng(0)
+    scores, labels = random.normal(size=(8, 1, 3)).astype(np.float32), random.integers(0, 2, (8, 1, 3)).astype(np.int32)
+    rows = np.array([True] * 5 + [False] * 3)[:, None]
+    each = jax.vmap(lambda *one: binary_cross_entropy(*one, axis_name="devices"), axis_name="devices")
+    found = each(scores, rows, labels).mean()
+    assert float(found) == pytest.approx(plain(scores[:5], labels[:5], np.ones(3)), rel=1e-5)
+
+
 def test_it_agrees_with_torch_where_it_is_installed() -> None:
     torch = pytest.importorskip("torch")
     random = np.random.default_rng(1)

@@ -240,6 +240,9 @@ def test_seeds_have_a_row_and_a_link_each() -> None:
     ]
     assert "TF-IDF on the same test texts: 30.00%" in page.said
     assert "ulmfit train <x> --seeds 2" in page.said
+    assert "also among" not in page.said
+    flattered = parsed(seeds_page({**summary, "test": {**spread, "also_in_training": 2}}, "ulmfit train"))
+    assert "2 of the test texts are also among the training texts: the figures flatter." in flattered.said
     nothing = parsed(seeds_page({"seeds": [3, 4], "runs": runs}, "ulmfit train"))
     assert "Nothing was measured" in nothing.said
     assert [link.attributes["href"] for link in nothing.all("a")] == links

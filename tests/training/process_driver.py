@@ -60,10 +60,13 @@ def main() -> int:
 def train(options: argparse.Namespace) -> None:
     """Both runs."""
     import numpy as np
+    from jax import lax
     from tiny_runs import LEARNABLE, classifier_task, language_model_task, run
 
+    from ulmfit_jax.nn.classifier import DEVICE_AXIS
     from ulmfit_jax.nn.parameters import flatten
     from ulmfit_jax.training.loop_options import LoopOptions
+    from ulmfit_jax.training.mapping import REPLICATED, Devices
     from ulmfit_jax.training.processes import is_first
     from ulmfit_jax.training.recipes import language_model_stages
     from ulmfit_jax.training.stages import Stage
@@ -84,6 +87,9 @@ def train(options: argparse.Namespace) -> None:
             task.train_batches = with_signals(task.train_batches, options)
         kept = LoopOptions(save_steps=16, keep_best=True)
         result = run(task, stages, folder=options.folder / name, options=kept, devices=devices)
+        if name == "language_model":  # what a process asks for by itself
+            total = Devices.alone().map(lambda rows: (lax.psum(rows.sum(), DEVICE_AXIS),), (0,), (REPLICATED,))
+            assert total(np.ones((1, 3), np.float32)) == (3,)
         if is_first():
             arrays = flatten({"parameters": result.parameters, "statistics": result.statistics})
             np.savez(options.folder / f"{name}.npz", **arrays)

@@ -137,15 +137,18 @@ def largest_difference(one: TrainResult, other: TrainResult) -> float:
     return max(float(np.abs(leaves[0][path] - leaves[1][path]).max()) for path in leaves[0])
 
 
+@pytest.mark.slow
 def test_it_acts_where_all_layers_are_trained_and_nowhere_else() -> None:
     assert largest_difference(trained(0.0, STAGES[:1]), trained(0.3, STAGES[:1])) == 0
     assert largest_difference(trained(0.0, STAGES), trained(0.3, STAGES)) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_documents_are_learnt_all_the_same() -> None:
     assert trained(0.2, [Stage("all layers", 20, (4e-3, 1e-2))], drop_mult=0.2).history[-1]["error_rate"] == 0
 
 
+@pytest.mark.slow
 def test_several_devices_learn_what_one_does() -> None:
     one, two = (trained(0.3, STAGES[1:], devices) for devices in (1, 2))
     assert largest_difference(one, two) < 5e-4

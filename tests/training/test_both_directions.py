@@ -39,6 +39,7 @@ def close(result: Tree, expected: Tree) -> None:
         np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-5 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("devices", "stages"), [(1, language_model_stages(1, 1)), (2, pretrain_stages(1, 1e-2))], ids=["frozen", "devices"]
 )
@@ -75,6 +76,7 @@ class _StoppingProgress:
         return lambda *args: None
 
 
+@pytest.mark.slow
 def test_a_run_that_is_broken_off_goes_on_with_another_number_of_devices(tmp_path: Path) -> None:
     def train(devices: int, folder: str, progress: Any = None) -> tuple[TrainResult, TrainResult]:
         context = RunContext(Devices(devices), RunFolder(tmp_path / folder, {}), LoopOptions(save_steps=5), progress)

@@ -46,6 +46,7 @@ def events() -> Iterator[Counter[str]]:
     jax.monitoring.unregister_event_listener(count)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_cache_yet")
 def test_a_second_start_compiles_nothing(tmp_path: Path, events: Counter[str]) -> None:
     texts, labels = reviews(40)
@@ -112,6 +113,7 @@ def test_another_version_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> 
     assert machine() != before
 
 
+@pytest.mark.slow
 def test_a_process_with_many_programs_lets_go_of_them_and_answers_as_before(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ another order of summation begins: up to 8e-4 of the largest value in 50 steps."
 WEIGHTED = partial(classifier_task, count=13, class_weights=(0.2, 3.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "stage"),
     [

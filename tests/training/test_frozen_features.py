@@ -31,6 +31,7 @@ def trained(cache_frozen: bool, devices: int = 1, **options: Any) -> TrainResult
     return run(task, STAGES, devices=devices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"label_smoothing": 0.1, "class_weights": (0.2, 3.0)}, {"count": 5}, {"head": ALL_LAYERS}],
@@ -48,6 +49,7 @@ def test_cached_and_uncached_stages_end_alike(options: dict[str, Any]) -> None:
             np.testing.assert_allclose(found, leaf, atol=5e-4, err_msg=path)
 
 
+@pytest.mark.slow
 def test_the_cache_serves_several_devices() -> None:
     one, two = trained(True), trained(True, devices=2)
     for alone, shared in zip(one.history, two.history, strict=True):

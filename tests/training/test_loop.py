@@ -21,11 +21,12 @@ from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.optim.groups import LayerGroup
 from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
 from ulmfit_jax.training.interruption import TrainingInterrupted
+from ulmfit_jax.training.loop import Loop
 from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
 from ulmfit_jax.training.progress import SilentProgress
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.stages import Stage
-from ulmfit_jax.training.task import StepControls
+from ulmfit_jax.training.task import StepControls, TrainState
 
 STAGES = [Stage("first", 2, 0.1), Stage("second", 1, (0.01, 0.2), schedule="constant")]
 STEPS = 3 * BATCHES
@@ -361,3 +362,21 @@ def test_a_run_that_keeps_nothing_leaves_signals_alone() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         scripted(ScriptedTask(), progress=SignalAt(signal.SIGINT, 2))
     assert not isinstance(caught.value, TrainingInterrupted)
+
+
+@pytest.mark.usefixtures("hears_signals")
+def test_a_signal_in_the_last_save_ends_what_would_come_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Loop._save
+
+    def save_and_signal(loop: Loop, state: TrainState) -> None:
+        if loop._position.stage == len(STAGES):
+            os.kill(os.getpid(), signal.SIGTERM)
+        save(loop, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_save", save_and_signal)
+        with pytest.raises(TrainingInterrupted, match="its state is saved"):
+            scripted(ScriptedTask(), folder=tmp_path)
+    resumed, whole = scripted(ScriptedTask(), folder=tmp_path), scripted(ScriptedTask())
+    np.testing.assert_array_equal(resumed.parameters["w"], whole.parameters["w"])
+    assert without_seconds(resumed.history) == without_seconds(whole.history)

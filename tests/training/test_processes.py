@@ -14,8 +14,8 @@ import pytest
 from tiny_runs import assert_trained_alike
 
 DRIVER = Path(__file__).with_name("process_driver.py")
-EPOCHS = 10
-"""60 steps of the language model, 50 of the classifier."""
+EPOCHS = 5
+"""30 steps of the language model, 25 of the classifier."""
 
 
 def together(folder: Path, processes: int, *more: str, epochs: Sequence[int] = ()) -> list[tuple[int, str]]:

@@ -172,6 +172,7 @@ def test_a_classifier_is_trained_from_the_given_encoder_and_leaves_it(encoder: T
     assert set(result.history[0]) >= {"valid_loss", "error_rate"}
 
 
+@pytest.mark.slow
 def test_a_trained_classifier_goes_on_from_all_of_its_parameters_and_statistics(encoder: Tree) -> None:
     data = (CORPUS, LABELS)
     settings = ClassifierSettings(batch_size=8, bptt=BPTT)

@@ -61,6 +61,7 @@ def assert_the_same(folder: Path, whole: Path) -> None:
         assert all(child.isdecimal() for child in left), left
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_drawn_steps_ends_as_the_uninterrupted_one(
     uninterrupted: tuple[Path, dict[str, int]], tmp_path: Path
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_run_killed_at_drawn_steps_ends_as_the_uninterrupted_one(
     assert_the_same(tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_a_run_whose_states_the_system_refuses_goes_on_when_it_takes_them(
     uninterrupted: tuple[Path, dict[str, int]], tmp_path: Path
 ) -> None:

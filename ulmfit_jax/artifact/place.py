@@ -72,9 +72,10 @@ def replace(new: Path, place: Path) -> None:
     try:
         place.rename(old)
         new.rename(place)
-    except OSError:
-        if old.exists():
+    except BaseException:  # also an interruption between the two
+        if not place.exists():
             old.rename(place)
         raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if place.exists():
+            shutil.rmtree(aside, ignore_errors=True)

@@ -21,11 +21,12 @@ def model_summary(folder: Path) -> dict[str, Any]:
     """Kind, sizes, labels, origin and state of a model folder, also of a damaged one, as plain values.
 
     Returns:
-        `folder`, `kind`, `format_version`, `bytes` (of all its files), `damage` (None where sizes and hashes are those
-        of the manifest, otherwise a sentence), `labels` and, for an ensemble, `members`, each such a summary, and
-        `ngrams`, how many there are, where a linear model over them answers too; for a single model `architecture`,
-        `head`, `tokenizer`, `backwards`, `settings`, `provenance`, `parameters` (how many numbers are stored, None
-        where they cannot be read) and `stored_as` (their types).
+        `folder`, `kind`, `format_version`, `bytes` (of all its files), `damage` (None where sizes and hashes
+        are those of the manifest, otherwise a sentence), `labels` and, for an ensemble, `members`, each such a
+        summary, and `ngrams`, how many there are, where a linear model over them answers too, and `settings`;
+        for a single model `architecture`, `head`, `tokenizer`, `backwards`, `settings`, `provenance`,
+        `parameters` (how many numbers are stored, None where they cannot be read) and `stored_as` (their
+        types).
 
     Raises:
         ArtifactError: `config.json` cannot be read, or is of another format version.
@@ -52,9 +53,11 @@ def _of_kind(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     if config["kind"] == ENSEMBLE:
         ngrams = {}
         if "ngrams" in config:
-            share = float(config["ngrams"].get("networks_share", 0.5))
-            ngrams = {"ngrams": int(config["ngrams"]["features"]), "ngrams_share": 1 - share}
-        return {"members": [_member(folder, name) for name in config["members"]], **ngrams}
+            facts = dict(config["ngrams"])
+            share = float(facts.get("networks_share", 0.5))
+            ngrams = {"ngrams": int(facts["features"]), "ngrams_share": 1 - share}
+        settings = {"temperature": float(config["temperature"])} if "temperature" in config else {}
+        return {"members": [_member(folder, name) for name in config["members"]], **ngrams, "settings": settings}
     parameters, types = _stored_arrays(folder)
     return {
         "architecture": Architecture(**config["architecture"]).to_dict(),

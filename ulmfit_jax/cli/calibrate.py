@@ -32,10 +32,10 @@ With --reset instead of DATA, the temperature is 1 again, as before any calibrat
 
 EXAMPLES = """\
 examples:
-  ulmfit calibrate run held-out.csv
-  ulmfit calibrate run held-out.csv --json
+  ulmfit calibrate run calibration.csv
+  ulmfit calibrate run calibration.csv --json
   ulmfit calibrate run --reset
-  ulmfit calibrate imdb-small held-out.csv --out films
+  ulmfit calibrate imdb-small calibration.csv --out films
 """
 
 

@@ -12,6 +12,7 @@ from ulmfit_jax.cli.ngrams import chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.report_page import leave_directions_page
 from ulmfit_jax.cli.results import trained_on
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
+from ulmfit_jax.counted import also_learnt
 from ulmfit_jax.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,21 +84,39 @@ def both_directions(
             note(f"reading {Path(run.out).name}")
             reports.append(one_run(run))
     members: dict[str, Any] = {"members": [model_fingerprint(report["model"]) for report in reports]}
-    members["measured"] = [report.get("test", {}).get("sha256") for report in reports]
     together = TrainingRun(options.out, COMMAND, {**members, **chosen_ngrams(options)})
-    if (finished := together.finished_report()) is not None:
-        return {**finished, "page": str(together.page)} if together.page.exists() else finished
-    model = Ensemble([TextClassifier.load(report["model"], devices=options.devices) for report in reports])
+    report = together.finished_report()
     with kept_programs(together.folder):
-        of_ngrams, seconds = learn_ngrams(model, options, data, unlabeled) if options.ngrams else ({}, {})
-        model.save(together.model)
-        wait_for_all("the saved ensemble")
-        figures = measured(model, options, data, test)
-    report = {**_joined(reports), **of_ngrams, **figures, "model": str(together.model)}
-    report["seconds"] |= seconds
-    together.write_report(report)
-    leave_directions_page(options, together, report)
+        if report is None:
+            model = Ensemble([TextClassifier.load(report["model"], devices=options.devices) for report in reports])
+            of_ngrams, seconds = learn_ngrams(model, options, data, unlabeled) if options.ngrams else ({}, {})
+            model.save(together.model)
+            wait_for_all("the saved ensemble")
+            report = {**_joined(reports), **of_ngrams, "model": str(together.model)}
+            report["seconds"] |= seconds
+            together.write_report(report)  # what follows can be done again without learning
+        if not _is_measured(report, options, data, test):
+            model = Ensemble.load(together.model, devices=options.devices)
+            stale, seconds = {"validation", "test", "baseline"}, report["seconds"]
+            report = {name: value for name, value in report.items() if name not in stale} | _joined(reports)
+            report |= {**measured(model, options, data, test), "seconds": seconds | report["seconds"]}
+            together.write_report(report)
+    if not together.page.exists():
+        leave_directions_page(options, together, report)
+    if test is None:  # figures of an earlier start with --test are not claimed by this one
+        report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
     return {**report, "page": str(together.page)} if together.page.exists() else report
+
+
+def _is_measured(
+    report: dict[str, Any], options: argparse.Namespace, data: TextDataset, test: TextDataset | None
+) -> bool:
+    """Whether a report has all figures that `measured` gives; those of other test texts are none."""
+    from ulmfit_jax.classifier_plan import split_rows
+
+    holds_out = len(split_rows(data, options.validation_fraction, options.seed)[1]) > 0
+    is_tested = test is None or report.get("test", {}).get("sha256") == test.fingerprint()
+    return holds_out == ("validation" in report) and is_tested
 
 
 def _joined(reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -123,7 +142,7 @@ def measured(model: Any, options: argparse.Namespace, data: TextDataset, test: T
         report["validation"] = model.evaluate(valid.texts, valid.targets or ())
     if test is not None:
         report["test"] = model.evaluate(test.texts, test.targets or ())
-        report["test"]["also_in_training"] = test.shared_with(data)
+        report["test"] |= {"also_in_training": test.shared_with(data), "sha256": test.fingerprint()}
     return report
 
 
@@ -138,6 +157,8 @@ def directions_as_text(report: dict[str, Any]) -> str:
     baseline = report.get("baseline", {})
     if "test" in report and baseline.get("error") is not None:
         lines.append(f"{'baseline':<20}{baseline['error']:>{12 * len(columns)}.2%}   {baseline['name']}")
+    if seen := report.get("test", {}).get("also_in_training"):
+        lines.append(also_learnt(seen))
     if "documents" in report:
         lines.append(f"trained on {trained_on(report)}")
     lines.append(f"model of both: {report['model']}")

@@ -20,8 +20,9 @@ DESCRIPTION = """\
 For each text, print the label, its probability, the text, and the words that speak most for the label and against it.
 On a terminal the words are coloured: blue speaks for the label, orange against it.
 
-An importance is measured on the label's log odds: the slope in the word's embedding times the embedding (gradient, two
-passes over the text), or what the log odds lose when the word is left out (leave-out, one pass for each word).
+An importance is measured on the label's log odds, the logarithm of its probability over that of all others: the slope
+in the word's embedding times the embedding (gradient, two passes over the text), or what the log odds lose when the
+word is left out (leave-out, one pass for each word). The two often disagree: for a finding that matters take leave-out.
 
 An ensemble (two directions, --ngrams) is explained by leaving words out: what all members say together without them.
 One of them by itself, DIR/model/member-0, may answer otherwise.

@@ -14,8 +14,9 @@ DESCRIPTION = """\
 Print texts that a language model makes up, one after the other, each beginning with a prompt. It is the quickest look
 at what a model has learnt from its texts. With --stream, a text appears while it is written.
 
-Pieces are drawn by their probabilities, or, with --beams, the most probable text is searched for, whatever the options
-of drawing say (--temperature, --min-p, --top-k, --top-p, --seed). Long ones repeat themselves: --no-repeat 4 helps.
+Pieces are drawn by their probabilities, or, with --beams, the most probable text is searched for: --temperature and
+--seed count for nothing then, and --min-p, --top-k and --top-p are to be left out. Long ones repeat themselves:
+--no-repeat 4 helps.
 """
 
 EXAMPLES = """\
@@ -48,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="1 draws as the model believes, less prefers likely words (default: %(default)s)",
     )
     parser.add_argument(
-        "--min-p", type=share, default=0.0, metavar="P", help="never draw a less probable piece (default: %(default)s)"
+        "--min-p",
+        type=share,
+        default=0.0,
+        metavar="P",
+        help="never draw a piece whose probability is below P (default: %(default)s)",
     )
     parser.add_argument(
         "--top-k",

@@ -58,6 +58,8 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         lines += _single(summary)
     if "ngrams" in summary:
         lines.append(_line("n-grams", f"{summary['ngrams']:,}, with {summary['ngrams_share']:.0%} of the say"))
+    if "members" in summary and summary["settings"]:
+        lines.append(_line("settings", _plainly(summary["settings"])))
     lines.append(_line("files", f"{summary['bytes']:,} bytes, {'DAMAGED' if summary['damage'] else 'as saved'}"))
     lines += _origin(summary.get("provenance") or {})
     for member in summary.get("members", ()):

@@ -17,7 +17,7 @@ from ulmfit_jax.cli.arguments import (
     labelled_reading_options,
 )
 from ulmfit_jax.cli.console import note
-from ulmfit_jax.cli.results import TRAINED_ON
+from ulmfit_jax.cli.results import known_data
 from ulmfit_jax.counted import counted
 
 _SEPARATOR = ";"
@@ -61,9 +61,11 @@ def model_and_texts(options: argparse.Namespace) -> tuple[TextClassifier | Ensem
 
 def were_trained_on(model: TextClassifier | Ensemble, data: TextDataset) -> bool:
     """Whether the texts and labels are all of those that a training command gave the model, or a member of it."""
+    from ulmfit_jax.data import texts_fingerprint
+
     members: Sequence[Any] = getattr(model, "members", [model])
-    known = {member.artifact.provenance.get(TRAINED_ON) for member in members}
-    return data.fingerprint() in known
+    known = {one for member in members for one in known_data(member.artifact.provenance)}
+    return not known.isdisjoint({data.fingerprint(), texts_fingerprint(data.texts)})
 
 
 def remark_on_separator(data: TextDataset) -> None:

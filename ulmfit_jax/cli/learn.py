@@ -20,7 +20,7 @@ from ulmfit_jax.cli.arguments import (
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.cli.kept_columns import READING, kept_columns, reading_provenance
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
-from ulmfit_jax.cli.results import TRAINED_ON, measures
+from ulmfit_jax.cli.results import TRAINED_ON, known_data, measures
 from ulmfit_jax.cli.training_arguments import (
     add_adversarial,
     add_batches_and_validation,
@@ -81,8 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_options(parser)
     parser.add_argument(
         "--teacher",
-        metavar="DIR",
-        help="model or finished run with the same labels, whose probabilities are learnt instead of those of DATA",
+        metavar="DIR|NAME",
+        help="model, finished run or shipped model with the same labels, whose probabilities are learnt instead of "
+        "those of DATA",
     )
     group = parser.add_argument_group("training")
     group.add_argument(
@@ -209,6 +210,7 @@ def _learn(
     from ulmfit_jax.classifier_plan import split_rows
     from ulmfit_jax.data import TextDataset
 
+    learnt = [*known_data(model.artifact.provenance), data.fingerprint()]
     labels: Any = data.targets
     if teacher is not None:
         labels = _answers(teacher, options, data, training)
@@ -218,7 +220,7 @@ def _learn(
     before = {"before": report} if report else {}
     model.learn_from(data.texts, labels, **_further(options), run_dir=training.folder, workers=options.workers)
     reading = {**kept_columns(options.model), **reading_provenance(options).get(READING, {})}
-    provenance = {"learnt_on_from": options.model, TRAINED_ON: data.fingerprint()}
+    provenance = {"learnt_on_from": options.model, TRAINED_ON: learnt}
     provenance |= {"teacher": options.teacher} if teacher is not None else {}
     model.save(training.model, provenance={**provenance, **({READING: reading} if reading else {})})
     labelled = len(data) if teacher is None else 0

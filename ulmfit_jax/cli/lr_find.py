@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layers",
         type=whole_number(1),
         metavar="N",
-        help="layer groups that train, from the last one (default: all of a language model, a classifier's head alone)",
+        help="layer groups that train, from the last one; with three LSTM layers a language model has 4, a classifier "
+        "5 (default: all of a language model, a classifier's head alone)",
     )
     parser.add_argument(
         "--start", type=positive_number, default=1e-7, metavar="R", help="first rate (default: %(default)s)"

@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    goes_on = termination_interrupts() if "out" in options else contextlib.nullcontext()
+    goes_on = termination_interrupts() if _writes(options) else contextlib.nullcontext()
     with quiet_libraries():
         try:
             with goes_on, interruptions_answered(_INTERRUPTING if _keeps_states(options) else _ENDING):
@@ -243,15 +243,20 @@ def _with_option_names(sentence: str, options: argparse.Namespace) -> str:
     return re.sub(rf"(?<![\w./\\'-])({names})(?![\w/\\'-]|\.\w)", lambda m: "--" + m[1].replace("_", "-"), sentence)
 
 
+def _writes(options: argparse.Namespace) -> bool:
+    """Whether the command writes a model, which SIGTERM is not to end in the middle of."""
+    return not {"out", "place", "file"}.isdisjoint(vars(options))
+
+
 def _keeps_states(options: argparse.Namespace) -> bool:
     """Whether the command trains, so that a step that has ended is saved."""
-    return "out" in options and not getattr(options, "dry_run", False)
+    return "dry_run" in options and not options.dry_run
 
 
 def _interruption(options: argparse.Namespace) -> str:
-    if "out" not in options:
+    if "dry_run" not in options:
         return "interrupted"
-    if getattr(options, "dry_run", False):
+    if options.dry_run:
         return "interrupted: a dry run keeps nothing"
     if holds_states(options.out):
         return f"interrupted: the same command goes on from the last state saved in {options.out}"

@@ -52,7 +52,9 @@ def learn_ngrams(
 
     started = time.monotonic()
     learnt, held_out = map(data.select, split_rows(data, options.validation_fraction, options.seed))
-    more = drawn_rounds(unlabeled, [options.co_training], options.seed)[0] if options.co_training else []
+    more: list[str] = []
+    if options.co_training:
+        (more,) = drawn_rounds(unlabeled, [options.co_training], options.seed, data.texts)
     model.learn_ngrams(learnt.texts, learnt.targets or (), held_out.texts, held_out.targets or (), unlabeled=more)
     assert model.ngrams is not None
     entries = {"ngrams": model.ngrams.facts(), **({"co_training": len(more)} if more else {})}

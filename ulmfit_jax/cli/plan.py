@@ -34,7 +34,22 @@ def show_plan(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(report)
     else:
-        show(times_as_text(report))
+        show_times(report)
+
+
+def show_times(report: dict[str, Any]) -> None:
+    """Print the times of a measured plan."""
+    show(times_as_text(report))
+
+
+def show_total(reports: dict[str, dict[str, Any]], as_json: bool) -> None:
+    """Print several measured plans, by their names, as one line of JSON, or for a person, who has seen them, how long
+    they take together."""
+    total = round(sum(report["seconds"] for report in reports.values()), 3)
+    if as_json:
+        show_json({"plans": reports, "seconds": total})
+    else:
+        show(f"{' and '.join(reports):<44}{_time(total):>12}")
 
 
 def plan_as_text(report: dict[str, Any]) -> str:

@@ -147,6 +147,7 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
     from ulmfit_jax.data import TextStream
     from ulmfit_jax.data.dataset import TABLES
     from ulmfit_jax.data.lines import checked_encoding, data_suffix, decode_lines, read_lines
+    from ulmfit_jax.data.plain_text import check_is_text
 
     if options.text is not None:
         if options.data is not None:
@@ -165,6 +166,9 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
         )
     if data_suffix(path) in TABLES or options.data.startswith("tfds:"):
         return TextStream(options.data, **reading_options(as_the_model(options)))
+    check_is_text(path)
+    if options.text_column is not None and path.is_file():
+        raise ConfigError(f"--text-column names a column of a table, but {options.data} has lines: leave it out")
     return _without_breaks(read_lines(path, options.encoding))
 
 

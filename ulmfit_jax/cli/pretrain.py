@@ -14,6 +14,7 @@ from ulmfit_jax.cli.training_arguments import (
     add_run_options,
     add_skipping,
 )
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import PRESETS
 
 SUMMARY = "train a language model from scratch"
@@ -55,9 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="sentencepiece",
         help="pieces of words, whole words, or whole words as fastai and spaCy cut them (default: %(default)s)",
     )
-    group.add_argument(
-        "--language", default="en", metavar="L", help="language for --tokenizer spacy (default: %(default)s)"
-    )
+    group.add_argument("--language", metavar="L", help="language for --tokenizer spacy (default: en)")
     group.add_argument("--backwards", action="store_true", help="learn to read from the end to the beginning")
     add_language_model_options(group)
     add_skipping(group)
@@ -80,4 +79,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _tokenizer(options: argparse.Namespace) -> str:
     """The tokeniser under its name in `LanguageModel`."""
-    return f"spacy:{options.language}" if options.tokenizer == "spacy" else options.tokenizer
+    if options.tokenizer == "spacy":
+        return f"spacy:{options.language or 'en'}"
+    if options.language not in (None, "en"):  # which runs from before name in their ulmfit.toml
+        raise ConfigError(f"--language is for --tokenizer spacy, and {options.tokenizer} has none: leave it out")
+    return options.tokenizer

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ulmfit_jax.counted import counted
+from ulmfit_jax.counted import also_learnt, counted
 
 CLASSIFIER_MEASURE = "error_rate"
 """The column that only the classifier's epochs have."""
 
 TRAINED_ON = "data_sha256"
-"""The entry of a classifier's provenance that tells which labelled texts a training command gave it."""
+"""The entry of a classifier's provenance that tells which texts training commands gave it."""
+
+
+def known_data(provenance: dict[str, Any]) -> list[str]:
+    """The fingerprints in that entry: of labelled texts, or, where a teacher labelled them, of texts alone."""
+    found = provenance.get(TRAINED_ON, [])
+    each = found if isinstance(found, list) else [found]
+    return [one for one in each if isinstance(one, str)]
 
 
 def measures(history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -50,9 +57,7 @@ def as_text(report: dict[str, Any]) -> str:
     if test := report.get("test"):
         lines.append(_classified("test", test, counted(test["n"], "text")))
         if seen := test.get("also_in_training"):
-            lines.append(
-                f"{'':14}{seen:,} of the test texts {'is' if seen == 1 else 'are'} also among the training texts"
-            )
+            lines.append(f"{'':14}{also_learnt(seen)}")
     if baseline := report.get("baseline"):
         lines.append(_classified("baseline", baseline, baseline["name"]))
     if validation := report.get("validation"):

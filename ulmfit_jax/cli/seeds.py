@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ulmfit_jax.counted import also_learnt
+
 
 def seed_runs(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
     """The options of each run: seeds `--seed`, `--seed` + 1, … in the folders `seed-S` of `--out`."""
@@ -33,7 +35,8 @@ def over_seeds(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if all(measured_on in report for report in reports):
             summary[measured_on] = _spread([report[measured_on]["error"] for report in reports])
     if "test" in summary:
-        summary["test"]["n"] = reports[0]["test"]["n"]
+        first = reports[0]["test"]
+        summary["test"] |= {"n": first["n"], "also_in_training": first.get("also_in_training", 0)}
         summary["baseline"] = reports[0]["baseline"]
     return {**summary, "seconds": stages}
 
@@ -64,6 +67,8 @@ def seeds_as_text(summary: dict[str, Any]) -> str:
     baseline = summary.get("baseline", {})
     if baseline.get("error") is not None:
         lines.append(_row("baseline", [baseline["error"]], columns=len(measured)) + f"   {baseline['name']}")
+    if seen := summary.get("test", {}).get("also_in_training"):
+        lines.append(also_learnt(seen))
     lines += [f"model of seed {run['seed']}: {run['model']}" for run in summary["runs"]]
     return "\n".join(lines)
 

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note, show, show_json
-from ulmfit_jax.cli.directions import COMMAND, both_directions, direction_runs, directions_as_text, measured
+from ulmfit_jax.cli.directions import (
+    COMMAND,
+    DIRECTIONS,
+    both_directions,
+    direction_models,
+    direction_runs,
+    directions_as_text,
+    measured,
+)
 from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.kept_columns import reading_provenance
 from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_separator
 from ulmfit_jax.cli.ngrams import check_co_training, chosen_ngrams, learn_ngrams
-from ulmfit_jax.cli.plan import announcing, begin_plan, show_plan
+from ulmfit_jax.cli.plan import announcing, begin_plan, show_times, show_total
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
 from ulmfit_jax.cli.results import TRAINED_ON, as_text, measures
@@ -75,8 +83,9 @@ def run(options: argparse.Namespace) -> None:
         check_kind(test, data.label_sets is not None)
         check_labels(test, classes)
     unlabeled = _unlabeled(options, test)
-    if unlabeled and options.lm_epochs == 0 and not (options.self_training or options.co_training):
-        note("with --lm-epochs 0, only --self-training and --co-training read texts without labels: they are left out")
+    why = _not_fine_tuned(options)
+    if unlabeled and why and not (options.self_training or options.co_training):
+        note(f"{why}, only --self-training and --co-training read texts without labels: they are left out")
         unlabeled = []
     check_plan(_model(options).options, data)
     remark_on_few_texts(data)
@@ -171,6 +180,18 @@ def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[st
     return kept
 
 
+def _not_fine_tuned(options: argparse.Namespace) -> str | None:
+    """Why no language model learns from the texts; None where one does."""
+    from ulmfit_jax.artifact.folder import read_config
+    from ulmfit_jax.pretrained import model_folder
+
+    if options.lm_epochs == 0:
+        return "with --lm-epochs 0"
+    starts = direction_models(options).values() if options.both_directions else [options.pretrained]
+    kinds = [read_config(model_folder(name)).get("kind") for name in starts if name != "none"]
+    return "from an encoder alone" if kinds and set(kinds) == {"encoder"} else None
+
+
 def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: list[str]) -> dict[str, Any]:
     """What decides the result; a report of another configuration is not this run's."""
     from ulmfit_jax.data import texts_fingerprint
@@ -194,7 +215,11 @@ def _train(
     from ulmfit_jax.training.processes import wait_for_all
 
     model = _model(options)
-    model.fit(data.texts, data.targets or (), unlabeled, run_dir=training.folder, workers=options.workers)
+    # From scratch they make the tokeniser in any case; else, with no language model to learn, n-grams at most read
+    # them.
+    is_read = options.pretrained == "none" or options.self_training or _not_fine_tuned(options) is None
+    more = unlabeled if is_read else []
+    model.fit(data.texts, data.targets or (), more, run_dir=training.folder, workers=options.workers)
     report = measures(model.history_)
     provenance = {**reading_provenance(options), TRAINED_ON: data.fingerprint()}
     if options.ngrams:
@@ -215,7 +240,7 @@ def _train(
             "validation": model.artifact.provenance["training"]["validation_documents"],
             "unlabelled": len(unlabeled),
         },
-        "transductive": options.transductive,
+        "transductive": options.transductive and len(unlabeled) > 0,
         "seed": options.seed,
         **report,
     }
@@ -244,6 +269,7 @@ def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset
     begin_plan(options.out, command)
     runs = list(direction_runs(options)) if options.both_directions else [options]
     limit = MEASURING_SECONDS / len(runs)
+    plans: list[dict[str, Any]] = []
     for run in runs:
         if options.both_directions:
             note(f"reading {Path(run.out).name}")
@@ -260,7 +286,13 @@ def _show_plan(options: argparse.Namespace, data: TextDataset, test: TextDataset
             announce=announce,
             seconds=limit,
         )
-        show_plan({**plan, "seconds": round(plan["seconds"] * run.seeds, 3), "runs": run.seeds}, run.json)
+        plans.append({**plan, "seconds": round(plan["seconds"] * run.seeds, 3), "runs": run.seeds})
+        if not run.json:
+            show_times(plans[-1])
+    if options.both_directions:
+        show_total(dict(zip(DIRECTIONS, plans, strict=True)), options.json)
+    elif options.json:
+        show_json(plans[0])
 
 
 def _tested(

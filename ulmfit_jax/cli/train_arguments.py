@@ -98,7 +98,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="with --ngrams: let the trained and n-grams label N texts of --unlabeled (or all that there are), for the "
+        help="with --ngrams: let network and n-grams label N texts of --unlabeled (or all that there are), for the "
         "n-grams to learn from; takes as long as predicting them (default: %(default)s, no co-training)",
     )
     group.add_argument(
@@ -117,7 +117,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--lm-batch-size",
         type=whole_number(1),
         metavar="N",
-        help="rows of the language model's stream (default: 64, less for little text)",
+        help="parts of the text that the language model reads side by side (default: 64, less for little text)",
     )
     group.add_argument(
         "--recipe",
@@ -213,6 +213,10 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
 def check_combinations(options: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is read; `--pretrained-backward` asks for both directions."""
     options.both_directions = options.both_directions or options.pretrained_backward is not None
+    if options.seed + options.seeds > 2**32:
+        raise ConfigError(
+            f"--seed {options.seed} and the {options.seeds - 1} after it go beyond {2**32 - 1}: give less"
+        )
     if options.both_directions:
         if options.seeds > 1:
             raise ConfigError(
@@ -222,6 +226,11 @@ def check_combinations(options: argparse.Namespace) -> None:
         direction_models(options)
     if options.preset and options.pretrained != "none":
         raise ConfigError("--preset is only for --pretrained none: a pretrained model has its own sizes")
+    if options.lm_epochs == 0:
+        without = {"--lm-learning-rate": options.lm_learning_rate, "--lm-batch-size": options.lm_batch_size}
+        for name, value in without.items():
+            if value is not None:
+                raise ConfigError(f"{name} is for a language model that trains, and with --lm-epochs 0 none does")
     if options.transductive and options.test is None:
         raise ConfigError("--transductive is about the test texts: give them with --test")
     if options.self_training and not (options.unlabeled or options.transductive):

@@ -18,7 +18,7 @@ from ulmfit_jax.cli.arguments import (
 from ulmfit_jax.nn.architecture import PRESETS
 from ulmfit_jax.pretrained import SHIPPED
 
-LANGUAGE_MODEL_RATES = "0.005 from scratch; in fine-tuning 0.01 through the number of epochs, at most 0.004"
+LANGUAGE_MODEL_RATES = "0.005 from scratch; in fine-tuning 0.01 / epochs, at most 0.004"
 """The default peak rates of a language model, for help."""
 
 _Group = argparse._ArgumentGroup | argparse.ArgumentParser
@@ -73,7 +73,10 @@ def add_language_model_options(group: _Group) -> None:
         "--epochs", type=whole_number(1), metavar="N", help="passes over the text (default: by the amount of text)"
     )
     group.add_argument(
-        "--batch-size", type=whole_number(1), metavar="N", help="rows of the stream (default: 64, less for little text)"
+        "--batch-size",
+        type=whole_number(1),
+        metavar="N",
+        help="parts of the text that are read side by side (default: 64, less for little text)",
     )
     group.add_argument(
         "--learning-rate",
@@ -111,8 +114,8 @@ def add_adversarial(group: _Group) -> None:
         default=0.0,
         metavar="F",
         help="where all layers train, learn from each text once more, its embedded tokens pushed to where the loss "
-        "rises most, together by F norms of a token: try 0.2; such steps take twice the time (default: %(default)s, "
-        "not at all)",
+        "rises most, in all by F times the length of a token's vector: try 0.2; such steps take twice the time "
+        "(default: %(default)s, not at all)",
     )
 
 

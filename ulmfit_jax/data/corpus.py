@@ -159,15 +159,14 @@ def cached_corpus(
         fingerprint: `texts_fingerprint(texts)` where it is known already; then `texts` is read only to build.
 
     Raises:
-        ConfigError: `texts` is an iterator that can be read only once and there is no `fingerprint`.
+        ConfigError: `texts` is an iterator, which can be read only once.
         DataError: the disk is full.
     """
     if cache_dir is None:
         return corpus_in_memory(texts, tokenizer, workers)
-    if fingerprint is None:
-        if isinstance(texts, Iterator):
-            raise ConfigError("A cached corpus reads its texts twice; give a list or another re-readable collection.")
-        fingerprint = texts_fingerprint(texts)
+    if isinstance(texts, Iterator):
+        raise ConfigError("A cached corpus reads its texts twice; give a list or another re-readable collection.")
+    fingerprint = fingerprint or texts_fingerprint(texts)
     key = hashlib.sha256(f"{fingerprint} {tokenizer.fingerprint()}".encode()).hexdigest()
     folder = Path(cache_dir) / key
     kept = _open_cached(folder)

@@ -18,7 +18,7 @@ from ulmfit_jax.data.folders import folder_records
 from ulmfit_jax.data.label_sets import LabelSet, as_line, clean_label_set, holds_several
 from ulmfit_jax.data.lines import data_suffix, read_lines
 from ulmfit_jax.data.parquet import parquet_records
-from ulmfit_jax.data.plain_text import Documents, plain_texts
+from ulmfit_jax.data.plain_text import Documents, check_is_text, plain_texts
 from ulmfit_jax.data.records import LabelColumn, Record, TextColumn, choose_columns, clean_label, clean_text
 from ulmfit_jax.data.tables import csv_records, jsonl_records
 from ulmfit_jax.data.tfds_source import TFDS_PREFIX, tfds_records
@@ -140,7 +140,8 @@ def from_frame(
     """Texts and labels of two or more columns of a pandas data frame, as in `read_dataset`; a missing text is "".
 
     Raises:
-        DataError: a column is missing or there twice, a text is not a string, or some but not all labels are missing.
+        DataError: a column is missing or there twice, a text is not a string, or a label is missing in the column that
+            was named (where none was, the labels are then None).
     """
     source = "the data frame"
     existing = {str(name): name for name in frame.columns}  # names may be numbers
@@ -263,8 +264,7 @@ def _records(
         return _line_records(path, encoding)
     if not os.path.exists(path):
         raise DataError(f"{location} does not exist; give a file, a folder or tfds:NAME:SPLIT.")
-    if suffix in (".xlsx", ".xls", ".ods"):
-        raise DataError(f"{location} is a spreadsheet; save it as .csv and give that file.")
+    check_is_text(path)
     kinds = f"a file {', '.join(TABLES)} or .txt, of text also with .gz or .xz behind it, or a folder"
     raise DataError(f"{location} is of no known kind; give {kinds}.")
 
@@ -281,9 +281,10 @@ def _collect(records: Iterable[Record], source: str, require_labels: bool, separ
     texts: list[str] = []
     labels: list[str] = []
     label_sets: list[LabelSet] = []
-    several = separator is not None
+    several, labelled = separator is not None, require_labels
     for record in records:
         texts.append(clean_text(record, source))
+        labelled = labelled or record.label is not None
         several = several or (not labels and holds_several(record.label))
         found = _label(record, source, require_labels, several, separator)
         if isinstance(found, tuple):
@@ -295,7 +296,7 @@ def _collect(records: Iterable[Record], source: str, require_labels: bool, separ
     empty = sum(not text.strip() for text in texts)
     if empty:
         logger.warning("%s: %d of %d texts are empty.", source, empty, len(texts))
-    if several and not labels and len(label_sets) == len(texts):
+    if several and labelled and not labels and len(label_sets) == len(texts):
         return TextDataset(texts, None, source, label_sets)
     return TextDataset(texts, labels if len(labels) == len(texts) else None, source)
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ulmfit_jax.data.lines import read_text
+from ulmfit_jax.data.lines import data_suffix, read_text
 from ulmfit_jax.data.records import Record
 from ulmfit_jax.data.text_files import files_below
 from ulmfit_jax.errors import DataError
@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 def folder_records(folder: Path, require_labels: bool = True, encoding: str | None = None) -> Iterator[Record]:
     """Yields the text files of a folder, one document each, in the order of their names.
 
-    Each sub-folder is a label and its .txt files, at any depth, are the documents; the files beside the sub-folders
-    are then left out. Without sub-folders the .txt files of the folder are the documents, and have no label. The
-    sub-folders "unsup" and "unsupervised" hold documents without a label and are left out where labels are required.
-    Names that begin with a dot are left out.
+    Each sub-folder is a label and its .txt files (also .gz or .xz), at any depth, are the documents; the files beside
+    the sub-folders are then left out. Without sub-folders the .txt files of the folder are the documents, and have no
+    label. The sub-folders "unsup" and "unsupervised" hold documents without a label and are left out where labels are
+    required. Names that begin with a dot are left out.
 
     Args:
         folder: the folder.
@@ -67,7 +67,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _is_text(path: Path) -> bool:
-    return path.suffix.lower() == ".txt"
+    return data_suffix(path) == ".txt"
 
 
 def _refuse_splits(folder: Path, names: list[str]) -> None:

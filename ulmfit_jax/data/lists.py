@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,20 @@ def check_collection(texts: Any, name: str = "texts") -> None:
         raise DataError(f"{name} is one string, {reprlib.repr(texts)}: give a list of texts; files are not read here")
     if not isinstance(texts, Iterable):
         raise DataError(f"{name} is {texts!r:.40}: give a list of texts")
+
+
+def check_rereadable(texts: Any, name: str = "texts") -> None:
+    """The same, and refuse what can be read only once, such as a generator.
+
+    Raises:
+        DataError: see above.
+    """
+    check_collection(texts, name)
+    if isinstance(texts, Iterator):
+        raise DataError(
+            f"{name} is a {type(texts).__name__}, which can be read only once: give a list, or a collection that can "
+            "be read again, such as ulmfit_jax.data.TextStream"
+        )
 
 
 def labelled_texts(texts: Iterable[str], labels: Sequence[Any], source: str) -> TextDataset:

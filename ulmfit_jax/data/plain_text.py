@@ -15,6 +15,8 @@ from ulmfit_jax.errors import ConfigError, DataError
 Documents = Literal["blocks", "lines", "files"]
 """What a document is: lines up to a blank line, one line, or a whole file."""
 
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
 # Far more than any book. A file with a document a line and no blank line would else be taken for one document.
 _LONGEST_BLOCK = 50_000_000
 
@@ -27,12 +29,12 @@ def plain_text_files(location: str) -> list[Path]:
             .txt.gz or .txt.xz, at any depth, names that begin with a dot left out.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or one is no text.
     """
     path = Path(location)
     if os.path.isfile(path):
-        return [path]
-    if os.path.isdir(path):
+        files, problem = [path], ""
+    elif os.path.isdir(path):
         files = files_below(path, lambda file: data_suffix(file) == ".txt")
         kinds = ", ".join([".txt", *(f".txt{suffix}" for suffix in COMPRESSIONS)])
         problem = f"The folder {location} holds no text files ({kinds}); give a folder or a pattern of them."
@@ -42,7 +44,25 @@ def plain_text_files(location: str) -> list[Path]:
         problem = f"{location} {found}; give a text file, a folder of text files or a pattern such as 'wiki/*.txt.xz'."
     if not files:
         raise DataError(problem)
+    for file in files:
+        check_is_text(file)
     return sorted(files)
+
+
+def check_is_text(path: Path) -> None:
+    """Refuse a file whose name says that its lines are no texts.
+
+    Raises:
+        DataError: it is a spreadsheet or a JSON file.
+    """
+    suffix = data_suffix(path)
+    if suffix in _SPREADSHEETS:
+        raise DataError(f"{path} is a spreadsheet; save it as .csv and give that file.")
+    if suffix == ".json":
+        raise DataError(
+            f"{path} is JSON; if each of its lines is an object with a text, name it .jsonl, else save it as such or "
+            "as .csv and give that file."
+        )
 
 
 def plain_texts(location: str, documents: Documents = "blocks", encoding: str | None = None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
+import numbers
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,15 +82,16 @@ def choose_columns(
 ) -> Columns:
     """Finds the columns of text and label among those that exist.
 
-    A column that is not named is looked for among TEXT_COLUMNS and LABEL_COLUMNS, in their order and in any case. Those
-    of `kept` go along, whatever else they are.
+    A column that is not named is looked for among TEXT_COLUMNS and LABEL_COLUMNS, in their order and in any case, but
+    not among those that were named for the other role. Those of `kept` go along, whatever else they are.
 
     Raises:
         DataError: a named column does not exist, or none is named and no usual name is there, or one column is to be
             both.
     """
-    texts: tuple[str | None, ...] = column_names(text_column, existing) or (_usual(existing, TEXT_COLUMNS),)
-    labels: tuple[str | None, ...] = column_names(label_column, existing) or (_usual(existing, LABEL_COLUMNS),)
+    named_texts, named_labels = column_names(text_column, existing), column_names(label_column, existing)
+    texts: tuple[str | None, ...] = named_texts or (_usual(existing, TEXT_COLUMNS, named_labels),)
+    labels: tuple[str | None, ...] = named_labels or (_usual(existing, LABEL_COLUMNS, named_texts),)
     sought = [*(("text", name) for name in texts), *(("label", name) for name in labels)]
     unnamed = [kind for kind, name in sought if name is None and (kind == "text" or require_labels)]
     absent = [(kind, name) for kind, name in sought if name is not None and name not in existing]
@@ -152,10 +153,10 @@ def clean_label(record: Record, source: str) -> str | None:
             no file of a model can hold.
     """
     label = record.label
+    if getattr(label, "size", 0) == 1 and hasattr(label, "item"):  # a scalar of NumPy or JAX
+        label = label.item()
     if is_missing(label):
         return None
-    if getattr(label, "size", 0) == 1 and hasattr(label, "item"):  # a NumPy scalar
-        label = label.item()
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     if not isinstance(label, str | int | float):
@@ -172,8 +173,8 @@ def clean_label(record: Record, source: str) -> str | None:
     return name or None
 
 
-def _usual(existing: Sequence[str], usual: Sequence[str]) -> str | None:
-    by_lower_case = {name.lower(): name for name in reversed(existing)}
+def _usual(existing: Sequence[str], usual: Sequence[str], taken: Collection[str]) -> str | None:
+    by_lower_case = {name.lower(): name for name in reversed(existing) if name not in taken}
     return next((by_lower_case[name] for name in usual if name in by_lower_case), None)
 
 
@@ -208,7 +209,7 @@ def is_missing(value: Any) -> bool:
     # pandas' NA is no float and has no truth value; it is known by its type's name so that pandas need not be here.
     return (
         value is None
-        or (isinstance(value, float) and math.isnan(value))
+        or (isinstance(value, numbers.Real) and value != value)
         or type(value).__name__ in ("NAType", "NaTType")
     )
 

@@ -147,7 +147,7 @@ class Explainer(LeaveOutExplainer):
         Raises:
             ArtifactError: the model is not a classifier.
         """
-        predictor = predictor or Predictor(artifact, Devices(1))
+        predictor = predictor or Predictor(artifact, Devices.alone())
         super().__init__(
             artifact.labels,
             artifact.tokenizer,

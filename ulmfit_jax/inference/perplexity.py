@@ -29,7 +29,7 @@ def perplexity(model: Artifact, texts: Sequence[str], bptt: int) -> float:
     Raises:
         DataError: there are fewer than two tokens.
     """
-    corpus, devices = corpus_in_memory(texts, model.tokenizer), Devices(1)
+    corpus, devices = corpus_in_memory(texts, model.tokenizer), Devices.alone()
     settings = LanguageModelSettings(batch_size=8, bptt=bptt, backwards=model.backwards)
     stream = validation_stream(corpus, settings, 1)
     if stream is None:

@@ -103,8 +103,9 @@ class AwdLstm(nnx.Module):
     """Embedding and LSTM layers with fastai's `AWD_LSTM` dropouts.
 
     Parameters: `embedding` `[vocabulary, embedding]`, drawn from U(-0.1, 0.1), and `lstm_0`, `lstm_1`, …. The operands
-    of matrix products are rounded to `dtype` (`ulmfit_jax.nn.products`); everything else is float32. `backend` is what
-    runs the layers over time: `scan`, or `cudnn` (`ulmfit_jax.nn.cudnn`), which takes neither `ends` nor `active`.
+    of matrix products are rounded to `dtype` (`ulmfit_jax.nn.products`); everything else is float32, but for the gates
+    that the backward pass of accelerators reads (`ulmfit_jax.nn.recurrence_rows`). `backend` is what runs the layers
+    over time: `scan`, or `cudnn` (`ulmfit_jax.nn.cudnn`), which takes neither `ends` nor `active`.
     """
 
     def __init__(

@@ -234,7 +234,7 @@ class ClassifierNetwork(nnx.Module):
         count = rows.sum(dtype=jnp.int32).astype(jnp.float32)
         if axis_name:
             count = lax.pmean(count, axis_name)
-        return jnp.where(rows, losses, jnp.float32(0)).sum() / jnp.maximum(count, 1)
+        return jnp.where(rows, losses, jnp.float32(0)).sum() / jnp.maximum(count, jnp.finfo(jnp.float32).tiny)
 
     def scores(
         self,

@@ -2,7 +2,7 @@
 
 Accelerators, and CPUs with instructions for it (`avx512_bf16`, `amx_bf16`), multiply bfloat16 several times as fast as
 float32; other CPUs are slower. Parameters, activations, states and gradients stay float32; only what goes into a
-product is rounded, to 8 bits of mantissa.
+product is rounded, to 8 bits of mantissa (on accelerators also what is kept of gates: `ulmfit_jax.nn.recurrence_rows`).
 """
 
 from __future__ import annotations

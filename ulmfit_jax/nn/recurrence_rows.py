@@ -1,10 +1,11 @@
-"""The LSTM recurrence as accelerators run it fastest: the same numbers as `ulmfit_jax.nn.recurrence`, in fewer kernels.
+"""The LSTM recurrence as accelerators run it fastest: that of `ulmfit_jax.nn.recurrence` in fewer kernels.
 
 A step is a product and some arithmetic on each number. On a GPU each kernel costs microseconds whatever it does, and 72
 steps wait for each other in every layer, so what counts is how few kernels a step is and how few bytes they move: all
 that is kept of a step is written as two arrays, hidden state and cell side by side in float32, and the four activated
-gates side by side in the type that products are rounded to, as is the gradient of their sums. Arrays have the texts as
-rows, `[batch, features]`.
+gates side by side in the type that products are rounded to, as is the gradient of their sums. In float32 the numbers
+are the same; in bfloat16 gradients differ by more than the rounding of products: a gate beyond 0.998 is kept as 1,
+where its slope is 0. Arrays have the texts as rows, `[batch, features]`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ulmfit_jax.counted import counted
+from ulmfit_jax.counted import also_learnt, counted
 from ulmfit_jax.report.elements import Content, bar, element, table
 from ulmfit_jax.report.measures import share_interval
 from ulmfit_jax.report.page import document
@@ -71,4 +71,6 @@ def _remarks(report: dict[str, Any], measured: Sequence[str]) -> Content:
         )
         if count < FEW_TEXTS:
             said.append(few_texts(count, right))
+        if seen := report[name].get("also_in_training"):
+            said.append(f"{also_learnt(seen)}: the figures flatter.")
     return element("ul", [element("li", sentence) for sentence in said], class_="remarks") if said else None

@@ -24,7 +24,8 @@ def label_headline(answered: AnsweredLabels) -> Element:
     baseline, gain = answered.baseline_figures, ""
     if answered.baseline is not None:
         points = 100 * (micro_f1(answered.predicted, answered.truth) - baseline["micro_f1"])
-        gain = f"micro F1; this model is {abs(points):.1f} points {'better' if points > 0 else 'worse'}"
+        differs = f"this model is {abs(points):.1f} points {'better' if points > 0 else 'worse'}"
+        gain = f"micro F1; {differs if round(points, 1) else 'no difference'}"
     cards = [
         card("Micro F1", percent(micro_f1(answered.predicted, answered.truth)), "over all labels of all texts"),
         card("Macro F1", percent(answered.scores.macro_f1), "mean over the labels, each counts the same"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ulmfit_jax.counted import counted
+from ulmfit_jax.counted import also_learnt, counted
 from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.report.class_remarks import class_remarks
 from ulmfit_jax.report.facts import Answered, RunFacts
@@ -24,7 +24,7 @@ def remarks(facts: RunFacts) -> list[str]:
     """Sentences, the weightiest first; none where there is nothing to say."""
     answered = facts.answered
     if isinstance(answered, AnsweredLabels):
-        found = [*label_remarks(answered), *_about_probabilities(answered)]
+        found = [*label_remarks(answered), *_about_test_texts(facts, answered), *_about_probabilities(answered)]
     else:
         found = list(_about_answers(facts, answered)) if answered else []
     return [*found, *_about_training(facts), *_about_data(facts)]
@@ -45,11 +45,14 @@ def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
         )
     if len(answered) < FEW_TEXTS:
         yield few_texts(len(answered), int(answered.right.sum()))
-    if seen := facts.report.get("test", {}).get("also_in_training") if answered.name == "test" else 0:
-        are = "is" if seen == 1 else "are"
-        yield f"{seen:,} of the test texts {are} also among the training texts: the accuracy flatters."
+    yield from _about_test_texts(facts, answered)
     yield from class_remarks(answered, "Never answered", "belongs to")
     yield from _about_probabilities(answered)
+
+
+def _about_test_texts(facts: RunFacts, answered: Answered) -> Iterator[str]:
+    if seen := facts.report.get("test", {}).get("also_in_training") if answered.name == "test" else 0:
+        yield f"{also_learnt(seen)}: the figures flatter."
 
 
 def few_texts(count: int, right: int) -> str:

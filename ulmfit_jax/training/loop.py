@@ -89,6 +89,7 @@ class Loop:
             while self._position.stage < len(self._stages):
                 state = self._run_stage(state, snapshot)
                 snapshot = None
+            self._saving.end_if_asked()
         return self._result(state, snapshot)
 
     def _result(self, state: TrainState, snapshot: Any) -> TrainResult:

@@ -73,6 +73,14 @@ class Devices:
         self.devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
         self._own = slice(jax.process_index() * each, (jax.process_index() + 1) * each)
 
+    @classmethod
+    def alone(cls) -> Devices:
+        """One device of this process, whatever it has, also in a run of several processes, where each then computes
+        what it asks for by itself."""
+        devices = cls.__new__(cls)
+        devices.devices, devices._own = available_devices()[:1], slice(0, 1)
+        return devices
+
     def __len__(self) -> int:
         return len(self.devices)
 

@@ -74,6 +74,7 @@ def our_masks(loss: Loss, parameters: Tree, key: jax.Array) -> list[Mask]:
     return masks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [language_model, classifier])
 def test_with_our_masks_fastai_has_our_loss_and_gradients(network: Any) -> None:
     parameters, loss, model, batch = network()
@@ -94,6 +95,7 @@ def drawn_by_fastai(model: torch.nn.Module, batch: TorchBatch) -> list[Mask]:
     return masks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "count"), [(language_model, 8), (classifier, 3 * 7 + 2)])
 def test_the_masks_have_fastai_s_shapes_rates_and_scales(network: Any, count: int) -> None:
     """Embedding, inputs, weights and hidden layers in every forward pass, hence in every chunk; then the decoder or
@@ -113,6 +115,7 @@ def test_the_masks_have_fastai_s_shapes_rates_and_scales(network: Any, count: in
     assert [mask.array.shape for mask in ours[:3]] == [(40, 1), (batch[0].shape[0], 1, 12), weights]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [language_model, classifier])
 def test_elements_are_dropped_as_often_as_by_fastai(network: Any) -> None:
     """Each place's share of dropped elements in twenty passes lies within five standard deviations of its rate."""

@@ -48,6 +48,7 @@ def encoder_sizes(model: Artifact) -> dict[str, int]:
     return {"emb_sz": sizes.embedding_size, "n_hid": sizes.hidden_size, "n_layers": sizes.n_layers}
 
 
+@pytest.mark.slow
 def test_logits_and_perplexity(model: Artifact, reviews: list[str]) -> None:
     config = {**fastai.awd_lstm_lm_config, **encoder_sizes(model)}
     reference = fastai.get_language_model(fastai.AWD_LSTM, model.architecture.vocabulary_size, config).eval()
@@ -74,6 +75,7 @@ def test_logits_and_perplexity(model: Artifact, reviews: list[str]) -> None:
     assert LanguageModel.from_artifact(carried, "shipped").perplexity(reviews) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_probabilities(model: Artifact, reviews: list[str]) -> None:
     definition = classifier_definition(model.architecture, HEAD)
     parameters, statistics = map(to_numpy, definition.initialise(1))
