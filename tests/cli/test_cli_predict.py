@@ -89,7 +89,9 @@ def test_answers_come_in_order_and_in_batches(
 ) -> None:
     texts = [f"text {number}" * (number % 3) for number in range(1200)]
     give(monkeypatch, "\n".join(texts).encode())
-    answers = [json.loads(line) for line in ulmfit("predict", "model").out.splitlines()]
+    outcome = ulmfit("predict", "model")
+    answers = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.err == f"{texts[: len(answers)].count('')} texts are empty: such answers say nothing of them\n"
     # The last of the texts is empty: without a line break after it there is no line.
     assert [answer["text"] for answer in answers] == texts[: len(answers)]
     assert len(answers) >= 1199

@@ -53,7 +53,7 @@ def test_texts_are_those_of_the_file(
         ("a.jsonl", b"[1]\n", 400, "wrong_data", "the file"),
         ("a.txt.gz", gzip.compress(b"a", mtime=0), 415, "unsupported_type", "its name has to end in .csv"),
         ("a.parquet", b"PAR1", 415, "unsupported_type", "its name has to end in .csv"),
-        ("", b"a", 415, "unsupported_type", "its name has to end in .csv"),
+        ("", b"a", 400, "no_name", "the name of the file is missing"),
         ("a.txt", b"a\n" * 21, 413, "too_large", "more than 20 texts"),
         ("a.txt", b"a" * 4_001, 413, "too_large", "more than 4,000 bytes"),
     ],
@@ -93,3 +93,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(classifier: TextClassifier)
         running.end()
     assert reply.startswith(b"HTTP/1.1 408 ")
     assert b"too_slow" in reply
+
+
+def test_a_form_is_refused(client: httpx.Client) -> None:
+    reply = client.post("/api/texts?name=a.csv", files={"file": ("a.csv", b"text\na\n")})
+    refused(reply, 415, "unsupported_type", "send the bytes of the file alone")

@@ -25,7 +25,8 @@ often it is right. A temperature above 1 means that it was too sure of itself.
 
 Printed are the temperature, and before and after the expected calibration error (by how much confidence and accuracy
 differ, in 15 bins) and the loss (mean cross-entropy in nats), on these very texts: measure on others with
-`ulmfit evaluate`. Some hundred texts are enough. Of an ensemble, the mean of the members is calibrated.
+`ulmfit evaluate`. Some hundred texts are enough. The texts that it was trained on are refused if they are DATA as a
+whole; see to it that none of them is in it. Of an ensemble, the mean of the members is calibrated.
 
 With --reset instead of DATA, the temperature is 1 again, as before any calibration.
 """

@@ -23,6 +23,7 @@ from ulmfit_jax.cli.arguments import (
     reading_options,
 )
 from ulmfit_jax.cli.console import note, plain, show, show_json
+from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def run(options: argparse.Namespace) -> None:
     rows = itertools.chain([*itertools.islice(rows, 1)], rows)  # what is wrong with FILE is said before a header is
     if options.csv:
         _show_row([*options.keep, *names])
+    empty = 0
     for batch in _batches(rows):
+        empty += sum(not text.strip() for text, _ in batch)
         probabilities = model.predict_proba([text for text, _ in batch])
         for (text, kept), answer, row in zip(batch, _answers(model, probabilities), probabilities, strict=True):
             if options.csv:
@@ -99,6 +102,8 @@ def run(options: argparse.Namespace) -> None:
                 label = answer if model.multi_label else answer[0]
                 show_json({**kept, "text": text, key: label, "probabilities": by_name})
         sys.stdout.flush()
+    if empty:
+        note(f"{counted(empty, 'text')} {'is' if empty == 1 else 'are'} empty: such answers say nothing of them")
 
 
 def _rows(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]:
@@ -166,9 +171,10 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
         )
     if data_suffix(path) in TABLES or options.data.startswith("tfds:"):
         return TextStream(options.data, **reading_options(as_the_model(options)))
-    check_is_text(path)
-    if options.text_column is not None and path.is_file():
-        raise ConfigError(f"--text-column names a column of a table, but {options.data} has lines: leave it out")
+    if path.is_file():  # else it is said that there is none
+        check_is_text(path)
+        if options.text_column is not None:
+            raise ConfigError(f"--text-column names a column of a table, but {options.data} has lines: leave it out")
     return _without_breaks(read_lines(path, options.encoding))
 
 

@@ -64,6 +64,10 @@ class Service:
     async def texts(self, request: Request) -> Response:
         """POST /api/texts."""
         name = request.query_params.get("name", "")
+        if not name:
+            raise Refusal(400, "no_name", "the name of the file is missing: ask for /api/texts?name=FILE")
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            raise Refusal(415, "unsupported_type", "this is a form: send the bytes of the file alone")
         column = request.query_params.get("column") or self._text_column
         content = await read_body(request, self._limits.file_bytes, self._limits.body_seconds)
         return JsonReply({"texts": await run_in_threadpool(texts_of_file, name, content, column, self._limits)})
