@@ -91,7 +91,7 @@ def test_answers_come_in_order_and_in_batches(
     give(monkeypatch, "\n".join(texts).encode())
     outcome = ulmfit("predict", "model")
     answers = [json.loads(line) for line in outcome.out.splitlines()]
-    assert outcome.err == f"{texts[: len(answers)].count('')} texts are empty: such answers say nothing of them\n"
+    assert outcome.err == f"{texts[: len(answers)].count('')} texts are empty: their answers say nothing of them\n"
     # The last of the texts is empty: without a line break after it there is no line.
     assert [answer["text"] for answer in answers] == texts[: len(answers)]
     assert len(answers) >= 1199

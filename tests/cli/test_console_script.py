@@ -63,7 +63,7 @@ def test_evaluate_repeats_the_test_figures(trained: Trained) -> None:
 def test_predict_answers_standard_input_line_by_line(trained: Trained) -> None:
     lines = ["A lovely film.", "", "Ein schöner Film ☃", "an awful book\r"]
     result = script("predict", trained.out, stdin="\n".join(lines).encode())
-    assert (result.returncode, result.stderr) == (0, b"")
+    assert (result.returncode, result.stderr) == (0, b"1 text is empty: its answer says nothing of it\n")
     answers = [json.loads(line) for line in result.stdout.decode().splitlines()]
     assert [answer["text"] for answer in answers] == [line.removesuffix("\r") for line in lines]
     for answer in answers:

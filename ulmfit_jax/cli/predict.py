@@ -23,7 +23,6 @@ from ulmfit_jax.cli.arguments import (
     reading_options,
 )
 from ulmfit_jax.cli.console import note, plain, show, show_json
-from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -102,8 +101,10 @@ def run(options: argparse.Namespace) -> None:
                 label = answer if model.multi_label else answer[0]
                 show_json({**kept, "text": text, key: label, "probabilities": by_name})
         sys.stdout.flush()
-    if empty:
-        note(f"{counted(empty, 'text')} {'is' if empty == 1 else 'are'} empty: such answers say nothing of them")
+    if empty == 1:
+        note("1 text is empty: its answer says nothing of it")
+    elif empty:
+        note(f"{empty:,} texts are empty: their answers say nothing of them")
 
 
 def _rows(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]:
