@@ -49,7 +49,13 @@ settings.load_profile("suite")
 
 
 PAGES = "tests/test_pages.py"
-SLOW = (PAGES, "tests/training/test_processes.py", "tests/experiments/")
+SLOW = (
+    PAGES,
+    "tests/training/test_processes.py",
+    "tests/experiments/",
+    "tests/cli/test_cli_arrivals.py",
+    "tests/cli/test_shipped_end_to_end.py",
+)
 LONG = (*SLOW, "tests/test_text_classifier.py")
 
 

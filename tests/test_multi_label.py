@@ -86,6 +86,7 @@ def test_a_model_folder_keeps_it(trained: TextClassifier, tmp_path: Path) -> Non
     assert "a text may have several" in (tmp_path / "model" / "README.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_the_mean_of_the_probabilities(trained: TextClassifier, tmp_path: Path) -> None:
     texts, _ = several(20, seed=6)
     other = TextClassifier(None, **OPTIONS).fit(*several(60))
@@ -135,6 +136,7 @@ def test_training_goes_on_as_with_one_label(tmp_path: Path) -> None:
     assert all(np.isfinite(row["valid_loss"]) for row in first.history_)
 
 
+@pytest.mark.slow
 def test_labels_may_be_sets_tuples_or_numbers() -> None:
     texts, labels = several(60)
     plain = TextClassifier(None, **OPTIONS).fit(texts, labels)

@@ -72,6 +72,7 @@ def test_the_forward_model_continues_a_text():
     assert text.startswith("The city ")
 
 
+@pytest.mark.slow
 def test_a_classifier_starts_from_the_shipped_model_by_default():
     model = TextClassifier(lm_epochs=0, epochs=(1, 0, 0, 0), batch_size=16, validation_fraction=0, devices=1)
     model.fit(*reviews(32))

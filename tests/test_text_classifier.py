@@ -225,6 +225,7 @@ def language_model() -> LanguageModel:
     return LanguageModel(preset="tiny", epochs=1, devices=1).fit(reviews(40)[0])
 
 
+@pytest.mark.slow
 def test_an_encoder_is_enough_and_needs_no_language_model_stage(language_model, tmp_path, caplog):
     texts, labels = reviews(40)
     language_model.save_encoder(tmp_path / "encoder")

@@ -130,6 +130,7 @@ def test_what_is_not_measured_follows_from_what_is(
     assert "the others are estimated from these by the number of multiplications" in ulmfit(*command).out
 
 
+@pytest.mark.slow
 def test_rounds_of_self_training_are_rows(language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
     labelled = write_csv(tmp_path / "train.csv", reviews(60, 1))
     (tmp_path / "more.txt").write_text("\n".join(text for text, _ in reviews(30, 7)), "utf-8")

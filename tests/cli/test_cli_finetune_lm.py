@@ -14,6 +14,7 @@ from ulmfit_jax.progress import ConsoleProgress
 Run = Callable[..., Outcome]
 
 
+@pytest.mark.slow
 def test_interrupted_and_gone_on_with(
     language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
 ) -> None:

@@ -11,6 +11,7 @@ from command_line import Outcome, reviews, write_csv
 Run = Callable[..., Outcome]
 
 
+@pytest.mark.slow
 def test_a_probe_from_the_command_line(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
     train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
     out = tmp_path / "run"

@@ -85,6 +85,7 @@ def test_another_configuration_in_the_same_folder_is_refused_before_anything_goe
     assert tree(trained.out) == before
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_same_adversarial_examples_or_none(tmp_path: Path, ulmfit: Run) -> None:
     train = write_csv(tmp_path / "train.csv", reviews(40, 1))
     options = ["--pretrained", "none", "--preset", "tiny", "--lm-epochs", "0", "--epochs", "0,0,0,1", "--devices", "1"]

@@ -38,7 +38,6 @@ def test_the_report_is_of_this_run(run: Path) -> None:
     assert f"{100 * test['accuracy']:.1f}" in page
 
 
-@pytest.mark.slow
 def test_importances_and_answers_are_those_of_the_model(run: Path, ulmfit: Run, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text(TEXT + "\n", "utf-8")
     model = TextClassifier.load(run, devices=1)
@@ -58,7 +57,6 @@ def test_the_shipped_language_model_writes_english(ulmfit: Run) -> None:
     assert {"the", "of", "in", "is", "was", "and"} & set(words[2:])
 
 
-@pytest.mark.slow
 def test_the_page_answers_as_the_model(run: Path) -> None:
     pytest.importorskip("uvicorn", reason="uvicorn, which serves, is not installed")
     pytest.importorskip("starlette", reason="starlette, which serves, is not installed")
@@ -79,7 +77,6 @@ def test_the_page_answers_as_the_model(run: Path) -> None:
     assert answer["label"] == TextClassifier.load(run, devices=1).predict(TEXT)
 
 
-@pytest.mark.slow
 def test_what_is_exported_answers_alike(run: Path, ulmfit: Run, tmp_path: Path) -> None:
     pytest.importorskip("flatbuffers", reason="flatbuffers, with which JAX writes programs, is not installed")
     outcome = ulmfit("export", run, "--to", tmp_path / "mine.stablehlo")

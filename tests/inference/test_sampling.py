@@ -34,6 +34,7 @@ def expected(scores: np.ndarray, sampling: Sampling) -> set[int]:
     return kept
 
 
+@pytest.mark.slow
 @given(
     scores=st.lists(st.integers(-40, 40), min_size=1, max_size=12, unique=True),
     temperature=st.sampled_from([0.3, 1.0, 2.5]),

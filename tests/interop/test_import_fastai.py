@@ -160,6 +160,7 @@ def test_an_imported_model_is_saved_and_loaded(tmp_path: Path) -> None:
     assert "model.pth" in (tmp_path / "model" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_fine_tuning_moves_the_model_to_new_words(tmp_path: Path) -> None:
     words = VOCABULARIES["fastai-1"]
     weights, vocabulary = write(tmp_path, TorchLanguageModel(len(words)).state("fastai-1"), words)

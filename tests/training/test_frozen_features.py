@@ -85,6 +85,7 @@ class ReadingWatched(SilentProgress):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", [STAGES[:1], STAGES], ids=["first stage", "third stage"])
 def test_a_signal_need_not_wait_until_all_documents_are_read(
     stages: list[Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -111,6 +111,7 @@ def test_the_run_ends_where_the_loss_explodes(bad: float) -> None:
     assert len(find_learning_rate(task, START, {}, Devices(1)).losses) == 31
 
 
+@pytest.mark.slow
 def test_what_it_starts_from_is_put_back() -> None:
     task = classifier_task()
     parameters, statistics = task.definition.initialise(0)

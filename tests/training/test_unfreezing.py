@@ -55,6 +55,7 @@ def language_model_fits() -> list[Fit]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classifier_fits", "language_model_fits"])
 def test_frozen_groups_stay_bit_for_bit_and_all_others_move(kind: str, request: pytest.FixtureRequest) -> None:
     trained_parts = []

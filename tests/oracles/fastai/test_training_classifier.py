@@ -38,6 +38,7 @@ def documents() -> DocumentBatches:
     return DocumentBatches(Corpus.from_arrays(texts), labels, 6, BPTT, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stages", [*([stage] for stage in STAGES), RECIPE], ids=[*(stage.name for stage in STAGES), "recipe"]
 )
