@@ -230,14 +230,19 @@ def context(options: argparse.Namespace, name: str, train: Corpus, settings: Any
     return RunContext(Devices(1), folder, LoopOptions(save_seconds=options.save_seconds), ConsoleProgress())
 
 
+def noted(options: argparse.Namespace) -> dict[str, Any]:
+    """What stands in results.json, by name; nothing where there is none yet."""
+    place = options.work / "results.json"
+    return json.loads(place.read_text("utf-8")) if place.is_file() else {}
+
+
 def note(options: argparse.Namespace, name: str, **result: Any) -> None:
     """Add a result to results.json and print it."""
-    place = options.work / "results.json"
-    results = json.loads(place.read_text("utf-8")) if place.is_file() else {}
+    results = noted(options)
     device = jax.devices()[0].device_kind
     about = {"device": device, "jax": jax.__version__, "seed": options.seed, "date": datetime.now(UTC).isoformat()}
     results[name] = result | about
-    place.write_text(json.dumps(results, indent=1, default=str) + "\n", "utf-8")
+    (options.work / "results.json").write_text(json.dumps(results, indent=1, default=str) + "\n", "utf-8")
     print(json.dumps({name: {k: v for k, v in results[name].items() if k not in ("settings", "stages")}}), flush=True)
 
 
@@ -263,8 +268,7 @@ LEAVES = {
 
 def untested(options: argparse.Namespace) -> bool:
     """Whether the command is `distil` and has left its model, but not its test error."""
-    results = options.work / "results.json"
-    return options.command == "distil" and (not results.is_file() or DISTILLED not in results.read_text("utf-8"))
+    return options.command == "distil" and DISTILLED not in noted(options)
 
 
 def main() -> None:

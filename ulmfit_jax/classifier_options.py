@@ -12,14 +12,12 @@ from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import CLASSIFIER_DROPOUTS, LANGUAGE_MODEL_DROPOUTS
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.products import check_precision
-from ulmfit_jax.option_ranges import check_from_zero, check_lr_mult, check_positive, check_seed, whole
+from ulmfit_jax.option_ranges import check_from_zero, check_lr_mult, check_positive, check_seed, make_whole
 
 _WHOLE = (
     "lm_epochs",
     "lm_batch_size",
-    "epochs",
     "batch_size",
-    "self_training",
     "patience",
     "skip_nonfinite",
     "max_length",
@@ -69,9 +67,7 @@ class ClassifierOptions:
     def __post_init__(self) -> None:
         if self.pretrained is not None and self.preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        for name in _WHOLE:
-            several = name in ("epochs", "self_training")
-            object.__setattr__(self, name, whole(name, getattr(self, name), several))
+        make_whole(self, *_WHOLE, several=("epochs", "self_training"))
         check_seed(self.seed)
         if not isinstance(self.self_training, int) and min(self.self_training, default=0) < 1:
             raise ConfigError(f"self_training is {self.self_training}: it counts the texts of each round, at least one")

@@ -22,7 +22,7 @@ from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.classifier import Head
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.nn.products import chosen_precision
-from ulmfit_jax.option_ranges import check_lr_mult, check_positive, whole
+from ulmfit_jax.option_ranges import check_lr_mult, check_positive, make_whole
 from ulmfit_jax.training.classifier import ClassifierTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first
@@ -62,7 +62,7 @@ class Further:
     targets: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "epochs", whole("epochs", self.epochs))
+        make_whole(self, "epochs")
         check_positive(learning_rate=self.learning_rate, epochs=self.epochs)
         check_lr_mult(self.lr_mult)
 

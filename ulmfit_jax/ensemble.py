@@ -125,7 +125,7 @@ class Ensemble(Answers):
             others = data.select(known)
         tokenizer = self.members[0].artifact.tokenizer
         unlabelled = None
-        learnt = {*data.texts, *(others.texts if len(held_out_texts) else ())}
+        learnt = {*data.texts, *others.texts}
         if more := [text for text in text_list(unlabeled, "unlabeled") if text not in learnt]:
             if self.multi_label:
                 raise ConfigError("co-training gives a text one label, but here a text may have several")

@@ -10,7 +10,7 @@ from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.architecture import LANGUAGE_MODEL_DROPOUTS
 from ulmfit_jax.nn.products import check_precision, chosen_precision
-from ulmfit_jax.option_ranges import check_from_zero, check_positive, check_seed, whole
+from ulmfit_jax.option_ranges import check_from_zero, check_positive, check_seed, make_whole
 from ulmfit_jax.training.language_model import LanguageModelTask
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.recipes import language_model_stages, pretrain_stages
@@ -52,8 +52,7 @@ class LanguageModelOptions:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        for name in _WHOLE:
-            object.__setattr__(self, name, whole(name, getattr(self, name)))
+        make_whole(self, *_WHOLE)
         check_seed(self.seed)
         check_positive(learning_rate=self.learning_rate, batch_size=self.batch_size, bptt=self.bptt)
         check_from_zero(epochs=self.epochs, frozen_epochs=self.frozen_epochs, skip_nonfinite=self.skip_nonfinite)

@@ -44,6 +44,16 @@ def whole(name: str, value: Any, several: bool = False) -> Any:
         raise ConfigError(f"{name} is {value!r}: it is a whole number") from error
 
 
+def make_whole(options: Any, *names: str, several: Sequence[str] = ()) -> None:
+    """Make these fields of a frozen dataclass whole numbers (see `whole`), `several` also tuples of them.
+
+    Raises:
+        ConfigError: one is something else.
+    """
+    for name in (*names, *several):
+        object.__setattr__(options, name, whole(name, getattr(options, name), name in several))
+
+
 def check_seed(seed: int | None) -> None:
     """Refuse a seed that does not fit into 32 bits, or is none.
 

@@ -21,12 +21,11 @@ def model_summary(folder: Path) -> dict[str, Any]:
     """Kind, sizes, labels, origin and state of a model folder, also of a damaged one, as plain values.
 
     Returns:
-        `folder`, `kind`, `format_version`, `bytes` (of all its files), `damage` (None where sizes and hashes
-        are those of the manifest, otherwise a sentence), `labels` and, for an ensemble, `members`, each such a
-        summary, and `ngrams`, how many there are, where a linear model over them answers too, and `settings`;
-        for a single model `architecture`, `head`, `tokenizer`, `backwards`, `settings`, `provenance`,
-        `parameters` (how many numbers are stored, None where they cannot be read) and `stored_as` (their
-        types).
+        `folder`, `kind`, `format_version`, `bytes` (of all its files), `damage` (None where sizes and hashes are those
+        of the manifest, otherwise a sentence), `labels` and, for an ensemble, `members`, each such a summary, and
+        `ngrams`, how many there are, where a linear model over them answers too, and `settings`; for a single model
+        `architecture`, `head`, `tokenizer`, `backwards`, `settings`, `provenance`, `parameters` (how many numbers are
+        stored, None where they cannot be read) and `stored_as` (their types).
 
     Raises:
         ArtifactError: `config.json` cannot be read, or is of another format version.

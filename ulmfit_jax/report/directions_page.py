@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ulmfit_jax.counted import also_learnt, counted
+from ulmfit_jax.counted import counted
 from ulmfit_jax.report.elements import Content, bar, element, table
 from ulmfit_jax.report.measures import share_interval
 from ulmfit_jax.report.page import document
-from ulmfit_jax.report.remarks import FEW_TEXTS, few_texts
+from ulmfit_jax.report.remarks import FEW_TEXTS, few_texts, flattered
 
 _NAMES = {"validation": "held-out error", "test": "test error"}
 
@@ -72,5 +72,5 @@ def _remarks(report: dict[str, Any], measured: Sequence[str]) -> Content:
         if count < FEW_TEXTS:
             said.append(few_texts(count, right))
         if seen := report[name].get("also_in_training"):
-            said.append(f"{also_learnt(seen)}: the figures flatter.")
+            said.append(flattered(seen))
     return element("ul", [element("li", sentence) for sentence in said], class_="remarks") if said else None

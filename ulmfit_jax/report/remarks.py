@@ -52,7 +52,12 @@ def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
 
 def _about_test_texts(facts: RunFacts, answered: Answered) -> Iterator[str]:
     if seen := facts.report.get("test", {}).get("also_in_training") if answered.name == "test" else 0:
-        yield f"{also_learnt(seen)}: the figures flatter."
+        yield flattered(seen)
+
+
+def flattered(seen: int) -> str:
+    """What figures are worth where so many of the test texts, one at least, were learnt from."""
+    return f"{also_learnt(seen)}: the figures flatter."
 
 
 def few_texts(count: int, right: int) -> str:

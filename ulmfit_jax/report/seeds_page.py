@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ulmfit_jax.counted import also_learnt
 from ulmfit_jax.report.elements import Content, bar, element, table
 from ulmfit_jax.report.page import document
+from ulmfit_jax.report.remarks import flattered
 
 _NAMES = {"validation": "held-out error", "test": "test error"}
 
@@ -43,7 +43,7 @@ def seeds_page(summary: dict[str, Any], command: str) -> str:
         baseline = summary["baseline"]
         parts.append(element("p", f"{baseline['name']} on the same test texts: {baseline['error']:.2%}."))
     if seen := summary.get("test", {}).get("also_in_training"):
-        parts.append(element("p", f"{also_learnt(seen)}: the figures flatter."))
+        parts.append(element("p", flattered(seen)))
     count = len(summary["seeds"])
     head = element(
         "header", element("h1", f"{count} runs of the same training"), element("p", _lead(summary, measured))

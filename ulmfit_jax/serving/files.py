@@ -46,7 +46,9 @@ def texts_of_file(name: str, content: bytes, column: TextColumn, limits: Limits)
         try:
             read = list(itertools.islice(texts, limits.file_texts + 1))
         except DataError as error:
-            sentence = str(error).replace(str(path), "the file").replace("with text_column", "as column")
+            sentence = (
+                str(error).replace(str(path), "the file").replace("with text_column", "in the field for it (column)")
+            )
             raise DataError(sentence.replace(OR_GIVE_ENCODING, "")) from error
     if len(read) > limits.file_texts:
         raise Refusal(413, "too_large", f"the file holds more than {limits.file_texts:,} texts: send a part of it")
