@@ -138,6 +138,27 @@ def test_a_file_becomes_a_table_to_download(page: Any, classifier: TextClassifie
     assert [float(row["probability of good"]) for row in rows] == pytest.approx(probabilities[:, 1].tolist(), abs=1e-6)
 
 
+def test_one_file_at_a_time_and_what_was_answered_before_a_stop_stays(page: Any, tmp_path: Path) -> None:
+    limit = page.evaluate("fetch('/api/model').then((reply) => reply.json()).then((model) => model.limits.texts)")
+    texts = [f"umbrella {number}" for number in range(limit + 1)]  # two portions
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n", "utf-8")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url.split("/api/")[-1].split("?")[0]))
+    second: list[Any] = []
+    page.route("**/api/predict", lambda route: second.append(route) if "predict" in sent[:-1] else route.continue_())
+    page.set_input_files("#file", tmp_path / "texts.txt")
+    page.evaluate("for (const _ of [1, 2]) document.getElementById('many').requestSubmit()")
+    page.locator("#rows tr").nth(limit - 1).wait_for(state="attached")
+    page.focus("#column")
+    page.keyboard.press("Enter")
+    page.click("#stop")
+    page.wait_for_selector("#start:visible")
+    assert page.inner_text("#done").startswith(f"{limit} of {limit + 1} texts answered")
+    assert page.inner_text("#many-error") == ""
+    assert page.locator("#download").is_visible()
+    assert sent == ["texts", "predict", "predict"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_can_be_read_in_any_width_light_and_dark(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
