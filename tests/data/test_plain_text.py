@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ulmfit_jax.data import plain_text
-from ulmfit_jax.data.dataset import iter_texts
+from ulmfit_jax.data.reading import iter_texts
 from ulmfit_jax.errors import ConfigError, DataError
 
 TEXT = "Title\nFirst paragraph.\n\n\nOther\r\nMore.\n \nLast"

@@ -151,9 +151,9 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 def texts_of(options: argparse.Namespace) -> Iterable[str]:
     """The texts that `predict`, `explain` and `perplexity` are given, lazily."""
     from ulmfit_jax.data import TextStream
-    from ulmfit_jax.data.dataset import TABLES
     from ulmfit_jax.data.lines import checked_encoding, data_suffix, decode_lines, read_lines
     from ulmfit_jax.data.plain_text import check_is_text
+    from ulmfit_jax.data.reading import TABLES
 
     if options.text is not None:
         if options.data is not None:

@@ -9,8 +9,9 @@ from ulmfit_jax.data.corpus import (
     open_corpus,
     texts_fingerprint,
 )
-from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_rows, iter_texts, read_dataset
+from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels, label_indices
+from ulmfit_jax.data.reading import TextStream, from_frame, iter_rows, iter_texts, read_dataset
 from ulmfit_jax.data.show import show_documents, show_language_model_batch
 from ulmfit_jax.data.split import train_validation_split
 from ulmfit_jax.data.stream import LanguageModelStream
