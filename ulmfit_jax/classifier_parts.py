@@ -50,7 +50,7 @@ def trained_parts(
     if folder is not None:
         check_classifier_folder(folder, data, classes, options)
     started = time.monotonic()
-    start, lm_history = fine_tuned_language_model(options, [*data.texts, *more], folder, workers)
+    start, lm_history = fine_tuned_language_model(options, [*data.without_valid.texts, *more], folder, workers)
     if more and not lm_history and not rounds and options.pretrained is not None:
         _LOG.warning(
             "unlabeled is not read: no language model is fine-tuned (lm_epochs is 0, or it is an encoder alone)"

@@ -115,7 +115,7 @@ def classifier_plan(
 ) -> ClassifierPlan:
     """Tokenise, split, and choose what `options` leave open by the number of documents; see `fit_classifier`."""
     rows, held_out = _options_split(data, options)
-    weights = class_weights(options.class_weight, classes, data.targets or ())
+    weights = class_weights(options.class_weight, classes, data.without_valid.targets or ())
     if pseudo is not None:
         rows = np.concatenate([rows, len(data) + np.arange(len(pseudo))])
         data = TextDataset([*data.texts, *pseudo.texts], [*(data.labels or ()), *(pseudo.labels or ())], data.source)
@@ -172,7 +172,7 @@ def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
     """
     if data.label_sets is not None and options.rounds:
         raise ConfigError("self_training gives a text one label, but here a text may have several: leave it out")
-    class_weights(options.class_weight, check_labels(data), data.targets or ())
+    class_weights(options.class_weight, check_labels(data), data.without_valid.targets or ())
     rows, _ = _options_split(data, options)
     check_batches(options)
     _stages(options, len(rows), _batch_size(options, len(rows)), n_groups=5)
@@ -204,7 +204,7 @@ def planned_configuration(
     """
     rows, held_out = _options_split(data, options)
     batch_size = _batch_size(options, len(rows))
-    weights = class_weights(options.class_weight, classes, data.targets or ())
+    weights = class_weights(options.class_weight, classes, data.without_valid.targets or ())
     stages = _stages(options, len(rows), batch_size, n_layers + 2)
     settings, fingerprint = _settings(backwards, options, batch_size, weights), data.fingerprint()
     return _configuration(classes, (len(rows), len(held_out)), fingerprint, settings, stages, options)
@@ -284,7 +284,11 @@ def training_part(data: TextDataset, options: ClassifierOptions) -> TextDataset:
 
 
 def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of `data` that are trained on, and those that measure each epoch: the share `fraction`, which may be 0."""
+    """Rows of `data` that are trained on, and those that measure each epoch: the texts that are set apart, or the share
+    `fraction`, which may be 0."""
+    if data.n_valid:
+        first, last = len(data) - data.n_valid, len(data)
+        return np.arange(first), np.arange(first, last)
     if not fraction:
         return np.arange(len(data)), np.zeros(0, np.int64)
     labels = data.labels if data.label_sets is None else rarest_labels(data.label_sets)

@@ -91,7 +91,7 @@ def dry_run(
         check_classifier_folder(folder, data, classes, options)
     devices, planned = Devices(options.devices), Planned()
     language_model = starting_language_model(options)
-    texts = [*data.texts, *unlabeled]
+    texts = [*data.without_valid.texts, *unlabeled]
     start = language_model.starting_point(texts, is_trained=options.lm_epochs != 0)
     lm_tokens = 0
     if start.kind != "encoder" and options.lm_epochs != 0:

@@ -18,9 +18,10 @@ from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_parts import trained_parts
 from ulmfit_jax.classifier_plan import Further
 from ulmfit_jax.data.corpus import Corpus, corpus_in_memory
+from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import given_probabilities, label_type, typed_labels
 from ulmfit_jax.data.lists import label_values, labelled_texts, text_list
-from ulmfit_jax.errors import ConfigError
+from ulmfit_jax.errors import ConfigError, DataError
 from ulmfit_jax.estimator import Estimator, not_fitted
 from ulmfit_jax.inference.encode import encoded
 from ulmfit_jax.inference.explain import Explainer, Explanation
@@ -128,7 +129,7 @@ class TextClassifier(Answers, Estimator):
                 for those left out), or None, all alike. Measures weigh nothing.
             weight_decay: 0.01 in fastai, 0.1 in its older notebooks.
             validation_fraction: share of the labelled texts that measures each epoch and is not trained on; 0 trains on
-                everything and measures nothing.
+                everything and measures nothing. `fit` takes texts of your own for that, too.
             self_training: how many of the unlabelled texts the trained classifier labels together with n-grams, to go
                 on learning from all of them (`ulmfit_jax.self_training`); several numbers are several rounds, each with
                 other texts and labels of the classifier of the round before. 0: none.
@@ -175,6 +176,8 @@ class TextClassifier(Answers, Estimator):
         labels: Sequence[Any],
         unlabeled: Iterable[str] | None = None,
         *,
+        valid_texts: Texts | None = None,
+        valid_labels: Sequence[Any] | None = None,
         run_dir: str | Path | None = None,
         workers: int = 1,
     ) -> TextClassifier:
@@ -185,15 +188,21 @@ class TextClassifier(Answers, Estimator):
             labels: one for each; strings or numbers (by name a whole number is its decimal string, 1.0 too, as in
                 files). Where a text may have several labels, or none, a list, tuple or set of them for each.
             unlabeled: more documents of the same kind, for the language model and for self-training.
+            valid_texts: documents that measure each epoch, instead of `validation_fraction` of the others; nothing
+                learns from them, and the language model does not read them.
+            valid_labels: their labels.
             run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
             workers: processes that tokenise.
 
         Raises:
-            DataError: no texts, not one label for each, a missing label, a single class.
+            DataError: no texts, not one label for each, a missing label, a single class; or such texts to measure on,
+                or a label there that none of the others has.
             ConfigError, ArtifactError, TrainingError: see their sentences.
         """
         options, values = self.options, label_values(labels)
         data, kind = labelled_texts(texts, values, "the training data"), label_type(values)
+        if valid_texts is not None or valid_labels is not None:
+            data = data.with_valid(_validation(valid_texts, valid_labels))
         more = text_list([] if unlabeled is None else unlabeled, "unlabeled")
         folder = Path(run_dir) if run_dir is not None else None
         history: list[dict[str, Any]] = []
@@ -404,6 +413,18 @@ class TextClassifier(Answers, Estimator):
         model._keep(artifact)
         model.history_, model.seconds_ = [], {}
         return model
+
+
+def _validation(texts: Texts | None, labels: Sequence[Any] | None) -> TextDataset:
+    """The texts that measure, and their labels.
+
+    Raises:
+        DataError: one of both is missing, or they do not fit.
+    """
+    if texts is None or labels is None:
+        missing, given = ("valid_texts", "valid_labels")[:: 1 if texts is None else -1]
+        raise DataError(f"{given} is there, but {missing} is not: give both, or neither")
+    return labelled_texts(texts, labels, "the validation data")
 
 
 def _with_label_type(artifact: Artifact, kind: str | None) -> Artifact:

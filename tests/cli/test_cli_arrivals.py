@@ -43,6 +43,8 @@ OF_CLASSIFIER: dict[str, tuple[list[str], Any]] = {
     "validation_fraction": (["--validation-fraction", "0.2"], 0.2),
     "self_training": (["--self-training", "30,20"], (30, 20)),
     "cache_frozen": (["--cache-frozen"], True),
+    "keep_best": (["--keep-best"], True),
+    "patience": (["--patience", "2"], 2),
 }
 
 OF_LANGUAGE_MODEL: dict[str, tuple[list[str], Any]] = {

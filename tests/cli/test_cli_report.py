@@ -62,7 +62,7 @@ def test_without_a_test_set_the_held_out_texts_are_measured(trained: Trained, tm
     outcome = ulmfit(*moved(trained, tmp_path / "run", without_test=True))
     assert (outcome.code, outcome.err) == (0, finished(tmp_path / "run"))
     text = said(tmp_path / "run" / "report.html")
-    assert "Measured on 6 texts held out of the training data" in text
+    assert "Measured on 6 texts held out of training" in text
     assert f"Accuracy{outcome.json['validation']['accuracy']:.1%}" in text
 
 

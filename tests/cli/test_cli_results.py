@@ -36,6 +36,12 @@ def test_last_epochs_count_and_seconds_add_up() -> None:
     }
 
 
+def test_the_epoch_that_was_kept_counts() -> None:
+    kept = {"best_epoch": {"valid_loss": 0.4, "error_rate": 0.125}}
+    assert measures(HISTORY, kept)["validation"] == {"accuracy": 0.875, "error": 0.125, "loss": 0.4}
+    assert measures(HISTORY, {"last_epoch": {"valid_loss": 9.0, "error_rate": 1.0}}) == measures(HISTORY)
+
+
 def test_nothing_is_claimed_that_was_not_measured() -> None:
     assert measures([{"stage": "head", "seconds": 1.0}]) == {"seconds": {"head": 1.0}}
 
@@ -51,7 +57,7 @@ def test_report_for_a_person() -> None:
     assert as_text(report).splitlines() == [
         "test            accuracy  90.00%   error  10.00%   2,500 texts",
         "baseline        TF-IDF: none",
-        "validation      accuracy  75.00%   error  25.00%   texts held out of the training data",
+        "validation      accuracy  75.00%   error  25.00%   texts held out of training",
         "language model  perplexity 7.0 per token of its own, on held-out texts",
         "time            lm 4 s, head 1 s",
         "model           run/model",

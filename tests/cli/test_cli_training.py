@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from command_line import SMALL, Outcome, Pretrained, Trained, finished, reviews, script, tree, write_csv
 
+from ulmfit_jax import TextClassifier
+from ulmfit_jax.data import read_dataset
+
 Run = Callable[..., Outcome]
 
 
@@ -49,6 +52,30 @@ def test_training_from_a_language_model(trained: Trained, language_model: Path, 
     assert f"accuracy {result['test']['accuracy']:7.2%}" in text
     assert "1 of the test texts is also among the training texts" in text
     assert tree(tmp_path / "run") == before
+
+
+def test_texts_of_ones_own_measure_each_epoch(language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
+    labelled, measured = reviews(40, 6), reviews(10, 5)
+    train, valid = write_csv(tmp_path / "train.csv", labelled), write_csv(tmp_path / "valid.csv", measured)
+    (tmp_path / "more.txt").write_text("\n".join(text for text, _ in [*reviews(10, 7), *measured[:3]]), "utf-8")
+    command = ["train", train, "--out", tmp_path / "run", "--pretrained", language_model, "--lm-epochs", "0"]
+    command += ["--epochs", "2,0,0,0", "--devices", "1", "--keep-best"]
+    outcome = ulmfit(*command, "--valid", valid, "--unlabeled", tmp_path / "more.txt", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.startswith("3 of the unlabelled texts are validation texts and are left out\n")
+    assert outcome.json["documents"] == {"labelled": 50, "validation": 10, "unlabelled": 0}
+    model = TextClassifier.load(tmp_path / "run", devices=1)
+    texts, labels = zip(*measured, strict=True)
+    assert outcome.json["validation"]["loss"] == pytest.approx(model.evaluate(texts, labels)["loss"], abs=1e-4)
+    assert model.artifact.provenance["data_sha256"] == read_dataset(train).fingerprint()
+    assert "Measured on 10 texts held out of training" in (tmp_path / "run" / "report.html").read_text("utf-8")
+    for others, said in ((labelled[:4], "4 of the texts of --valid are in DATA too"), ([("fine", "mixed")], "'mixed'")):
+        refused = ulmfit(*command, "--valid", write_csv(tmp_path / "other.csv", others))
+        assert (refused.code, said in refused.err) == (2, True), refused.err
+    refused = ulmfit(*command, "--validation-fraction", "0")
+    assert (refused.code, "--keep-best and --patience listen to texts" in refused.err) == (2, True)
+    refused = ulmfit("train", train, "--out", tmp_path / "probe", "--recipe", "linear_probe", "--patience", "1")
+    assert (refused.code, "--recipe linear_probe has none" in refused.err) == (2, True)
 
 
 def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> None:

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmfit_jax.data.dataset import TextDataset, TextStream, from_frame, iter_rows, iter_texts, read_dataset
+from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.reading import TextStream, from_frame, iter_rows, iter_texts, read_dataset
 from ulmfit_jax.errors import ConfigError, DataError, UlmfitError
 
 TEXTS = ["It was, so to speak, good", 'He said "no"\nand left', "größte Güte"]
@@ -348,3 +349,30 @@ def test_real_files(data_dir):
     assert set(trec.labels) == {"ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM"}
     books = read_dataset(str(data_dir / "cls-de-books" / "test.jsonl"))
     assert sorted(map(books.labels.count, ("neg", "pos"))) == [1000, 1000]
+
+
+def test_texts_that_are_set_apart_come_last_and_make_other_data() -> None:
+    learnt, valid = TextDataset(TEXTS, LABELS, "train"), TextDataset(["so so", TEXTS[0]], ["neg", "pos"], "valid")
+    both = learnt.with_valid(valid)
+    assert (both.texts, both.labels, both.n_valid) == ([*TEXTS, *valid.texts], [*LABELS, "neg", "pos"], 2)
+    assert both.without_valid == learnt
+    assert learnt.without_valid is learnt
+    together = TextDataset(both.texts, both.labels, "train")
+    assert len({both.fingerprint(), together.fingerprint(), learnt.fingerprint()}) == 3
+    assert both.select([0, 4]).n_valid == 0
+    several = TextDataset(["a", "b"], None, "train", [("x", "y"), ()])
+    assert several.with_valid(TextDataset(["c"], None, "v", [("y",)])).label_sets == [("x", "y"), (), ("y",)]
+
+
+@pytest.mark.parametrize(
+    ("valid", "said"),
+    [
+        (TextDataset([], [], "v"), "v has no texts"),
+        (TextDataset(["a"], None, "v"), "v has no labels"),
+        (TextDataset(["a"], None, "v", [("pos",)]), "train has one label a text, but v several"),
+        (TextDataset(["a", "b"], ["pos", "mixed"], "v"), "v has the label 'mixed', which no text of train has"),
+    ],
+)
+def test_what_cannot_measure_is_refused(valid: TextDataset, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        TextDataset(TEXTS, LABELS, "train").with_valid(valid)

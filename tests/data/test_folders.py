@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ulmfit_jax.data.dataset import read_dataset
+from ulmfit_jax.data.reading import read_dataset
 from ulmfit_jax.errors import DataError
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from fuzzing import Edit, cases, check_sentence, edited, edits
-from ulmfit_jax.data.dataset import iter_texts, read_dataset
+from ulmfit_jax.data.reading import iter_texts, read_dataset
 from ulmfit_jax.errors import DataError, UlmfitError
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}

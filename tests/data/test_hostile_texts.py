@@ -14,9 +14,10 @@ import pytest
 from pyarrow import parquet
 
 from ulmfit_jax.data import lines
-from ulmfit_jax.data.dataset import TextDataset, from_frame, iter_texts, read_dataset
+from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels
 from ulmfit_jax.data.lists import label_list, text_list
+from ulmfit_jax.data.reading import from_frame, iter_texts, read_dataset
 from ulmfit_jax.errors import DataError
 
 

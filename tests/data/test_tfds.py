@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from ulmfit_jax.data.dataset import iter_rows, iter_texts, read_dataset
+from ulmfit_jax.data.reading import iter_rows, iter_texts, read_dataset
 from ulmfit_jax.data.tfds_source import TfdsLocation, prepared_folder
 from ulmfit_jax.errors import DataError
 

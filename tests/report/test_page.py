@@ -158,7 +158,7 @@ def test_a_run_that_measured_nothing_says_so(tmp_path: Path) -> None:
 def test_validation_is_called_so_and_few_texts_are_said(tmp_path: Path) -> None:
     _, page = page_of(tmp_path, count=12, name="validation")
     said = page.all("section", **{"class": "remarks"})[0].said
-    assert "Measured on 12 texts held out of the training data" in page.said
+    assert "Measured on 12 texts held out of training" in page.said
     assert "give --test" in said
     assert "12 texts say little" in said
     assert "also among the training texts" not in said

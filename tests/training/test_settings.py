@@ -11,7 +11,7 @@ import pytest
 from tiny_runs import HEAD, SIZES, documents
 
 from reviews import reviews
-from ulmfit_jax import LanguageModel, TextClassifier, classifier_fit, classifier_parts, language_model_fit
+from ulmfit_jax import DataError, LanguageModel, TextClassifier, classifier_fit, classifier_parts, language_model_fit
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.classifier_plan import split_rows
 from ulmfit_jax.data import TextDataset
@@ -186,3 +186,42 @@ def test_self_training_knows_no_text_that_is_measured_on(monkeypatch: pytest.Mon
     assert labelling.given[1].texts == [texts[row] for row in learnt]
     assert len(held_out) == 10
     assert np.intersect1d(learnt, held_out).size == 0
+
+
+def test_texts_of_ones_own_measure_and_nothing_learns_from_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, training = Recorder(), Recorder()
+    texts, labels = reviews(40)
+    measured, theirs = reviews(10, seed=4)
+    model = TextClassifier(None, "tiny", class_weight="balanced", devices=1, batch_size=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier_parts, "fine_tuned_language_model", read)
+        with pytest.raises(Stopped):
+            model.fit(texts, labels, ["more"], valid_texts=measured, valid_labels=theirs)
+    assert read.given[1] == [*texts, "more"]
+    monkeypatch.setattr(classifier_fit, "train_classifier", training)
+    model.set_params(lm_epochs=0)
+    theirs = ["good"] * 10  # other shares than among those that are learnt from
+    with pytest.raises(Stopped):
+        model.fit(texts, labels, valid_texts=np.array(measured), valid_labels=np.array(theirs))
+    _, _, _, train, valid, _, settings, *_ = training.given
+    assert (len(train[1]), len(valid[1]), set(valid[1])) == (40, 10, {1})
+    assert settings.class_weights == (1.0, 1.0)
+    for given in ({"valid_texts": measured}, {"valid_labels": theirs}):
+        with pytest.raises(DataError, match="give both, or neither"):
+            model.fit(texts, labels, **given)
+
+
+def test_a_classifier_s_options_reach_its_language_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Recorder()
+    monkeypatch.setattr(language_model_fit, "train_language_model", training)
+    chosen: dict[str, Any] = {"lm_epochs": 3, "lm_learning_rate": 0.02, "lm_drop_mult": 0.3, "lm_batch_size": 4}
+    chosen |= {"bptt": 5, "precision": "bfloat16", "skip_nonfinite": 5, "seed": 7}
+    texts, labels = reviews(60)
+    with pytest.raises(Stopped):
+        TextClassifier(None, "tiny", batch_size=8, learning_rate=0.1, drop_mult=0.9, devices=1, **chosen).fit(
+            texts, labels
+        )
+    _, _, _, _, stages, settings, seed, context = training.given
+    assert (settings.batch_size, settings.drop_mult, settings.bptt, settings.precision) == (4, 0.3, 5, "bfloat16")
+    assert [(stage.epochs, stage.learning_rate) for stage in stages] == [(3, 0.02)]
+    assert (context.options, seed) == (LoopOptions(skip_nonfinite=5), 7)

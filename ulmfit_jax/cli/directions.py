@@ -142,7 +142,7 @@ def measured(model: Any, options: argparse.Namespace, data: TextDataset, test: T
         report["validation"] = model.evaluate(valid.texts, valid.targets or ())
     if test is not None:
         report["test"] = model.evaluate(test.texts, test.targets or ())
-        report["test"] |= {"also_in_training": test.shared_with(data), "sha256": test.fingerprint()}
+        report["test"] |= {"also_in_training": test.shared_with(data.without_valid), "sha256": test.fingerprint()}
     return report
 
 

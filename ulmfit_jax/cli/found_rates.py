@@ -44,5 +44,6 @@ def found_rates(
         model.set_params(pretrained=fine_tuned, preset=None)
     model.set_params(lm_epochs=0)
     with shown_steps() as told:
-        curve = classifier_rates(model, data.texts, data.targets or (), workers=options.workers, told=told)
+        learnt = data.without_valid
+        curve = classifier_rates(model, learnt.texts, learnt.targets or (), workers=options.workers, told=told)
     return {"rates": list(curve.rates), "losses": list(curve.losses), "readings": curve.readings()}

@@ -79,6 +79,13 @@ def remark_on_separator(data: TextDataset) -> None:
         )
 
 
+def remark_on_learnt_texts(valid: TextDataset, data: TextDataset) -> None:
+    """Say so where texts that are to measure are learnt from too."""
+    if shared := valid.shared_with(data):
+        are = "is in DATA too" if shared == 1 else "are in DATA too"
+        note(f"{shared:,} of the texts of --valid {are} and learnt from: what they measure flatters")
+
+
 def remark_on_few_texts(data: TextDataset) -> None:
     """Say so where some labels have hardly any texts to learn them from."""
     counts = data.texts_by_label()

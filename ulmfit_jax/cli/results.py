@@ -20,17 +20,18 @@ def known_data(provenance: dict[str, Any]) -> list[str]:
     return [one for one in each if isinstance(one, str)]
 
 
-def measures(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Figures of the last epochs on the validation texts, and the seconds of each stage.
+def measures(history: list[dict[str, Any]], provenance: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Figures of the last epochs, or of the kept one, on the validation texts, and the seconds of each stage.
 
     Args:
         history: rows of the table of epochs, of one or more stages; a run that was interrupted has whole rows too.
+        provenance: the classifier's, which names the epoch that was kept if it is not the last.
 
     Returns:
         `language_model` and `validation` (the classifier's), each only if it was measured, and `seconds`.
     """
     report: dict[str, Any] = {}
-    for row in history:
+    for row in [*history, (provenance or {}).get("best_epoch", {})]:
         if CLASSIFIER_MEASURE in row:
             error = row[CLASSIFIER_MEASURE]
             report["validation"] = {"accuracy": 1 - error, "error": error, "loss": row["valid_loss"]}
@@ -61,7 +62,7 @@ def as_text(report: dict[str, Any]) -> str:
     if baseline := report.get("baseline"):
         lines.append(_classified("baseline", baseline, baseline["name"]))
     if validation := report.get("validation"):
-        lines.append(_classified("validation", validation, "texts held out of the training data"))
+        lines.append(_classified("validation", validation, "texts held out of training"))
     if network := report.get("network", {}).get("validation"):
         lines.append(_classified("network alone", network, "those held out, without the n-grams"))
     if model := report.get("language_model"):

@@ -19,7 +19,7 @@ from ulmfit_jax.cli.directions import (
 )
 from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.kept_columns import reading_provenance
-from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_separator
+from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_learnt_texts, remark_on_separator
 from ulmfit_jax.cli.ngrams import check_co_training, chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_times, show_total
 from ulmfit_jax.cli.processes import join_processes
@@ -33,6 +33,7 @@ from ulmfit_jax.cli.train_arguments import (
     add_arguments,
     check_combinations,
     chosen_class_weight,
+    chosen_stopping,
 )
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 
@@ -82,13 +83,17 @@ def run(options: argparse.Namespace) -> None:
     if test is not None:
         check_kind(test, data.label_sets is not None)
         check_labels(test, classes)
-    unlabeled = _unlabeled(options, test)
+    remark_on_few_texts(data)
+    valid = _read(options, options.valid) if options.valid is not None else None
+    if valid is not None:
+        remark_on_learnt_texts(valid, data)
+        data = data.with_valid(valid)
+    unlabeled = _unlabeled(options, valid, test)
     why = _not_fine_tuned(options)
     if unlabeled and why and not (options.self_training or options.co_training):
         note(f"{why}, only --self-training and --co-training read texts without labels: they are left out")
         unlabeled = []
     check_plan(_model(options).options, data)
-    remark_on_few_texts(data)
     if options.dry_run:
         _show_plan(options, data, test, unlabeled)
         return
@@ -161,23 +166,25 @@ def _read(options: argparse.Namespace, location: str) -> TextDataset:
     return read_dataset(location, **labelled_reading_options(options))
 
 
-def _unlabeled(options: argparse.Namespace, test: TextDataset | None) -> list[str]:
-    """Texts without labels: without the test texts, or, if that was asked for, with all of them."""
+def _unlabeled(options: argparse.Namespace, valid: TextDataset | None, test: TextDataset | None) -> list[str]:
+    """Texts without labels: without those of `--valid` and without the test texts, or, if that was asked for, with all
+    of the latter."""
     from ulmfit_jax.data import read_dataset
 
     reading = {**reading_options(options), "require_labels": False}
     texts = [text for location in options.unlabeled for text in read_dataset(location, **reading).texts]
-    if test is None:
-        return texts
-    tested = set(test.texts)
-    kept = [text for text in texts if text not in tested]
-    if options.transductive:
-        return [*kept, *test.texts]
-    if len(kept) < len(texts):
-        count = len(texts) - len(kept)
-        are = "is a test text and is" if count == 1 else "are test texts and are"
-        note(f"{count:,} of the unlabelled texts {are} left out")
-    return kept
+    for kind, apart in (("validation", valid), ("test", test)):
+        if apart is None:
+            continue
+        known = set(apart.texts)
+        kept = [text for text in texts if text not in known]
+        count, texts = len(texts) - len(kept), kept
+        if kind == "test" and options.transductive:
+            texts = [*kept, *apart.texts]
+        elif count:
+            are = f"is a {kind} text and is" if count == 1 else f"are {kind} texts and are"
+            note(f"{count:,} of the unlabelled texts {are} left out")
+    return texts
 
 
 def _not_fine_tuned(options: argparse.Namespace) -> str | None:
@@ -199,6 +206,7 @@ def _configuration(options: argparse.Namespace, data: TextDataset, unlabeled: li
     return {
         **{name: getattr(options, name) for name in _DECISIVE},
         **chosen_class_weight(options),
+        **chosen_stopping(options),
         **chosen_ngrams(options),
         "pretrained": options.pretrained,
         "pretrained_sha256": model_fingerprint(options.pretrained),
@@ -219,9 +227,12 @@ def _train(
     # them.
     is_read = options.pretrained == "none" or options.self_training or _not_fine_tuned(options) is None
     more = unlabeled if is_read else []
-    model.fit(data.texts, data.targets or (), more, run_dir=training.folder, workers=options.workers)
-    report = measures(model.history_)
-    provenance = {**reading_provenance(options), TRAINED_ON: data.fingerprint()}
+    learnt, valid = data.without_valid, data.valid
+    measuring = {} if valid is None else {"valid_texts": valid.texts, "valid_labels": valid.targets}
+    where: dict[str, Any] = {"run_dir": training.folder, "workers": options.workers}
+    model.fit(learnt.texts, learnt.targets or (), more, **measuring, **where)
+    report = measures(model.history_, model.artifact.provenance)
+    provenance = {**reading_provenance(options), TRAINED_ON: learnt.fingerprint()}
     if options.ngrams:
         joint = Ensemble([model])
         network = {"network": {"validation": report["validation"]}} if "validation" in report else {}
@@ -254,6 +265,7 @@ def _model(options: argparse.Namespace) -> TextClassifier:
         None if options.pretrained == "none" else options.pretrained,
         **{name: getattr(options, name) for name in _DECISIVE},
         **chosen_class_weight(options),
+        **chosen_stopping(options),
         skip_nonfinite=options.skip_nonfinite,
         devices=options.devices,
         verbose=True,
@@ -305,10 +317,11 @@ def _tested(
     from ulmfit_jax.training.compiled_programs import kept_programs
 
     with kept_programs(training.folder):
-        answered = measure(load_classifier(training.model, devices=options.devices), "test", data, test)
+        model = load_classifier(training.model, devices=options.devices)
+        answered = measure(model, "test", data.without_valid, test)
     figures = {
         **answered.figures,
-        "also_in_training": test.shared_with(data),
+        "also_in_training": test.shared_with(data.without_valid),
         "sha256": test.fingerprint(),
     }
     seconds = {**report["seconds"], **answered.seconds}

@@ -25,8 +25,9 @@ DESCRIPTION = """\
 Train a classifier in the three steps of ULMFiT: take a language model that has read general text, fine-tune it on the
 texts of DATA (and of --unlabeled, if you have more), then train a classifier on top of it, layer by layer.
 
-A tenth of DATA is held out to measure each epoch. The texts of --test are looked at once, at the end, and the result
-stands beside that of a simple classifier (TF-IDF and logistic regression, trained on all texts of DATA).
+A tenth of DATA is held out to measure each epoch, unless --valid names texts for that. The texts of --test are looked
+at once, at the end, and the result stands beside that of a simple classifier (TF-IDF and logistic regression, trained
+on all texts of DATA).
 
 DIR/report.html is a page for a browser: accuracy beside that classifier, confusions, calibration, the surest mistakes
 with the words behind them, curves of the training. It shows parts of your texts and needs no network.
@@ -38,6 +39,7 @@ state. Once it is finished, giving it again prints the results.
 EXAMPLES = """\
 examples:
   ulmfit train reviews.csv --out run --test test.csv
+  ulmfit train train.csv --valid dev.csv --test test.csv --out run
   ulmfit train reviews.csv --out run --unlabeled more.txt archive.jsonl
   ulmfit train letters.parquet --text-column body --label-column topic --out run
   ulmfit train letters.csv --label-column topics --label-separator ';' --out run     several labels a text
@@ -56,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit train`."""
     parser.add_argument("data", metavar="DATA", help="labelled texts; see ulmfit --help")
     add_run_options(parser)
+    parser.add_argument(
+        "--valid",
+        metavar="DATA",
+        help="labelled texts to measure each epoch on, instead of a share of DATA; nothing learns from them",
+    )
     parser.add_argument("--test", metavar="DATA", help="labelled texts to test on, once, at the end")
     parser.add_argument(
         "--unlabeled",
@@ -173,6 +180,17 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     add_batches_and_validation(group)
     group.add_argument(
+        "--keep-best",
+        action="store_true",
+        help="end with the epoch that had the lowest validation loss instead of the last one",
+    )
+    group.add_argument(
+        "--patience",
+        type=whole_number(1),
+        metavar="N",
+        help="end a stage of the classifier after N epochs without a lower validation loss (default: never)",
+    )
+    group.add_argument(
         "--class-weight",
         action="append",
         metavar="balanced|LABEL=W",
@@ -236,9 +254,16 @@ def check_combinations(options: argparse.Namespace) -> None:
     if options.self_training and not (options.unlabeled or options.transductive):
         raise ConfigError("--self-training needs texts without labels: give them with --unlabeled")
     chosen_class_weight(options)
+    if chosen_stopping(options) and not options.validation_fraction and options.valid is None:
+        raise ConfigError(
+            "--keep-best and --patience listen to texts that measure, and with --validation-fraction 0 there are none: "
+            "leave it out, or give --valid"
+        )
     if options.recipe == "linear_probe":
         if options.lr_find:
             raise ConfigError("--lr-find looks for a learning rate, and --recipe linear_probe has none: leave it out")
+        if chosen_stopping(options):
+            raise ConfigError("--keep-best and --patience are about epochs, and --recipe linear_probe has none")
         return
     four = options.recipe == "gradual_unfreezing"
     if options.epochs is not None and four != (isinstance(options.epochs, tuple) and len(options.epochs) == 4):
@@ -266,6 +291,12 @@ def chosen_class_weight(options: argparse.Namespace) -> dict[str, Any]:
             raise ConfigError(f"--class-weight {entry}: give 'balanced' alone, or LABEL=W, W above 0, once for a label")
         weights[label] = number
     return {"class_weight": weights}
+
+
+def chosen_stopping(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments `keep_best` and `patience` of `TextClassifier` that were given."""
+    best = {"keep_best": True} if options.keep_best else {}
+    return best if options.patience is None else {**best, "patience": options.patience}
 
 
 def _rounds(text: str) -> int | tuple[int, ...]:

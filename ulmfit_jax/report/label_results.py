@@ -89,7 +89,7 @@ def label_remarks(answered: AnsweredLabels) -> Iterator[str]:
         yield f"TF-IDF is better (micro F1 {other:.1%} against {own:.1%}) and takes seconds; more text may help."
     if answered.name == "validation":
         yield (
-            "Measured on texts that were held out of the training data, not on a test set: give --test for figures "
+            "Measured on texts that were held out of training, not on a test set: give --test for figures "
             "that no choice was made by."
         )
     yield from class_remarks(answered, "Never given, for no text", "has")

@@ -40,7 +40,7 @@ def _about_answers(facts: RunFacts, answered: Answered) -> Iterator[str]:
         yield f"TF-IDF is better ({better:.1%} against {accuracy:.1%}) and takes seconds; more text may help{joined}."
     if answered.name == "validation":
         yield (
-            "Measured on texts that were held out of the training data, not on a test set: give --test for figures "
+            "Measured on texts that were held out of training, not on a test set: give --test for figures "
             "that no choice was made by."
         )
     if len(answered) < FEW_TEXTS:

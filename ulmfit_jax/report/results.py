@@ -24,7 +24,7 @@ def where(answered: Answered) -> str:
     """What was measured on, in words."""
     if answered.name == "test":
         return counted(len(answered), "test text")
-    return f"{counted(len(answered), 'text')} held out of the training data"
+    return f"{counted(len(answered), 'text')} held out of training"
 
 
 def headline(facts: RunFacts) -> Element:

@@ -47,7 +47,7 @@ def write_run_report(
         data: the labelled texts.
         test: texts to measure on; None measures on the validation part of `data`.
         answered: answers on `test` where there are some already.
-        validation_fraction: share of `data` that measured each epoch.
+        validation_fraction: share of `data` that measured each epoch where no texts were set apart for that.
         seed: of the split.
         devices: how many to use; all by default.
 
@@ -59,9 +59,9 @@ def write_run_report(
     network = model.members[0] if isinstance(model, Ensemble) else model  # n-grams may answer beside it
     rows, held_out = split_rows(data, validation_fraction, seed)
     if answered is None and test is not None:
-        answered = measure(model, "test", data, test)
+        answered = measure(model, "test", data.without_valid, test)
     elif answered is None and len(held_out):
-        numbers = (held_out + 1).tolist()
+        numbers = None if data.n_valid else (held_out + 1).tolist()
         answered = measure(model, "validation", data.select(rows), data.select(held_out), numbers)
     if not is_first():
         return
