@@ -53,7 +53,6 @@ SLOW = (
     PAGES,
     "tests/training/test_processes.py",
     "tests/experiments/",
-    "tests/cli/test_cli_arrivals.py",
     "tests/cli/test_shipped_end_to_end.py",
 )
 LONG = (*SLOW, "tests/test_text_classifier.py")

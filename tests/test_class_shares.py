@@ -69,4 +69,6 @@ def test_an_absent_class_is_never_the_best() -> None:
 
 
 def test_scores_that_say_nothing_do_no_harm() -> None:
-    assert with_shares(np.zeros((5, 2)), np.array([0.5, 0.5])).shape == (5, 2)
+    found = with_shares(np.zeros((5, 2)), np.array([0.5, 0.5]))
+    assert found.shape == (5, 2)
+    assert np.isfinite(found).all()

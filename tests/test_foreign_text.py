@@ -38,14 +38,17 @@ def test_little_text_or_a_model_of_ones_own_says_nothing(tokenizer: Tokenizer) -
     assert foreign_text_note(None, tokenizer, GERMAN) is None
 
 
-@pytest.mark.slow
-def test_training_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8, devices=1).fit(GERMAN)
-    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert [line for line in warned if "hardly knows such texts" in line]
+def test_training_and_its_plan_say_so(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is compiled."""
 
+    def no_time(*_: object) -> None:
+        raise KeyboardInterrupt
 
-def test_a_dry_run_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    model = LanguageModel("wikipedia-small-forward", epochs=1, frozen_epochs=0, batch_size=4, bptt=8, devices=1)
-    language_model_dry_run(model, GERMAN, seconds=0)
-    assert [record for record in caplog.records if "hardly knows such texts" in record.getMessage()]
+    monkeypatch.setattr("ulmfit_jax.language_model_fit.train_language_model", no_time)
+    monkeypatch.setattr("ulmfit_jax.training_estimate.timings_within", no_time)
+    for begin in (LanguageModel.fit, language_model_dry_run):
+        caplog.clear()
+        with pytest.raises(KeyboardInterrupt):
+            begin(LanguageModel("wikipedia-small-forward", batch_size=4, bptt=8, devices=1), GERMAN)
+        warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert [line for line in warned if "hardly knows such texts" in line]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+
 import numpy as np
 import pytest
 
@@ -13,11 +16,16 @@ HELD_OUT = reviews(100, seed=9)
 FEW = reviews(40, seed=3)
 
 
-def new_student() -> TextClassifier:
+@functools.cache
+def trained() -> TextClassifier:
     return TextClassifier(None, **OPTIONS, epochs=(1, 0, 0, 0), validation_fraction=0).fit(*FEW)
 
 
-@pytest.fixture(scope="module")
+def new_student() -> TextClassifier:
+    return copy.copy(trained())
+
+
+@pytest.fixture
 def student() -> TextClassifier:
     return new_student()
 
@@ -66,7 +74,7 @@ def test_a_loaded_classifier_reads_documents_as_it_has_learnt_to(tmp_path):
     assert (model.artifact.settings["bptt"], model.artifact.settings["max_length"]) == (20, 80)
 
 
-def test_classes_that_the_new_texts_lack_weigh_nothing(student):
+def test_classes_that_the_new_texts_lack_weigh_nothing():
     texts, labels = reviews(20, seed=5)
     good = [text for text, label in zip(texts, labels, strict=True) if label == "good"]
     model = new_student().set_params(class_weight="balanced")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,15 @@ def test_a_model_folder_keeps_it(trained: TextClassifier, tmp_path: Path) -> Non
     assert "a text may have several" in (tmp_path / "model" / "README.md").read_text("utf-8")
 
 
+@functools.cache
+def of_sixty() -> TextClassifier:
+    return TextClassifier(None, **OPTIONS).fit(*several(60))
+
+
 @pytest.mark.slow
 def test_an_ensemble_is_the_mean_of_the_probabilities(trained: TextClassifier, tmp_path: Path) -> None:
     texts, _ = several(20, seed=6)
-    other = TextClassifier(None, **OPTIONS).fit(*several(60))
+    other = of_sixty()
     both = Ensemble([trained, other])
     mean = (trained.predict_proba(texts) + other.predict_proba(texts)) / 2
     np.testing.assert_allclose(both.predict_proba(texts), mean, atol=1e-6)
@@ -139,7 +145,7 @@ def test_training_goes_on_as_with_one_label(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_labels_may_be_sets_tuples_or_numbers() -> None:
     texts, labels = several(60)
-    plain = TextClassifier(None, **OPTIONS).fit(texts, labels)
+    plain = of_sixty()
     as_sets = clone(plain).fit(texts, [set(names) for names in labels])
     np.testing.assert_array_equal(plain.predict_proba(texts), as_sets.predict_proba(texts))
     numbers = {"food": 2, "money": 10, "travel": 3}

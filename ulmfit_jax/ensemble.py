@@ -19,7 +19,7 @@ from ulmfit_jax.artifact.manifest import check_manifest, write_manifest
 from ulmfit_jax.artifact.place import written_whole
 from ulmfit_jax.counted import counted
 from ulmfit_jax.data.corpus import Corpus, corpus_in_memory
-from ulmfit_jax.data.lists import text_list
+from ulmfit_jax.data.lists import label_list, text_list
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.inference.explain import Explanation, LeaveOutExplainer
 from ulmfit_jax.inference.temperature import checked_temperature
@@ -187,7 +187,7 @@ class Ensemble(Answers):
             self.temperature,
             self.multi_label,
         )
-        return explainer.explain(text, None if label is None else str(label), method)
+        return explainer.explain(text, None if label is None else label_list([label])[0], method)
 
     def _read_alike(self) -> bool:
         return len({member.artifact.tokenizer.fingerprint() for member in self.members}) == 1

@@ -20,7 +20,7 @@ from ulmfit_jax.classifier_plan import Further
 from ulmfit_jax.data.corpus import Corpus, corpus_in_memory
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import given_probabilities, label_type, typed_labels
-from ulmfit_jax.data.lists import label_values, labelled_texts, text_list
+from ulmfit_jax.data.lists import label_list, label_values, labelled_texts, text_list
 from ulmfit_jax.errors import ConfigError, DataError
 from ulmfit_jax.estimator import Estimator, not_fitted
 from ulmfit_jax.inference.encode import encoded
@@ -356,7 +356,7 @@ class TextClassifier(Answers, Estimator):
         if "explainer" not in self._compiled:
             self._compiled["explainer"] = Explainer(artifact)
         explainer: Explainer = self._compiled["explainer"]
-        return explainer.explain(text, None if label is None else str(label), method)
+        return explainer.explain(text, None if label is None else label_list([label])[0], method)
 
     def encode(self, texts: Texts | str) -> np.ndarray:
         """Vectors of documents for search and clustering, `[documents, 3 * embedding]` float32; more with

@@ -30,6 +30,12 @@ def ulmfit(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return run
 
 
+@pytest.fixture
+def quick_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--dry-run` measures one program and no more."""
+    monkeypatch.setattr("ulmfit_jax.dry_run.MEASURING_SECONDS", 0.0)
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A classifier that the real console script has trained from scratch and tested."""

@@ -83,6 +83,25 @@ def test_one_command_ends_in_one_model(
     assert json.loads((out / "report.json").read_text("utf-8")) == json.loads(written)
     assert (out / "report.html").is_file()
 
+    untested = ulmfit(*command[:2], *command[4:], "--json").json  # figures of the earlier start are not claimed
+    assert "test" not in untested
+    assert not any("test" in run for run in untested["runs"])
+
+    (tmp_path / "more.txt").write_text("\n".join(text for text, _ in reviews(40, 3)) + "\n", "utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassifier, "fit", None)  # the networks are there
+        joint = ulmfit(*command, "--ngrams")
+        assert joint.code == 0, joint.err
+        assert ulmfit(*command, "--ngrams").out == joint.out
+    assert re.search(r"^together, n-grams +[\d.]+% +[\d.]+%$", joint.out, re.MULTILINE)
+    model = Ensemble.load(out, devices=1)
+    assert model.ngrams is not None
+    assert [member.artifact.backwards for member in model.members] == [False, True]
+    assert not (out / "forward" / "model" / "ngrams").exists()
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    assert report["test"]["accuracy"] == model.score(texts, [label for _, label in reviews(20, 2)]) >= 0.9
+    assert list(report["seconds"])[-1] == "n-grams"
+
 
 def test_what_is_missing_or_reads_the_wrong_way_is_said(
     language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,6 +121,7 @@ def test_what_is_missing_or_reads_the_wrong_way_is_said(
     assert not (tmp_path / "both").exists()
 
 
+@pytest.mark.usefixtures("quick_plans")
 def test_the_plan_shows_both(language_model: Path, backward: Path, ulmfit: Run, tmp_path: Path) -> None:
     train = write_csv(tmp_path / "train.csv", reviews(40, 1))
     command = ["train", train, "--out", tmp_path / "both", "--pretrained", language_model, "--lm-epochs", "0"]

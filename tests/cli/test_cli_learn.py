@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from command_line import Outcome, Trained, finished, reviews, tree, write_csv
 
 from ulmfit_jax import Ensemble, TextClassifier
+from ulmfit_jax.artifact import load_artifact, save_artifact
 from ulmfit_jax.progress import ConsoleProgress
 
 Run = Callable[..., Outcome]
@@ -27,6 +29,7 @@ def teacher(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_plans")
 def test_interrupted_and_gone_on_with(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
 ) -> None:
@@ -77,6 +80,7 @@ def test_interrupted_and_gone_on_with(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_plans")
 def test_what_a_teacher_says_is_learnt(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
     texts = [text for text, _ in reviews(80, 7)]
     file = tmp_path / "texts.txt"
@@ -119,15 +123,20 @@ def test_what_can_be_refused_is_before_a_teacher_reads(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
-def test_what_makes_no_sense_is_refused(trained: Trained, teacher: Path, tmp_path: Path, ulmfit: Run) -> None:
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_makes_no_sense_is_refused(
+    trained: Trained, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
     more = write_csv(tmp_path / "more.csv", [("a text", "neutral"), *reviews(20, 8)])
-    texts, labels = zip(*reviews(20, 8), strict=True)
-    other = TextClassifier(None, "tiny", lm_epochs=0, epochs=(1, 0, 0, 0), devices=1)
-    other.fit(texts, [label.upper() for label in labels]).save(tmp_path / "other")
-    alone = write_csv(tmp_path / "alone.csv", [(text, "good") for text in texts])
-    told = ulmfit("learn", trained.out, alone, "--out", tmp_path / "alone", "--epochs", "1", "--devices", "1")
-    assert (told.code, "all texts have the label 'good': the classifier may come to" in told.err) == (0, True)
+    save_artifact(replace(load_artifact(trained.out / "model"), labels=("BAD", "GOOD")), tmp_path / "other")
+    alone = write_csv(tmp_path / "alone.csv", [(text, "good") for text, _ in reviews(20, 8)])
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassifier, "learn_from", interrupted)
+        told = ulmfit("learn", trained.out, alone, "--out", tmp_path / "alone", "--devices", "1")
+    assert (told.code, "all texts have the label 'good': the classifier may come to" in told.err) == (130, True)
     good = write_csv(tmp_path / "good.csv", reviews(20, 8))
     cases = [
         ([trained.out, more, "--out", tmp_path / "run"], "neutral"),

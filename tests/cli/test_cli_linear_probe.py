@@ -12,6 +12,7 @@ Run = Callable[..., Outcome]
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_plans")
 def test_a_probe_from_the_command_line(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
     train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
     out = tmp_path / "run"
@@ -33,6 +34,7 @@ def test_a_probe_from_the_command_line(language_model: Path, ulmfit: Run, tmp_pa
         assert "holds a run" in again.err
 
 
+@pytest.mark.usefixtures("quick_plans")
 def test_a_plan_refuses_what_the_training_would(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
     train = write_csv(tmp_path / "train.csv", reviews(60, 1))
     command = ["train", train, "--out", tmp_path / "run", "--pretrained", language_model, "--recipe", "linear_probe"]

@@ -6,10 +6,12 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Outcome, Trained, reviews, write_csv
 
+from ulmfit_jax.cli import lr_find
 from ulmfit_jax.cli.plot import rate_plot
 
 Run = Callable[..., Outcome]
@@ -24,6 +26,9 @@ def test_the_readings_of_a_curve(
 ) -> None:
     data = write_csv(tmp_path / "reviews.csv", reviews(60, 1))
     command = ["lr-find", data, "--stage", stage, "--pretrained", language_model, "--end", "1", *QUICK]
+    curves: list[Any] = []
+    find = lr_find._curve
+    monkeypatch.setattr(lr_find, "_curve", lambda *given: curves.append(find(*given)) or curves[-1])
     outcome = ulmfit(*command, "--json")
     assert (outcome.code, outcome.err) == (0, "")
     found = outcome.json
@@ -33,6 +38,8 @@ def test_the_readings_of_a_curve(
     assert all(1e-8 < found[name] < 1 for name in ("valley", "steep", "minimum"))
     assert [path.name for path in tmp_path.iterdir()] == ["reviews.csv"]
 
+    (curve,) = curves
+    monkeypatch.setattr(lr_find, "_curve", lambda *_: curve)
     text = ulmfit(*command).out.splitlines()
     assert text[0] == f"valley    {found['valley']:.2e}"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)

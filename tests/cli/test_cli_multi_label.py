@@ -119,6 +119,7 @@ def test_the_separator_of_the_training_counts(run_folder: Path, ulmfit: Run) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_plans")
 def test_show_and_dry_run_take_them(run_folder: Path, ulmfit: Run) -> None:
     shown = ulmfit("show", run_folder / "train.csv", *reading(False), "--model", run_folder / "run")
     assert "3 classes, several a text or none: food" in shown.out

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_line import Outcome, reviews, tree, write_csv
 
-from ulmfit_jax import Ensemble, LanguageModel
+from ulmfit_jax import Ensemble
 
 Run = Callable[..., Outcome]
 
@@ -68,27 +68,6 @@ def test_network_and_ngrams_are_one_model(language_model: Path, ulmfit: Run, tmp
 
 
 @pytest.mark.slow
-def test_both_directions_and_ngrams(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
-    backward = tmp_path / "backward"
-    LanguageModel(preset="tiny", backwards=True, epochs=1, devices=1).fit([t for t, _ in reviews(60, 3)]).save(backward)
-    train, test = write_csv(tmp_path / "train.csv", reviews(60, 1)), write_csv(tmp_path / "test.csv", reviews(20, 2))
-    command = ["train", train, "--test", test, "--out", tmp_path / "run", "--pretrained", language_model]
-    command += ["--pretrained-backward", backward, "--lm-epochs", "0", "--epochs", "1,0,0,0", "--devices", "1"]
-    outcome = ulmfit(*command, "--ngrams")
-    assert outcome.code == 0, outcome.err
-    assert re.search(r"^together, n-grams +[\d.]+% +[\d.]+%$", outcome.out, re.MULTILINE)
-    model = Ensemble.load(tmp_path / "run", devices=1)
-    assert model.ngrams is not None
-    assert [member.artifact.backwards for member in model.members] == [False, True]
-    assert not (tmp_path / "run" / "forward" / "model" / "ngrams").exists()
-    texts, labels = zip(*reviews(20, 2), strict=True)
-    report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
-    assert report["test"]["accuracy"] == model.score(texts, labels) >= 0.9
-    assert list(report["seconds"])[-1] == "n-grams"
-    assert ulmfit(*command, "--ngrams").out == outcome.out
-
-
-@pytest.mark.slow
 def test_ngrams_learn_from_texts_that_both_have_labelled(language_model: Path, ulmfit: Run, tmp_path: Path) -> None:
     train, more = write_csv(tmp_path / "train.csv", reviews(30, 1)), tmp_path / "more.txt"
     more.write_text("\n".join(text for text, _ in reviews(60, 3)) + "\n", "utf-8")
@@ -101,9 +80,11 @@ def test_ngrams_learn_from_texts_that_both_have_labelled(language_model: Path, u
             ["--ngrams", "--co-training", "40", "--unlabeled", more, "--label-separator", "|"],
             "here a text may have several",
         ),
+        (["--ngrams", "--co-training", "40", "--unlabeled", train], "stand among the labelled ones too"),
     ):
         refused = ulmfit(*command, *options)
         assert (refused.code, sentence in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "run").exists()
     found = [
         ulmfit(*command, "--unlabeled", more, "--ngrams", *options)
         for options in ([], ["--co-training", "40"], ["--co-training", "400"])

@@ -172,6 +172,7 @@ def test_samples_differ_and_can_be_repeated(language_model: Path, ulmfit: Run) -
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_plans")
 def test_labels_with_few_texts_are_remarked_upon(tmp_path: Path, ulmfit: Run) -> None:
     rows = [("fine", "good"), ("lovely", "good"), ("bad", "poor"), *((f"meeting {n}", "plain") for n in range(12))]
     command = ["train", write_csv(tmp_path / "few.csv", rows), "--out", tmp_path / "run", *SMALL, "--dry-run"]

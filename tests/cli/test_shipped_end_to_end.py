@@ -6,12 +6,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Outcome, on_one_device, reviews, script, write_csv
+from command_line import Outcome, reviews, script, write_csv
 
 from ulmfit_jax import TextClassifier
 from ulmfit_jax.pretrained import SHIPPED
@@ -55,26 +54,6 @@ def test_the_shipped_language_model_writes_english(ulmfit: Run) -> None:
     words = outcome.out.lower().split()
     assert words[:2] == ["the", "city"]
     assert {"the", "of", "in", "is", "was", "and"} & set(words[2:])
-
-
-def test_the_page_answers_as_the_model(run: Path) -> None:
-    pytest.importorskip("uvicorn", reason="uvicorn, which serves, is not installed")
-    pytest.importorskip("starlette", reason="starlette, which serves, is not installed")
-    command = [str(Path(sys.executable).with_name("ulmfit")), "serve", str(run), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=on_one_device()) as process:
-        assert process.stdout is not None
-        try:
-            address = process.stdout.readline().split()[0]
-            asked = urllib.request.Request(
-                f"{address}api/predict", json.dumps({"text": TEXT}).encode(), {"Content-Type": "application/json"}
-            )
-            with urllib.request.urlopen(asked, timeout=120) as reply:
-                (answer,) = json.load(reply)["answers"]
-            with urllib.request.urlopen(address, timeout=120) as reply:
-                assert b"<html" in reply.read()
-        finally:
-            process.kill()
-    assert answer["label"] == TextClassifier.load(run, devices=1).predict(TEXT)
 
 
 def test_what_is_exported_answers_alike(run: Path, ulmfit: Run, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_probes_share_vectors_and_answer_as_classifiers_do(
     experiment = imported("low_shot")
     monkeypatch.setattr(experiment, "SHIPPED_PAIR", (language_model, language_model))
     chosen = options(data_dir, tmp_path / "out", language_model)
-    chosen.recipe, chosen.self_training, chosen.without = "linear_probe", 0, ["supervised"]
+    chosen.recipe, chosen.self_training, chosen.without, chosen.sizes = "linear_probe", 0, ["supervised"], [40]
     first = experiment.LowShot(chosen)
     first.run()
     assert "with co-trained n-grams/40/0" in first.cells

@@ -10,7 +10,12 @@ from scripts import imported
 
 from reviews import reviews, write_reviews
 from ulmfit_jax import ConfigError, LanguageModel
+from ulmfit_jax.artifact import Artifact, save_artifact
+from ulmfit_jax.nn.architecture import preset
+from ulmfit_jax.nn.parameters import to_numpy
 from ulmfit_jax.text.rules import BOS_ID
+from ulmfit_jax.text.words import WordTokenizer
+from ulmfit_jax.training.language_model import language_model_definition
 
 
 def test_a_text_is_segmented_anew_each_time_and_stays_the_same_text(language_model: Path) -> None:
@@ -37,8 +42,10 @@ def test_the_table_has_a_row_for_each_alpha(
 
 
 def test_a_model_over_words_and_impossible_numbers(tmp_path: Path, printed: Callable[..., list[str]]) -> None:
-    words = LanguageModel(None, "tiny", tokenizer="words", epochs=1, batch_size=8, devices=1)
-    words.fit(reviews(60)[0]).save(tmp_path / "words")
+    tokenizer = WordTokenizer.train(reviews(60)[0])
+    sizes = preset("tiny", len(tokenizer.vocabulary))
+    untrained, _ = language_model_definition(sizes).initialise(0)
+    save_artifact(Artifact("language_model", sizes, tokenizer, to_numpy(untrained)), tmp_path / "words")
     with pytest.raises(ConfigError, match="is over words"):
         imported("piece_sampling").starting_point(str(tmp_path / "words"))
     with pytest.raises(ConfigError, match="--copies has to be 1 or more"):

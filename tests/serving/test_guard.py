@@ -40,7 +40,7 @@ def test_the_page_loads_only_what_the_server_has(client: httpx.Client) -> None:
     "host", ["evil.example", "127.0.0.1.evil.example:80", "", "localhost@evil.example", "[::1", "a b"]
 )
 def test_another_host_name_is_refused(client: httpx.Client, host: str) -> None:
-    refused(client.get("/api/model", headers={"Host": host}), 403, "not_allowed", "other names")
+    refused(client.get("/api/model", headers={"Host": host}), 403, "not_allowed", "other names", "--proxy NAME")
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:9", "LOCALHOST"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ulmfit_jax.cli.console import note
 from ulmfit_jax.cli.ngrams import chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.report_page import leave_directions_page
-from ulmfit_jax.cli.results import trained_on
+from ulmfit_jax.cli.results import trained_on, without_test
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
 from ulmfit_jax.counted import also_learnt
 from ulmfit_jax.errors import ConfigError
@@ -103,8 +103,8 @@ def both_directions(
             together.write_report(report)
     if not together.page.exists():
         leave_directions_page(options, together, report)
-    if test is None:  # figures of an earlier start with --test are not claimed by this one
-        report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
+    if test is None:
+        report = without_test({**report, "runs": [without_test(run) for run in report["runs"]]})
     return {**report, "page": str(together.page)} if together.page.exists() else report
 
 

@@ -44,6 +44,11 @@ def measures(history: list[dict[str, Any]], provenance: dict[str, Any] | None = 
     return report
 
 
+def without_test(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without the figures of an earlier start with `--test`, which one without it does not claim."""
+    return {name: value for name, value in report.items() if name not in ("test", "baseline")}
+
+
 def seconds_per_stage(history: list[dict[str, Any]]) -> dict[str, float]:
     """Seconds of all epochs of a stage, by its name, in the order of the stages."""
     seconds: dict[str, float] = {}

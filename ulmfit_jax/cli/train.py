@@ -24,7 +24,7 @@ from ulmfit_jax.cli.ngrams import check_co_training, chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_times, show_total
 from ulmfit_jax.cli.processes import join_processes
 from ulmfit_jax.cli.report_page import leave_page, leave_seeds_page
-from ulmfit_jax.cli.results import TRAINED_ON, as_text, measures
+from ulmfit_jax.cli.results import TRAINED_ON, as_text, measures, without_test
 from ulmfit_jax.cli.seeds import over_seeds, seed_runs, seeds_as_text
 from ulmfit_jax.cli.train_arguments import (
     DESCRIPTION,
@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> None:
     from ulmfit_jax.answers import check_kind
     from ulmfit_jax.classifier_plan import check_plan
     from ulmfit_jax.data import check_labels
+    from ulmfit_jax.self_training import drawn_rounds
 
     data = _read(options, options.data)
     remark_on_separator(data)
@@ -93,6 +94,8 @@ def run(options: argparse.Namespace) -> None:
     if unlabeled and why and not (options.self_training or options.co_training):
         note(f"{why}, only --self-training and --co-training read texts without labels: they are left out")
         unlabeled = []
+    if options.co_training:
+        drawn_rounds(unlabeled, [options.co_training], options.seed, data.texts)  # refused now or never
     check_plan(_model(options).options, data)
     if options.dry_run:
         _show_plan(options, data, test, unlabeled)
@@ -126,15 +129,15 @@ def _one_run(
             report = _train(options, data, unlabeled, training)
         training.write_report(report)
         has_page = False
-    if test is None:  # figures of an earlier start with --test are not claimed by this one
-        report = {name: value for name, value in report.items() if name not in ("test", "baseline")}
-    elif report.get("test", {}).get("sha256") != test.fingerprint():
-        report, answered = _tested(options, data, test, training, report)
-        training.write_report(report)
-        has_page = False
     if options.lr_find and "learning_rates" not in report:
         with kept_programs(training.folder):
             report = {**report, "learning_rates": found_rates(options, _model(options), data, training)}
+        training.write_report(report)
+        has_page = False
+    if test is None:
+        report = without_test(report)
+    elif report.get("test", {}).get("sha256") != test.fingerprint():
+        report, answered = _tested(options, data, test, training, report)
         training.write_report(report)
         has_page = False
     if not has_page:
@@ -228,9 +231,15 @@ def _train(
     is_read = options.pretrained == "none" or options.self_training or _not_fine_tuned(options) is None
     more = unlabeled if is_read else []
     learnt, valid = data.without_valid, data.valid
-    measuring = {} if valid is None else {"valid_texts": valid.texts, "valid_labels": valid.targets}
-    where: dict[str, Any] = {"run_dir": training.folder, "workers": options.workers}
-    model.fit(learnt.texts, learnt.targets or (), more, **measuring, **where)
+    model.fit(
+        learnt.texts,
+        learnt.targets or (),
+        more,
+        valid_texts=None if valid is None else valid.texts,
+        valid_labels=None if valid is None else valid.targets,
+        run_dir=training.folder,
+        workers=options.workers,
+    )
     report = measures(model.history_, model.artifact.provenance)
     provenance = {**reading_provenance(options), TRAINED_ON: learnt.fingerprint()}
     if options.ngrams:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -37,9 +38,10 @@ class Sampling:
     no_repeat: int = 0
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
+        if not 0 < self.temperature < math.inf:
             raise ConfigError(
-                f"temperature is {self.temperature}, it has to be above 0 (below 1 is safer text, above 1 wilder)"
+                f"temperature is {self.temperature}, it has to be above 0 and finite (below 1 is safer text, above 1 "
+                "wilder)"
             )
         if self.top_k < 0:
             raise ConfigError(f"top_k is {self.top_k}, it has to be at least 0 (0 is no limit)")

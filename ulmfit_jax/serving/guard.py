@@ -82,8 +82,10 @@ class Guard:
         host = headers.get("host", "").lower()
         name = _HOST.fullmatch(host)
         if name is None or (self._hosts is not None and name[1] not in self._hosts):
-            return "this server answers to other names: open it under the address that ulmfit serve has printed, or "
-            "start it with --proxy NAME for the name of a proxy"
+            return (
+                "this server answers to other names: open it under the address that ulmfit serve has printed, or "
+                "start it with --proxy NAME for the name of a proxy"
+            )
         origin = headers.get("origin")
         if method not in ("GET", "HEAD") and origin is not None and not self._is_own(origin.lower(), host):
             return "a page of another site asks: this server answers its own page, and programs without a page"

@@ -199,6 +199,8 @@ class Loop:
         """Compare an epoch's `valid_loss` with those of the run, whose best is kept, and of the stage, which may end
         where it gets no better."""
         position = self._position
+        if math.isnan(loss):  # no loss is lower than that
+            loss = math.inf
         if position.best is None or loss < position.best:
             position.best = loss
             if self._options.keep_best:
