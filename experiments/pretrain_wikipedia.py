@@ -149,6 +149,11 @@ def main() -> None:
     """Tokenise, train, measure, save."""
     options = arguments()
     start = load_artifact(options.start, "language_model") if options.start is not None else None
+    if start is not None and start.backwards != options.backwards:
+        raise ConfigError(
+            f"{options.start} reads the other way: {'give' if start.backwards else 'leave'} --backwards"
+            f"{'' if start.backwards else ' out'}"
+        )
     tokenizer = start.tokenizer if start is not None else tokenizer_for(options)
     train, valid = corpora(options, tokenizer)
     architecture = start.architecture if start is not None else sizes(options, len(tokenizer.vocabulary))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
+from oracles.documents import document_vector
 from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
 from ulmfit_jax.data import texts_fingerprint
@@ -210,3 +213,13 @@ def test_a_run_folder_keeps_a_tokeniser_for_each_text(tmp_path):
 def test_what_it_starts_from_is_shown():
     assert repr(LanguageModel("wikipedia-small-forward")) == "LanguageModel('wikipedia-small-forward')"
     assert repr(LanguageModel(preset="tiny")) == "LanguageModel(preset='tiny')"
+
+
+def test_vectors_are_those_of_each_document_and_a_copy_gives_them_too(model):
+    texts = ["The kettle was lovely.", "A bus, and another bus that was late again."]
+    found = model.encode(texts)
+    for text, vector in zip(texts, found, strict=True):
+        expected = document_vector(model.parameters["encoder"], model.tokenizer.encode(text), 72)
+        np.testing.assert_allclose(vector, expected, atol=2e-5)
+    model.generate("The kettle", n_words=1)
+    np.testing.assert_array_equal(copy.deepcopy(model).encode(texts), found)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ulmfit_jax.counted import listed
 from ulmfit_jax.data.records import Record, clean_label
 from ulmfit_jax.errors import ConfigError
 
@@ -55,16 +57,18 @@ def class_weights(chosen: ClassWeight, classes: Sequence[str], labels: Sequence[
         return None
     if isinstance(chosen, str):
         if any(isinstance(label, tuple) for label in labels):
-            counts = [sum(name in names for names in labels) for name in classes]
+            found_in = Counter(name for names in labels for name in set(names))
+            counts = [found_in[name] for name in classes]
             return tuple(max(len(labels) - count, 1) / count if count else 1.0 for count in counts)
-        counts = [sum(label == name for label in labels) for name in classes]
+        by_label = Counter(labels)
+        counts = [by_label[name] for name in classes]
         found = sum(count > 0 for count in counts)
         return tuple(len(labels) / (found * count) if count else 1.0 for count in counts)
     by_name: dict[str, float] = {}
     for label, weight in chosen.items():
         name = clean_label(Record(f"the label {label!r:.40}", ("",), label), "class_weight")
         if name is None or name not in classes or name in by_name:
-            wrong = "twice" if name in by_name else f"which is none of the labels {', '.join(map(repr, classes))}"
+            wrong = "twice" if name in by_name else f"which is none of the labels {listed(classes)}"
             raise ConfigError(f"class_weight names {label!r}, {wrong}: give labels of the texts, each once")
         by_name[name] = float(weight)
     return tuple(by_name.get(name, 1.0) for name in classes)

@@ -67,7 +67,8 @@ class ClassifierOptions:
     def __post_init__(self) -> None:
         if self.pretrained is not None and self.preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        make_whole(self, *_WHOLE, several=("epochs", "self_training"))
+        self._check_hidden()
+        make_whole(self, *_WHOLE, several=("epochs", "self_training", "hidden"))
         check_seed(self.seed)
         if not isinstance(self.self_training, int) and min(self.self_training, default=0) < 1:
             raise ConfigError(f"self_training is {self.self_training}: it counts the texts of each round, at least one")
@@ -103,14 +104,16 @@ class ClassifierOptions:
         """Whether the head is fitted to the vectors of an encoder that stays as it is."""
         return self.recipe == "linear_probe"
 
+    def _check_hidden(self) -> None:
+        if not isinstance(self.hidden, Sequence) or isinstance(self.hidden, str):
+            raise ConfigError(f"hidden is {self.hidden!r}: give the size of each hidden layer, such as (50,), or ()")
+
     def head(self, n_classes: int, multi_label: bool) -> Head:
         """The head of a new classifier, with fastai's dropout after each hidden layer.
 
         Raises:
             ConfigError: there cannot be such a head.
         """
-        if isinstance(self.hidden, int | str):
-            raise ConfigError(f"hidden is {self.hidden!r}: give the size of each hidden layer, such as (50,), or ()")
         hidden = () if self.is_probe else tuple(self.hidden)
         return Head(n_classes, hidden, (0.1,) * len(hidden), multi_label, self.pool_layers)
 

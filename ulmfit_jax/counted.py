@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names in quotation marks for a sentence: the first ones, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return ", ".join(map(repr, every[:most])) + more
+
 
 def counted(count: int, noun: str, several: str | None = None) -> str:
     """A number with its noun, which is `several` (by default the noun with an s) for any number but 1."""

@@ -15,7 +15,7 @@ from ulmfit_jax.data.corpus import texts_fingerprint
 from ulmfit_jax.data.lists import check_rereadable
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.foreign_text import foreign_text_note
-from ulmfit_jax.inference.encode import encoded
+from ulmfit_jax.inference.encode import DocumentEncoder
 from ulmfit_jax.inference.perplexity import perplexity
 from ulmfit_jax.interop.fastai_import import import_fastai
 from ulmfit_jax.language_model_fit import fit_language_model, untrained, with_words_of
@@ -118,7 +118,12 @@ class LanguageModel(Writer):
         self._start: Artifact | None = None
         """What `fit` starts from, once it is there."""
         self._artifact: Artifact | None = None
+        self._encoder: DocumentEncoder | None = None
         self.history: list[dict[str, Any]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and worker processes: without the programs that are compiled for this process's devices."""
+        return {**vars(self), "_generator": None, "_encoder": None}
 
     def __repr__(self) -> str:
         """What it starts from, or is."""
@@ -222,7 +227,9 @@ class LanguageModel(Writer):
         Last output, maximum and mean of the encoder over a document's tokens, as a classifier's head would get them.
         For nearness, bring the columns to one scale first (docs/how-to/few-labels.md).
         """
-        return encoded(self.artifact, texts, Devices(self.options.devices))
+        if self._encoder is None:
+            self._encoder = DocumentEncoder(self.artifact, Devices(self.options.devices))
+        return self._encoder.encode(texts)
 
     def save(
         self,
@@ -319,4 +326,4 @@ class LanguageModel(Writer):
         return self._start
 
     def _set(self, artifact: Artifact) -> None:
-        self._artifact, self._generator = artifact, None
+        self._artifact, self._generator, self._encoder = artifact, None, None

@@ -34,7 +34,7 @@ def model_folder(name: str | Path) -> Path:
         if (candidate / "manifest.json").is_file():
             return candidate
     shipped = shipped_models()
-    if str(name) in shipped:
+    if str(name) in shipped and not folder.is_dir():  # else it is a run of one's own, which has not finished
         return shipped[str(name)]
     if folder.suffix in (".pth", ".h5", ".pkl"):
         raise ArtifactError(f"{folder} is no model folder: ulmfit import-fastai makes one of what fastai has saved")
@@ -51,6 +51,8 @@ def _no_model_in(folder: Path, known: str) -> str:
             f"{folder} holds the runs of several seeds, a model in each: give one, such as {runs[0].parents[1]}, or "
             f"join them with ulmfit ensemble {folder}/seed-* --out DIR"
         )
+    if strays := sorted(folder.glob(".model.old.*/model")):
+        return f"{folder} has no model, as its replacement was broken off: the one before is {strays[0]}, move it back"
     if (folder / "parameters").exists():
         return f"{folder} is a model folder without its manifest.json: copy the model folder again"
     if (folder / "config.json").is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any, TextIO
@@ -53,8 +54,7 @@ class ConsoleProgress:
     def run_done(self) -> None:
         """Wipe the bar of such steps."""
         if self._terminal:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+            self._write("\r\x1b[2K")
 
     def documents_read(self, done: int, total: int) -> None:
         """Redraw the bar, or print a line a minute."""
@@ -99,13 +99,17 @@ class ConsoleProgress:
 
     def _bar(self, share: float, line: str) -> None:
         filled = round(24 * share)
-        self._stream.write(f"\r\x1b[2K{'━' * filled}{'╌' * (24 - filled)} {line}")
-        self._stream.flush()
+        self._write(f"\r\x1b[2K{'━' * filled}{'╌' * (24 - filled)} {line}")
 
     def _print(self, text: str) -> None:
         wipe = "\r\x1b[2K" if self._terminal else ""
-        self._stream.write(f"{wipe}{text}\n")
-        self._stream.flush()
+        self._write(f"{wipe}{text}\n")
+
+    def _write(self, text: str) -> None:
+        """Print; where nobody reads it any more, training goes on."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def _number(column: str, value: float | None) -> str:

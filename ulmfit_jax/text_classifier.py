@@ -23,7 +23,7 @@ from ulmfit_jax.data.labels import given_probabilities, label_type, typed_labels
 from ulmfit_jax.data.lists import label_list, label_values, labelled_texts, text_list
 from ulmfit_jax.errors import ConfigError, DataError
 from ulmfit_jax.estimator import Estimator, not_fitted
-from ulmfit_jax.inference.encode import encoded
+from ulmfit_jax.inference.encode import DocumentEncoder
 from ulmfit_jax.inference.explain import Explainer, Explanation
 from ulmfit_jax.inference.predict import Predictor
 from ulmfit_jax.language_model import LanguageModel
@@ -365,8 +365,12 @@ class TextClassifier(Answers, Estimator):
         They are what the head gets: the encoder's last output, maximum and mean over a document's tokens. For
         nearness, bring the columns to one scale first (docs/how-to/few-labels.md), then compare by cosine similarity.
         """
-        check_precision(self.predict_precision)
-        return encoded(self.artifact, texts, Devices(self.devices), self.predict_precision)
+        artifact, name = self.artifact, f"encoder {self.predict_precision}"
+        if name not in self._compiled:
+            check_precision(self.predict_precision)
+            self._compiled[name] = DocumentEncoder(artifact, Devices(self.devices), self.predict_precision)
+        encoder: DocumentEncoder = self._compiled[name]
+        return encoder.encode(texts)
 
     def save(
         self,

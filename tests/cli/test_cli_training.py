@@ -54,6 +54,7 @@ def test_training_from_a_language_model(trained: Trained, language_model: Path, 
     assert tree(tmp_path / "run") == before
 
 
+@pytest.mark.usefixtures("quick_plans")
 def test_texts_of_ones_own_measure_each_epoch(language_model: Path, tmp_path: Path, ulmfit: Run) -> None:
     labelled, measured = reviews(40, 6), reviews(10, 5)
     train, valid = write_csv(tmp_path / "train.csv", labelled), write_csv(tmp_path / "valid.csv", measured)
@@ -72,6 +73,8 @@ def test_texts_of_ones_own_measure_each_epoch(language_model: Path, tmp_path: Pa
     for others, said in ((labelled[:4], "4 of the texts of --valid are in DATA too"), ([("fine", "mixed")], "'mixed'")):
         refused = ulmfit(*command, "--valid", write_csv(tmp_path / "other.csv", others))
         assert (refused.code, said in refused.err) == (2, True), refused.err
+    noted = ulmfit(*command, "--valid", valid, "--test", valid, "--dry-run").err
+    assert "10 of the test texts are texts of --valid too" in noted
     refused = ulmfit(*command, "--validation-fraction", "0")
     assert (refused.code, "--keep-best and --patience listen to texts" in refused.err) == (2, True)
     refused = ulmfit("train", train, "--out", tmp_path / "probe", "--recipe", "linear_probe", "--patience", "1")

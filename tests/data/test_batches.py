@@ -90,6 +90,19 @@ def test_shapes_of_batches_are_known_without_making_them(lengths, batch_size, bp
         assert batches.computed(tokens) == begun.sum() * batch.tokens.shape[1]
 
 
+def test_other_documents_fill_no_batch_in_each_epoch():
+    """The shortest are not left out again and again, and the longest never."""
+    lengths = list(range(1, 22))
+    batches = DocumentBatches(numbered(lengths), None, batch_size=8, bptt=72, seed=1)
+    left_out = []
+    for epoch in range(12):
+        read = {int(n) for batch in batches.training_epoch(epoch) for n in batch.documents}
+        assert len(read) == 16
+        left_out.append(frozenset(range(21)) - read)
+    assert frozenset.union(*left_out) == frozenset(range(20))
+    assert not frozenset.intersection(*left_out)
+
+
 def test_pieces_longer_than_fifty_batches_are_sorted_apart():
     lengths = np.random.default_rng(0).integers(1, 200, 330).tolist()
     batches = DocumentBatches(numbered(lengths), None, batch_size=2, bptt=72)

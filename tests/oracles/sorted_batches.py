@@ -1,4 +1,5 @@
-"""The slow twins of `DocumentBatches`: fastai's `SortedDL` order and `Pad_Chunk` padding, in plain Python."""
+"""The slow twins of `DocumentBatches`: fastai's `SortedDL` order, without the documents that fill no batch, and
+`Pad_Chunk` padding, in plain Python."""
 
 from __future__ import annotations
 
@@ -8,11 +9,13 @@ import numpy as np
 
 
 def training_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """The documents of each batch of a training epoch, the partial batch included."""
+    """The documents of each batch of a training epoch."""
     generator = np.random.default_rng([seed, epoch])
     order = [int(i) for i in generator.permutation(len(lengths))]
     longest = order.index(max(range(len(lengths)), key=lambda i: lengths[i]))
     order[0], order[longest] = order[longest], order[0]
+    if len(order) > batch_size:
+        order = order[: len(order) - len(order) % batch_size]
     piece = 50 * batch_size
     ordered: list[int] = []
     for start in range(0, len(order), piece):

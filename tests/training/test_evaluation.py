@@ -149,3 +149,45 @@ def test_few_steps_are_under_way_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
         assert reading.lanes(long).blocks > 32
         reading({}, {}, long)
         assert (InFlight.unread, InFlight.most <= 3) == (0, True)
+
+
+class Queued:
+    """Stands for a result that is computed after those before it; counts those that nobody has waited for."""
+
+    queue: list[Queued] = []  # noqa: RUF012 - each test empties it
+    most = 0
+
+    def __init__(self, value: Any):
+        self._value = value
+        Queued.queue.append(self)
+        Queued.most = max(Queued.most, len(Queued.queue))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self.block_until_ready()
+        return np.asarray(self._value, dtype)
+
+    def block_until_ready(self) -> None:
+        if self in Queued.queue:
+            del Queued.queue[: Queued.queue.index(self) + 1]
+
+
+def test_many_documents_that_end_in_one_block_are_few_steps_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document of one token ends in every step of every lane."""
+    corpus = Corpus.from_arrays([np.array([9], np.int32)] * 20_000)
+    for devices in (Devices(1), Devices(4)):
+        Queued.queue.clear()
+        monkeypatch.setattr(Queued, "most", 0)
+        reading = vector_pass(SIZES, np.float32, devices, Reading(72))
+        reads: list[int] = []
+
+        def read(*_: Any, found: list[int] = reads) -> Any:
+            found.append(1)
+            return Queued(np.zeros((_[-1].shape[0] * _[-1].shape[1], 9), np.float32))
+
+        monkeypatch.setattr(reading, "encode", lambda *given: (Queued(0.0), given[-1]))
+        monkeypatch.setattr(reading, "read", read)
+        monkeypatch.setattr(Devices, "join_rows", staticmethod(lambda array, axis: array))
+        reading({}, {}, corpus)
+        assert len(reads) > 64
+        assert Queued.most <= 32
+        assert not Queued.queue

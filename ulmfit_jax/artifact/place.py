@@ -19,6 +19,8 @@ def written_whole(folder: Path) -> Iterator[Path]:
     Raises:
         ArtifactError: the place holds something that is not a model, or cannot be written; nothing there is changed.
     """
+    if folder.name in ("", ".."):  # such as ".", beside which nothing can be made
+        folder = folder.resolve()
     try:
         check_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -65,8 +65,10 @@ class _Notes(logging.Handler):
 
 
 def note(text: str) -> None:
-    """Print a line to standard error, which is for people; standard output is for results."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line to standard error, which is for people; standard output is for results. Where nobody reads it any
+    more, the work goes on."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def show(text: str, end: str = "\n") -> None:

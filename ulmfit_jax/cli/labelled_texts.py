@@ -79,11 +79,14 @@ def remark_on_separator(data: TextDataset) -> None:
         )
 
 
-def remark_on_learnt_texts(valid: TextDataset, data: TextDataset) -> None:
-    """Say so where texts that are to measure are learnt from too."""
+def remark_on_measuring_texts(valid: TextDataset, data: TextDataset, test: TextDataset | None) -> None:
+    """Say so where texts that are to measure are learnt from, or are test texts, too."""
     if shared := valid.shared_with(data):
         are = "is in DATA too" if shared == 1 else "are in DATA too"
         note(f"{shared:,} of the texts of --valid {are} and learnt from: what they measure flatters")
+    if test is not None and (shared := test.shared_with(valid)):
+        are = "is a text of --valid too" if shared == 1 else "are texts of --valid too"
+        note(f"{shared:,} of the test texts {are}: what is chosen by these flatters the test")
 
 
 def remark_on_few_texts(data: TextDataset) -> None:

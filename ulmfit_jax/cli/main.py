@@ -43,7 +43,7 @@ from ulmfit_jax.cli import (
     train,
 )
 from ulmfit_jax.cli.configuration import add_negations, parse_arguments, sub_parsers
-from ulmfit_jax.cli.console import quiet_libraries
+from ulmfit_jax.cli.console import note, quiet_libraries
 from ulmfit_jax.cli.termination import interruptions_answered, termination_interrupts
 from ulmfit_jax.cli.training_run import holds_states
 from ulmfit_jax.errors import UlmfitError
@@ -175,6 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the arguments cannot be parsed (code 2), or only help or the version was asked for (code 0).
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by who has started this
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the end
     given = sys.argv[1:] if arguments is None else arguments
     parser = build_parser()
     if not given:
@@ -193,7 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code and arguments is None:
         # What was computing when the command stopped still runs in XLA's threads, and some of them crash when the
         # interpreter is taken down. Everything that matters is on disk: states are committed before this line.
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
         os._exit(code)
     return code
 
@@ -225,7 +229,7 @@ def _run(options: argparse.Namespace) -> int:
 def _fail(sentence: str, code: int = _MISTAKE) -> int:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-    print(f"ulmfit: {' '.join(sentence.splitlines())}", file=sys.stderr)
+    note(f"ulmfit: {' '.join(sentence.splitlines())}")
     return code
 
 

@@ -142,7 +142,7 @@ def _cell(value: Any) -> str | float:
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
     """What `texts_of` reads."""
-    parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given")
+    parser.add_argument("data", metavar="FILE", nargs="?", help="texts; standard input if not given, or -")
     parser.add_argument(
         "--text", action="append", metavar="T", help="a text itself in the place of FILE; may be given several times"
     )
@@ -159,7 +159,7 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
         if options.data is not None:
             raise ConfigError("give texts as FILE or as --text, not both")
         return options.text
-    if options.data is None:
+    if options.data in (None, "-"):
         encoding = checked_encoding(options.encoding)
         if sys.stdin.isatty():
             note("type texts, one a line; Ctrl-D on an empty line ends them")

@@ -67,7 +67,10 @@ def as_text(report: dict[str, Any]) -> str:
     if baseline := report.get("baseline"):
         lines.append(_classified("baseline", baseline, baseline["name"]))
     if validation := report.get("validation"):
-        lines.append(_classified("validation", validation, "texts held out of training"))
+        which = "texts held out of training"
+        if "ngrams" in report:
+            which += ", by which both parts were weighed"
+        lines.append(_classified("validation", validation, which))
     if network := report.get("network", {}).get("validation"):
         lines.append(_classified("network alone", network, "those held out, without the n-grams"))
     if model := report.get("language_model"):

@@ -19,7 +19,7 @@ from ulmfit_jax.cli.directions import (
 )
 from ulmfit_jax.cli.found_rates import found_rates
 from ulmfit_jax.cli.kept_columns import reading_provenance
-from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_learnt_texts, remark_on_separator
+from ulmfit_jax.cli.labelled_texts import remark_on_few_texts, remark_on_measuring_texts, remark_on_separator
 from ulmfit_jax.cli.ngrams import check_co_training, chosen_ngrams, learn_ngrams
 from ulmfit_jax.cli.plan import announcing, begin_plan, show_times, show_total
 from ulmfit_jax.cli.processes import join_processes
@@ -84,10 +84,9 @@ def run(options: argparse.Namespace) -> None:
     if test is not None:
         check_kind(test, data.label_sets is not None)
         check_labels(test, classes)
-    remark_on_few_texts(data)
     valid = _read(options, options.valid) if options.valid is not None else None
     if valid is not None:
-        remark_on_learnt_texts(valid, data)
+        remark_on_measuring_texts(valid, data, test)
         data = data.with_valid(valid)
     unlabeled = _unlabeled(options, valid, test)
     why = _not_fine_tuned(options)
@@ -97,6 +96,7 @@ def run(options: argparse.Namespace) -> None:
     if options.co_training:
         drawn_rounds(unlabeled, [options.co_training], options.seed, data.texts)  # refused now or never
     check_plan(_model(options).options, data)
+    remark_on_few_texts(data.without_valid)
     if options.dry_run:
         _show_plan(options, data, test, unlabeled)
         return

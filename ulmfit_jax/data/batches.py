@@ -143,7 +143,7 @@ class DocumentBatches:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of a training epoch: the partial one is dropped, as fastai does, unless it is the only one."""
+        """Batches of a training epoch, all of them full unless there is only one."""
         return max(len(self.corpus) // self.batch_size, 1)
 
     @property
@@ -154,9 +154,11 @@ class DocumentBatches:
     def training_epoch(self, epoch: int = 0, start_batch: int = 0) -> Iterator[DocumentBatch]:
         """Yields the full batches of one epoch in the order of fastai's `SortedDL`, a function of (seed, epoch).
 
-        The documents are permuted, the longest is put first, pieces of 50 batches are sorted by length, and all
-        batches but the first and the last are permuted. So the first batch holds the longest document: a program
-        that fits the memory then fits it for the whole epoch.
+        The documents are permuted, the longest is put first, those that fill no batch are left out, pieces of 50
+        batches are sorted by length, and all batches but the first and the last are permuted. So the first batch holds
+        the longest document: a program that fits the memory then fits it for the whole epoch. fastai sorts first and
+        drops the partial batch then, which in up to 50 batches holds the shortest documents in every epoch; here it is
+        others each time.
 
         Args:
             epoch: its number, not negative.
@@ -198,6 +200,8 @@ class DocumentBatches:
         order = generator.permutation(len(self.corpus))
         longest = int(np.flatnonzero(order == np.argmax(self._lengths))[0])
         order[[0, longest]] = order[[longest, 0]]
+        if len(order) > self.batch_size:
+            order = order[: self.batches_per_epoch * self.batch_size]
         piece = SORTED_BATCHES * self.batch_size
         pieces = [self._longest_first(order[i : i + piece]) for i in range(0, len(order), piece)]
         batches = self._batched(np.concatenate(pieces))

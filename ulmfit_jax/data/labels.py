@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ulmfit_jax.counted import counted
+from ulmfit_jax.counted import counted, listed
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.label_sets import holds_several, label_indicators, label_set_classes, unknown_label
 from ulmfit_jax.errors import DataError
@@ -64,7 +64,7 @@ def _check_label_sets(dataset: TextDataset, classes: Sequence[str] | None) -> tu
 def _unknown(source: str, place: int, label: str, classes: Sequence[str]) -> DataError:
     return DataError(
         f"{source}, example {place + 1} has the label {label!r}, which the model does not know; the labels it knows "
-        f"are {', '.join(map(repr, classes))}."
+        f"are {listed(classes)}."
     )
 
 

@@ -112,7 +112,7 @@ def _csv_rows(path: Path, encoding: str | None) -> Iterator[tuple[str, Sequence[
                 f"{path}, {place} cannot be read ({error}); put quotation marks around a field that holds a line "
                 "break, and double those that are part of it."
             ) from error
-        if row:
+        if row and (number == 1 or len(row) == 1 or any(field.strip() for field in row)):
             yield place, row
         elif number == 1:
             raise DataError(f"{path} has a blank first row; give the names of the columns there.")

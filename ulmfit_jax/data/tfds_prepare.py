@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,8 @@ def prepare(target: TfdsLocation, root: Path) -> Path:
     """
     builder = _builder(target, root)
     try:
-        builder.download_and_prepare(file_format="array_record")
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
+            builder.download_and_prepare(file_format="array_record")
     except ImportError as error:
         package = (error.name or str(error)).split(".")[0]
         extra = '"ulmfit-jax[prepare]"' if package == "tensorflow" else package.replace("_", "-")

@@ -15,12 +15,6 @@ from ulmfit_jax.training.document_scores import vector_pass
 from ulmfit_jax.training.mapping import Devices
 
 
-def encoded(artifact: Artifact, texts: Sequence[str] | str, devices: Devices, precision: str = "float32") -> np.ndarray:
-    """Vectors of texts, one row each; of one string, one row."""
-    documents = corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), artifact.tokenizer)
-    return DocumentEncoder(artifact, devices, precision).vectors(documents)
-
-
 class DocumentEncoder:
     """Runs the encoder of any model over documents."""
 
@@ -28,7 +22,12 @@ class DocumentEncoder:
         """Bind the encoder of a language model, a classifier, or an encoder alone; `precision` as for `Predictor`."""
         dtype = jnp.dtype(precision)
         self._vectors = vector_pass(artifact.architecture, dtype, devices, reading(artifact), artifact.head)
+        self._tokenizer = artifact.tokenizer
         self._parameters = {"encoder": devices.replicate(artifact.parameters["encoder"])}
+
+    def encode(self, texts: Sequence[str] | str) -> np.ndarray:
+        """Vectors of texts, one row each; of one string, one row."""
+        return self.vectors(corpus_in_memory(text_list([texts] if isinstance(texts, str) else texts), self._tokenizer))
 
     def vectors(self, documents: Corpus) -> np.ndarray:
         """Last output, maximum and mean over a document's tokens, `[documents, 3 * embedding]` float32; of a classifier

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.counted import listed
 from ulmfit_jax.data.batches import DocumentBatches, chunk_buckets
 from ulmfit_jax.data.corpus import Corpus
 from ulmfit_jax.errors import ConfigError
@@ -103,7 +104,7 @@ class LeaveOutExplainer:
         if method not in self.methods:
             raise ConfigError(f"method is {method!r}: this model is explained by {' or '.join(self.methods)}")
         if label is not None and label not in self._labels:
-            raise ConfigError(f"there is no label {label!r}: the classes are {', '.join(self._labels)}")
+            raise ConfigError(f"there is no label {label!r}: the classes are {listed(self._labels)}")
         ids = self._tokenizer.encode(text)
         groups = word_groups(self._tokenizer, ids)
         whole = self._log_probabilities(Corpus.from_arrays([ids]))[0]

@@ -19,7 +19,8 @@ class BatchNorm(nnx.Module):
 
     Parameters `scale` (1) and `bias` (fastai starts it at 1e-3); statistics `mean` and `variance`; epsilon 1e-5. A
     training pass leaves the batch's own statistics in them, the unbiased variance, as torch's running one;
-    `running_statistics` takes these into the averages that evaluation normalises with.
+    `running_statistics` takes these into the averages that evaluation normalises with. A single true row has no
+    variance (torch refuses it): it is normalised with the statistics that are there, which stay.
     """
 
     def __init__(self, features: int):
@@ -45,9 +46,11 @@ class BatchNorm(nnx.Module):
         mean = total / count
         squares = (jnp.square(features - mean[None]) * mask).sum(axis=0)
         squares = lax.psum(squares, axis_name) if axis_name else squares
+        alone, running = count < 2, self.variance[...]
+        mean = jnp.where(alone, self.mean[...], mean)
         self.mean[...] = lax.stop_gradient(mean)
-        self.variance[...] = lax.stop_gradient(squares / jnp.maximum(count - 1, 1))
-        return self._normalise(features, mean, squares / count)
+        self.variance[...] = lax.stop_gradient(jnp.where(alone, running, squares / jnp.maximum(count - 1, 1)))
+        return self._normalise(features, mean, jnp.where(alone, running, squares / count))
 
     def _normalise(self, features: Array, mean: Array, variance: Array) -> Array:
         inverse = self.scale[...] * lax.rsqrt(variance + BATCH_NORM_EPSILON)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.experimental import rnn
 
 from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.lstm_state import LstmState
@@ -42,6 +41,8 @@ def cudnn_layer(
     Returns:
         The hidden states `[time, batch, hidden]` and the state after the last step.
     """
+    from jax.experimental import rnn  # experimental: nobody else depends on its place
+
     time, batch, features = inputs.shape
     hidden = recurrent_kernel.shape[0]
     outputs, last_hidden, last_cell = rnn.lstm(

@@ -122,8 +122,8 @@ def discriminative_rates(rate: float | Sequence[float | None], n_groups: int) ->
     Raises:
         ConfigError: a rate that is not a positive number, or neither one nor two of them.
     """
-    if isinstance(rate, (int, float)):
-        return (_checked_rate(rate),) * n_groups
+    if not isinstance(rate, Sequence):  # NumPy's, too
+        return (_checked_rate(float(rate)),) * n_groups
     if len(rate) != 2 or rate[1] is None:
         raise ConfigError(f"the learning rate is {rate}: give a number, or a pair (lowest or None, highest)")
     last = _checked_rate(rate[1])

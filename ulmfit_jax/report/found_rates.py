@@ -18,7 +18,7 @@ def found_rates(found: dict[str, Any], used: float | None) -> list[Content]:
         used: the peak rate of the classifier's first stage.
     """
     points = [(math.log10(rate), loss) for rate, loss in zip(found["rates"], found["losses"], strict=True)
-              if math.isfinite(loss)]  # fmt: skip
+              if loss is not None and math.isfinite(loss)]  # fmt: skip
     if len(points) < 2:
         return []
     low, high = min(loss for _, loss in points), max(loss for _, loss in points)

@@ -65,6 +65,7 @@ def write_run_report(
         answered = measure(model, "validation", data.select(rows), data.select(held_out), numbers)
     if not is_first():
         return
+    now = datetime.datetime.now().astimezone()
     facts = RunFacts(
         command=command,
         report=report,
@@ -76,7 +77,7 @@ def write_run_report(
         held_out=len(held_out),
         device=device_name(devices),
         versions=software_versions(),
-        date=datetime.datetime.now().astimezone().strftime("%-d %B %Y, %H:%M"),
+        date=f"{now.day} {now:%B %Y, %H:%M}",
     )
     explain = network.explain if jax.process_count() == 1 else None
     if isinstance(answered, AnsweredLabels):

@@ -12,13 +12,13 @@ _PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}: API</title>
-<link rel="stylesheet" href="/style.css">
-<link rel="icon" href="/icon.svg">
+<link rel="stylesheet" href="style.css">
+<link rel="icon" href="icon.svg">
 </head>
 <body>
 <header>
 <h1>{title}: API</h1>
-<p>{description} Also as <a href="/openapi.json">OpenAPI</a>. <a href="/">The page</a></p>
+<p>{description} Also as <a href="openapi.json">OpenAPI</a>. <a href="./">The page</a></p>
 </header>
 <main>
 {operations}

@@ -76,7 +76,7 @@ class SpacyTokenizer(VocabularyTokenizer):
             saved = json.loads(content)
             version, language, rules = saved["spacy_words_version"], str(saved["language"]), str(saved["rules"])
             vocabulary = Vocabulary(tuple(saved["tokens"]))
-        except (json.JSONDecodeError, UnicodeDecodeError, ConfigError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, ConfigError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{cls.file_name} is not what SpacyTokenizer.save writes ({error}); copy it again"
             ) from error

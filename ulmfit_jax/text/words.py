@@ -81,7 +81,7 @@ class WordTokenizer(VocabularyTokenizer):
                     f"has {WORDS_VERSION}; load it with the version that saved it"
                 )
             return cls(Vocabulary(tuple(saved["tokens"])))
-        except (json.JSONDecodeError, UnicodeDecodeError, ConfigError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, ConfigError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{cls.file_name} is not what WordTokenizer.save writes ({error}); copy it again"
             ) from error

@@ -33,6 +33,10 @@ Told = Callable[[int, int], None]
 CPU_IDLE, ACCELERATOR_IDLE = 8, 1024
 """Lanes whose products take as long as the rest of a step, about: see `cheapest_lanes`."""
 
+_UNDER_WAY = 8
+"""So many reads of a block are dispatched before one is waited for: devices that share a CPU hang with too many steps
+under way that wait for each other, and many very short documents end in one block."""
+
 
 def split_documents(batch: DocumentBatch, devices: Devices) -> tuple[np.ndarray, np.ndarray]:
     """Tokens and lengths of a batch with the device axis in: `[chunks, bptt, devices, rows]`, `[devices, rows]`."""
@@ -108,10 +112,12 @@ class DocumentPass:
         done = 0
         for block in lanes:
             vectors, carry = self.encode(parameters, statistics, self.split(block), carry)
-            values = [
-                (documents, self.read(parameters, statistics, vectors, self._devices.split_rows(places, 0)))
-                for documents, places in self._finished(block)
-            ]
+            values = []
+            for documents, places in self._finished(block):
+                found = self.read(parameters, statistics, vectors, self._devices.split_rows(places, 0))
+                values.append((documents, found))
+                if len(values) % _UNDER_WAY == 0:
+                    jax.block_until_ready(found)
             pending.append((vectors, values))
             if len(pending) > 2:
                 done += _collect(result, *pending.pop(0))

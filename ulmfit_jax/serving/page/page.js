@@ -19,7 +19,12 @@ export async function ask(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server cannot be reached: has it ended?");
   }
-  const value = await reply.json();
+  let value;
+  try {
+    value = await reply.json();
+  } catch {
+    throw new Error(`Something between this page and the server has answered instead: ${reply.status} ${reply.statusText}`);
+  }
   if (!reply.ok) throw new Error(value.error.message);
   return value;
 }
@@ -32,7 +37,7 @@ export const percent = (probability) => `${(100 * probability).toFixed(1)} %`;
 // What an answer says: a label, or the labels where a text may have several.
 export const said = (answer) => (answer.labels ? answer.labels.join(", ") || "none of the labels" : answer.label);
 
-export const model = await ask("/api/model");
+export const model = await ask("api/model");
 
 const longestExplained = model.limits[model.methods[0] === "leave_out" ? "left_out" : "explained"];
 
@@ -104,12 +109,12 @@ async function classify(event) {
   byId("answer").hidden = true;
   byId("explanation").hidden = true;
   try {
-    const { answers } = await askJson("/api/predict", { text });
+    const { answers } = await askJson("api/predict", { text });
     showProbabilities(answers[0]);
     byId("answer").hidden = false;
     if (model.explains && [...text].length > longestExplained) {
       byId("one-error").textContent = `The words of a text of more than ${longestExplained} characters are not explained.`;
-    } else if (model.explains) showExplanation(await askJson("/api/explain", { text, label }));
+    } else if (model.explains) showExplanation(await askJson("api/explain", { text, label }));
   } catch (error) {
     byId("one-error").textContent = error.message;
   } finally {

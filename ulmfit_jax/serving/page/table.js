@@ -1,6 +1,6 @@
 // A file of texts: the server reads it, is asked in portions, and the answers become a table and a CSV file.
 
-import { ask, askJson, byId, element, model, percent, said } from "/page.js";
+import { ask, askJson, byId, element, model, percent, said } from "./page.js";
 
 const SHOWN = 200; // rows of the table in the page; the download has all
 let asking = null;
@@ -72,7 +72,7 @@ async function answerAll(texts, signal) {
   try {
     for (const portion of planned) {
       const asked = portion.map(([, text]) => text);
-      const reply = await askJson("/api/predict", { texts: asked }, signal);
+      const reply = await askJson("api/predict", { texts: asked }, signal);
       portion.forEach(([number, text], index) => {
         answers[number] = reply.answers[index];
         if (byId("rows").rows.length < SHOWN) byId("rows").append(row(number, text, answers[number]));
@@ -104,7 +104,7 @@ async function classifyFile(event) {
     }
     const query = new URLSearchParams({ name: file.name, column: byId("column").value });
     const options = { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file };
-    const { texts } = await ask(`/api/texts?${query}`, { ...options, signal: asking.signal });
+    const { texts } = await ask(`api/texts?${query}`, { ...options, signal: asking.signal });
     await answerAll(texts, asking.signal);
   } catch (error) {
     if (error.name !== "AbortError") byId("many-error").textContent = error.message;
