@@ -12,6 +12,7 @@ from reviews import reviews
 from ulmfit_jax import ArtifactError, ConfigError, DataError, LanguageModel, TextClassifier
 from ulmfit_jax.data import texts_fingerprint
 from ulmfit_jax.nn.parameters import flatten
+from ulmfit_jax.text.rules import UNK_ID
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +224,37 @@ def test_vectors_are_those_of_each_document_and_a_copy_gives_them_too(model):
         np.testing.assert_allclose(vector, expected, atol=2e-5)
     model.generate("The kettle", n_words=1)
     np.testing.assert_array_equal(copy.deepcopy(model).encode(texts), found)
+
+
+def test_the_vocabulary_is_as_large_and_covers_as_much_as_was_asked_for():
+    texts = [*reviews(60)[0], "a rare ☃ and a 猫"]
+    few, all_signs = (
+        LanguageModel(preset="tiny", vocabulary_size=65, character_coverage=share).starting_point(texts)
+        for share in (0.99, 1.0)
+    )
+    assert len(few.tokenizer.vocabulary) <= 65
+    assert few.architecture.vocabulary_size == len(few.tokenizer.vocabulary)
+    assert UNK_ID in few.tokenizer.encode("☃")
+    assert UNK_ID not in all_signs.tokenizer.encode("☃ 猫")
+    words = LanguageModel(preset="tiny", tokenizer="words", vocabulary_size=40).starting_point(texts * 3)
+    assert 40 <= len(words.tokenizer.vocabulary) <= 48  # filled up to a multiple of 8, as fastai does
+    for wrong, said in (
+        ({"vocabulary_size": 0}, "vocabulary_size is 0"),
+        ({"character_coverage": 0.5}, "from 0.9 to 1.0"),
+        ({"character_coverage": 0.99, "tokenizer": "words"}, "character_coverage is for the tokenizer sentencepiece"),
+        (
+            {"pretrained": "wikipedia-small-forward", "vocabulary_size": 100},
+            "vocabulary_size is only for pretrained=None",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            LanguageModel(**wrong)
+
+
+def test_another_vocabulary_in_a_run_folder_is_another_run(tmp_path):
+    texts = reviews(60)[0]
+    found = [
+        LanguageModel(preset="tiny", vocabulary_size=size).starting_point(texts, tmp_path, "same texts").tokenizer
+        for size in (60, 65, 60)
+    ]
+    assert [len(tokenizer.vocabulary) for tokenizer in found] == [60, 65, 60]

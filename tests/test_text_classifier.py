@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import precision_recall_fscore_support
 
 from oracles.documents import document_vector
@@ -75,8 +76,9 @@ def test_vectors_are_what_the_head_turns_into_probabilities(trained):
         hidden = (hidden - seen["mean"]) / np.sqrt(seen["variance"] + 1e-5) * norm["scale"] + norm["bias"]
         hidden = hidden @ head[f"dense_{layer}"]["kernel"]
         hidden = np.maximum(hidden, 0) if layer == 0 else hidden
-    expected = np.exp(hidden) / np.exp(hidden).sum(axis=1, keepdims=True)
+    expected = softmax(hidden.astype(np.float64), axis=1)
     np.testing.assert_allclose(trained.predict_proba(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(np.exp(trained.predict_log_proba(texts)), expected, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -353,7 +355,9 @@ def test_bad_options_are_named(trained):
     with pytest.raises(ConfigError, match="preset is only for pretrained=None"):
         TextClassifier(preset="tiny").fit(texts, labels)
     with pytest.raises(ConfigError, match="four numbers"):
-        TextClassifier(None, preset="tiny", lm_epochs=0, epochs=3).fit(texts, labels)
+        TextClassifier(None, preset="tiny", lm_epochs=0, epochs=(1, 2)).fit(texts, labels)
+    with pytest.raises(ConfigError, match="epochs is 0: gradual unfreezing takes"):
+        TextClassifier(None, preset="tiny", lm_epochs=0, epochs=0).fit(texts, labels)
     with pytest.raises(ConfigError, match=r"epochs is \(1, 0\): fine_tune takes one number, such as 4, or two"):
         TextClassifier(None, preset="tiny", lm_epochs=0, recipe="fine_tune", epochs=(1, 0)).fit(texts, labels)
     with pytest.raises(ConfigError, match=r"lr_mult is 0\.5: the head's rate is at least once"):

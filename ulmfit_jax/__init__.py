@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ulmfit_jax.errors import ArtifactError, ConfigError, DataError, TrainingError, UlmfitError
 
 if TYPE_CHECKING:
-    from ulmfit_jax.ensemble import Ensemble
+    from ulmfit_jax.ensemble import Ensemble, load_classifier
     from ulmfit_jax.language_model import LanguageModel
     from ulmfit_jax.text_classifier import TextClassifier
 
@@ -28,12 +28,14 @@ __all__ = [
     "TextClassifier",
     "TrainingError",
     "UlmfitError",
+    "load_classifier",
 ]
 
 _LAZY = {
     "Ensemble": "ulmfit_jax.ensemble",
     "LanguageModel": "ulmfit_jax.language_model",
     "TextClassifier": "ulmfit_jax.text_classifier",
+    "load_classifier": "ulmfit_jax.ensemble",
 }
 
 

@@ -86,6 +86,11 @@ class Answers(ABC):
         """
         return self._probabilities(self.log_probabilities([texts] if isinstance(texts, str) else texts))
 
+    def predict_log_proba(self, texts: Texts | str) -> np.ndarray:
+        """The logarithms of `predict_proba`, -inf for a probability of 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(texts))
+
     def _probabilities(self, log_probabilities: np.ndarray) -> np.ndarray:
         """What calibration makes of log probabilities `[documents, classes]`."""
         return (tempered_labels if self.multi_label else tempered)(log_probabilities, self.temperature)

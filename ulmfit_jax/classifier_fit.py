@@ -17,6 +17,7 @@ from ulmfit_jax.language_model import LanguageModel
 from ulmfit_jax.nn.architecture import preset
 from ulmfit_jax.pretrained import language_models_of, model_folder
 from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.training.linear_probe import check_classes
 from ulmfit_jax.training.loop_options import LoopOptions
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first, is_first
@@ -61,6 +62,18 @@ def starting_language_model(options: ClassifierOptions) -> LanguageModel:
             "leave lm_epochs out, or give the whole language model"
         )
     return model
+
+
+def check_probe(options: ClassifierOptions, n_classes: int) -> None:
+    """Refuse a linear probe of too many classes, before its language model is trained.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if options.is_probe:
+        start = _pretrained(options)
+        sizes = preset(options.preset or "small") if start is None else start.architecture
+        check_classes(sizes, options.head(n_classes, multi_label=False))
 
 
 def check_classifier_folder(

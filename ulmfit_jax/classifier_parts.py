@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.classifier_fit import check_classifier_folder, fine_tuned_language_model, fit_classifier
+from ulmfit_jax.classifier_fit import check_classifier_folder, check_probe, fine_tuned_language_model, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
 from ulmfit_jax.classifier_plan import check_plan, training_part
 from ulmfit_jax.data.dataset import TextDataset
@@ -44,6 +44,7 @@ def trained_parts(
     """
     classes = check_labels(data)
     check_plan(options, data)
+    check_probe(options, len(classes))
     if options.rounds and not more:
         raise ConfigError("self_training needs texts without labels: give them as unlabeled")
     rounds = drawn_rounds(more, options.rounds, options.seed, data.texts)

@@ -313,9 +313,11 @@ def _stages(options: ClassifierOptions, documents: int, batch_size: int, n_group
             raise ConfigError(f"epochs is {chosen!r}: fine_tune takes one number, such as 4, or two, such as (1, 4)")
         rate, spread = options.learning_rate or FINE_TUNE_RATE, options.lr_mult or FINE_TUNE_SPREAD
         return fine_tune_stages(pair[1], rate, pair[0], options.weight_decay, spread)
-    four = unfreezing if chosen is None else chosen
-    if isinstance(four, int) or len(four) != 4 or not sum(four):
-        raise ConfigError(f"epochs is {four!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2)")
+    four = unfreezing if chosen is None else (1, 1, 1, chosen) if isinstance(chosen, int) else chosen
+    if len(four) != 4 or min(four) < 0 or not sum(four) or chosen == 0:
+        raise ConfigError(
+            f"epochs is {chosen!r}: gradual unfreezing takes four numbers, such as (1, 1, 1, 2), or one, its last"
+        )
     if options.adversarial and not four[3]:
         raise ConfigError(
             f"adversarial acts where all layers train, but of the epochs {four!r} the last stage has none"

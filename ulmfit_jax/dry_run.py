@@ -13,6 +13,7 @@ from ulmfit_jax.classifier_fit import (
     FURTHER,
     LANGUAGE_MODEL,
     check_classifier_folder,
+    check_probe,
     starting_language_model,
 )
 from ulmfit_jax.classifier_plan import ClassifierPlan, Further, check_plan, classifier_plan, full_configuration
@@ -85,6 +86,7 @@ def dry_run(
     options = model.options
     classes = check_labels(data)
     check_plan(options, data)
+    check_probe(options, len(classes))
     rounds = [len(texts) for texts in drawn_rounds(unlabeled, options.rounds, options.seed, data.texts)]
     folder = None if run_dir is None else Path(run_dir)
     if folder is not None:

@@ -18,12 +18,12 @@ from ulmfit_jax.foreign_text import foreign_text_note
 from ulmfit_jax.inference.encode import DocumentEncoder
 from ulmfit_jax.inference.perplexity import perplexity
 from ulmfit_jax.interop.fastai_import import import_fastai
-from ulmfit_jax.language_model_fit import fit_language_model, untrained, with_words_of
+from ulmfit_jax.language_model_fit import Scratch, fit_language_model, untrained, with_words_of
 from ulmfit_jax.language_model_plan import LanguageModelOptions
 from ulmfit_jax.nn.architecture import Architecture
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.pretrained import model_folder
-from ulmfit_jax.text.tokenizer import Tokenizer, tokenizer_trainer
+from ulmfit_jax.text.tokenizer import Tokenizer
 from ulmfit_jax.training.compiled_programs import kept_programs
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.writer import Writer
@@ -44,6 +44,8 @@ class LanguageModel(Writer):
         preset: str | None = None,
         *,
         tokenizer: str = "sentencepiece",
+        vocabulary_size: int | None = None,
+        character_coverage: float | None = None,
         backwards: bool = False,
         epochs: int | None = None,
         frozen_epochs: int | None = None,
@@ -68,6 +70,11 @@ class LanguageModel(Writer):
             preset: `ulmfit`, `small` or `tiny`; `small` if nothing is said. Only without `pretrained`.
             tokenizer: `sentencepiece`, `words`, or `spacy` and `spacy:LANGUAGE` for words as fastai cuts them, which
                 needs the extra `spacy`. Only without `pretrained`.
+            vocabulary_size: the most tokens that the tokeniser is trained for; default: the preset's. Only without
+                `pretrained`.
+            character_coverage: of `sentencepiece`, the share of all running characters whose kinds get a piece of their
+                own; default 0.9998 (fastai). Of languages with thousands of characters less may be had, of text with
+                rare signs that matter more. Only without `pretrained`.
             backwards: learn to predict each document from its end. Only without `pretrained`.
             epochs: passes over the text with all layers. Default: from the amount of text (`training.scaling`).
             frozen_epochs: passes before that with only embedding and decoder. Default: 1 for a word vocabulary, which
@@ -91,12 +98,17 @@ class LanguageModel(Writer):
         """
         if pretrained is not None and preset is not None:
             raise ConfigError("preset is only for pretrained=None: a pretrained model has its own sizes")
-        if pretrained is not None and (backwards or tokenizer != "sentencepiece"):
-            name, what = ("backwards", "direction") if backwards else ("tokenizer", "tokeniser")
-            raise ConfigError(f"{name} is only for pretrained=None: a pretrained model has its own {what}")
+        only = {
+            "backwards": (backwards, "direction"),
+            "tokenizer": (tokenizer != "sentencepiece", "tokeniser"),
+            "vocabulary_size": (vocabulary_size is not None, "vocabulary"),
+            "character_coverage": (character_coverage is not None, "vocabulary"),
+        }
+        for name, (is_given, what) in only.items():
+            if pretrained is not None and is_given:
+                raise ConfigError(f"{name} is only for pretrained=None: a pretrained model has its own {what}")
         if pretrained is None and frozen_epochs:
             raise ConfigError("frozen_epochs is only for a pretrained model: from scratch all layers learn at once")
-        tokenizer_trainer(tokenizer)
         self.pretrained = pretrained
         self.options = LanguageModelOptions(
             epochs,
@@ -114,7 +126,7 @@ class LanguageModel(Writer):
             devices,
             verbose,
         )
-        self._scratch = (preset or "small", tokenizer, backwards)
+        self._scratch = Scratch(preset or "small", tokenizer, backwards, vocabulary_size, character_coverage)
         self._start: Artifact | None = None
         """What `fit` starts from, once it is there."""
         self._artifact: Artifact | None = None
@@ -127,7 +139,7 @@ class LanguageModel(Writer):
 
     def __repr__(self) -> str:
         """What it starts from, or is."""
-        start = repr(str(self.pretrained)) if self.pretrained is not None else f"preset={self._scratch[0]!r}"
+        start = repr(str(self.pretrained)) if self.pretrained is not None else f"preset={self._scratch.preset!r}"
         return f"LanguageModel({start}{', trained' if self.history else ''})"
 
     def fit(
@@ -313,7 +325,7 @@ class LanguageModel(Writer):
         texts. Texts that a shipped model hardly knows are warned of.
         """
         if self.pretrained is None:
-            return untrained(texts, *self._scratch, folder, fingerprint)
+            return untrained(texts, self._scratch, folder, fingerprint)
         start = self._loaded()
         if said := foreign_text_note(self.pretrained, start.tokenizer, texts):
             _LOG.warning("%s", said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ulmfit_jax.data.corpus import cached_corpus, texts_fingerprint
 from ulmfit_jax.language_model_plan import LanguageModelOptions, LanguageModelPlan, language_model_plan
 from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
+from ulmfit_jax.option_ranges import check_positive, make_whole
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.text.tokenizer import load_tokenizer, tokenizer_trainer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
@@ -28,32 +30,52 @@ from ulmfit_jax.training.runs import RunContext, train_language_model
 _LOG = logging.getLogger(__name__)
 
 
-def untrained(
-    texts: Iterable[str],
-    preset_name: str,
-    tokenizer_name: str,
-    backwards: bool,
-    folder: Path | None,
-    fingerprint: str | None,
-) -> Artifact:
+@dataclass(frozen=True)
+class Scratch:
+    """What a model from scratch is made of; `LanguageModel` documents each."""
+
+    preset: str
+    tokenizer: str
+    backwards: bool
+    vocabulary_size: int | None = None
+    character_coverage: float | None = None
+
+    def __post_init__(self) -> None:
+        make_whole(self, "vocabulary_size")
+        check_positive(vocabulary_size=self.vocabulary_size)
+        tokenizer_trainer(self.tokenizer, self.character_coverage)  # there is one, or it is refused
+
+    @property
+    def largest(self) -> int:
+        """The most tokens that its vocabulary may have."""
+        return self.vocabulary_size or preset(self.preset).vocabulary_size
+
+    @property
+    def name(self) -> str:
+        """What decides its tokeniser besides the texts."""
+        covering = "" if self.character_coverage is None else f" {self.character_coverage}"
+        return f"{self.tokenizer} {self.largest}{covering}"
+
+
+def untrained(texts: Iterable[str], scratch: Scratch, folder: Path | None, fingerprint: str | None) -> Artifact:
     """A model from scratch before its training: a tokeniser trained on `texts`, sizes, no parameters.
 
     The tokeniser is kept in the run `folder`, if there is one, and found again there by its name, size and the
     `fingerprint` of the texts.
     """
-    largest = preset(preset_name).vocabulary_size
+    trained = tokenizer_trainer(scratch.tokenizer, scratch.character_coverage)
     if folder is None:
-        tokenizer = tokenizer_trainer(tokenizer_name)(texts, largest)
+        tokenizer = trained(texts, scratch.largest)
     else:
         fingerprint = fingerprint or texts_fingerprint(texts)
-        wanted = hashlib.sha256(f"{tokenizer_name} {largest} {fingerprint}".encode()).hexdigest()
+        wanted = hashlib.sha256(f"{scratch.name} {fingerprint}".encode()).hexdigest()
         kept = folder / "tokenizers" / wanted[:16]
         with first_process_first("the tokeniser"):
             if not (kept / "tokenizer.json").is_file():  # written last
-                tokenizer_trainer(tokenizer_name)(texts, largest).save(kept)
+                trained(texts, scratch.largest).save(kept)
         tokenizer = load_tokenizer(kept)
-    sizes = preset(preset_name, len(tokenizer.vocabulary))
-    return Artifact("language_model", sizes, tokenizer, {}, backwards=backwards)
+    sizes = preset(scratch.preset, len(tokenizer.vocabulary))
+    return Artifact("language_model", sizes, tokenizer, {}, backwards=scratch.backwards)
 
 
 def with_words_of(start: Artifact, texts: Iterable[str]) -> Artifact:

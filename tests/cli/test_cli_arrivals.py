@@ -16,6 +16,7 @@ from ulmfit_jax.cli.arguments import labelled_reading_options
 from ulmfit_jax.cli.configuration import parse_arguments, sub_parsers
 from ulmfit_jax.cli.main import build_parser
 from ulmfit_jax.data import TextDataset
+from ulmfit_jax.language_model_fit import Scratch
 
 OF_TRAINING: dict[str, tuple[list[str], Any]] = {
     "batch_size": (["--batch-size", "24"], 24),
@@ -146,7 +147,9 @@ def test_of_a_language_model(command: str, language_model: Path, monkeypatch: py
     chosen, own, elsewhere = dict(OF_LANGUAGE_MODEL), [], {"--workers"}
     if command == "pretrain":
         own = ["--preset", "tiny", "--backwards", "--tokenizer", "spacy", "--language", "de"]
+        own += ["--vocabulary-size", "700"]
         elsewhere |= {"--preset", "--backwards", "--tokenizer", "--language"}
+        elsewhere |= {"--vocabulary-size", "--character-coverage"}
     else:
         chosen["frozen_epochs"] = (["--frozen-epochs", "2"], 2)
         own, elsewhere = ["--pretrained", str(language_model)], elsewhere | {"--pretrained"}
@@ -156,8 +159,10 @@ def test_of_a_language_model(command: str, language_model: Path, monkeypatch: py
     deciding = {name: value for name, value in arrived(chosen).items() if name not in ("devices", "skip_nonfinite")}
     assert {name: decisive[name] for name in deciding} == deciding
     if command == "pretrain":
-        assert model._scratch == ("tiny", "spacy:de", True)
-        assert (decisive["preset"], decisive["tokenizer"], decisive["backwards"]) == model._scratch
+        assert model._scratch == Scratch("tiny", "spacy:de", True, 700)
+        assert {name: decisive[name] for name in ("preset", "tokenizer", "backwards", "vocabulary_size")} == {
+            name: value for name, value in vars(model._scratch).items() if value is not None
+        }
     assert found["workers"] == 2
     assert options_of(command, "training") == {words[0] for words, _ in chosen.values()} | elsewhere
 
@@ -227,9 +232,10 @@ def test_test_texts_are_no_unlabelled_ones_unless_that_is_asked_for(tmp_path: Pa
     (tmp_path / "two.txt").write_text("newer\n", "utf-8")
     test = TextDataset(["tested", "also tested"], ["a", "b"], "made up")
     command = ["train", "data.csv", "--out", "run", "--unlabeled", tmp_path / "one.txt", tmp_path / "two.txt"]
-    assert train._unlabeled(parsed(*command), None) == ["new", "tested", "newer"]
-    assert train._unlabeled(parsed(*command), test) == ["new", "newer"]
-    assert train._unlabeled(parsed(*command, "--transductive"), test) == ["new", "newer", "tested", "also tested"]
+    assert train._unlabeled(parsed(*command), None, None) == ["new", "tested", "newer"]
+    assert train._unlabeled(parsed(*command), None, test) == ["new", "newer"]
+    assert train._unlabeled(parsed(*command, "--transductive"), None, test) == ["new", "newer", "tested", "also tested"]
+    assert train._unlabeled(parsed(*command, "--transductive"), test, None) == ["new", "newer"]  # to measure on
 
 
 def test_ngrams_learn_from_no_text_that_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:

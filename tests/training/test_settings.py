@@ -225,3 +225,16 @@ def test_a_classifier_s_options_reach_its_language_model(monkeypatch: pytest.Mon
     assert (settings.batch_size, settings.drop_mult, settings.bptt, settings.precision) == (4, 0.3, 5, "bfloat16")
     assert [(stage.epochs, stage.learning_rate) for stage in stages] == [(3, 0.02)]
     assert (context.options, seed) == (LoopOptions(skip_nonfinite=5), 7)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "epochs"), [("gradual_unfreezing", [1, 1, 1, 3]), ("fine_tune", [1, 3])], ids=lambda value: str(value)
+)
+def test_one_number_of_epochs_is_that_of_the_last_stage(
+    recipe: str, epochs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Recorder()
+    monkeypatch.setattr(classifier_fit, "train_classifier", training)
+    with pytest.raises(Stopped):
+        TextClassifier(None, "tiny", recipe=recipe, lm_epochs=0, epochs=3, devices=1).fit(*reviews(40))
+    assert [stage.epochs for stage in training.given[5]] == epochs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import add_reading_options
+from ulmfit_jax.cli.arguments import add_reading_options, share, whole_number
 from ulmfit_jax.cli.language_model_run import run_language_model
 from ulmfit_jax.cli.processes import add_process_options, join_processes
 from ulmfit_jax.cli.training_arguments import (
@@ -36,6 +36,7 @@ examples:
   ulmfit pretrain 'wiki/*.txt.xz' --out wiki-model
   ulmfit pretrain news.txt --documents lines --out news-model --preset tiny --epochs 2
   ulmfit pretrain corpus/ --out backwards-model --backwards
+  ulmfit pretrain japanese.txt --out japanese-model --vocabulary-size 16000 --character-coverage 0.9995
   ulmfit pretrain --config wiki-model/ulmfit.toml --out longer --epochs 2
 """
 
@@ -56,6 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="sentencepiece",
         help="pieces of words, whole words, or whole words as fastai and spaCy cut them (default: %(default)s)",
     )
+    group.add_argument(
+        "--vocabulary-size",
+        type=whole_number(1),
+        metavar="N",
+        help="the most tokens that the tokeniser is trained for (default: 8,192, tiny 1,000, ulmfit 30,000)",
+    )
+    group.add_argument(
+        "--character-coverage",
+        type=share,
+        metavar="F",
+        help="of sentencepiece: the share of all running characters whose kinds get a piece of their own, 0.9 to 1 "
+        "(default: 0.9998)",
+    )
     group.add_argument("--language", metavar="L", help="language for --tokenizer spacy (default: en)")
     group.add_argument("--backwards", action="store_true", help="learn to read from the end to the beginning")
     add_language_model_options(group)
@@ -71,6 +85,8 @@ def run(options: argparse.Namespace) -> None:
 
     join_processes(options)
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"tokenizer": _tokenizer(options)}
+    chosen = {name: getattr(options, name) for name in ("vocabulary_size", "character_coverage")}
+    decisive |= {name: value for name, value in chosen.items() if value is not None}
     model = LanguageModel(
         None, skip_nonfinite=options.skip_nonfinite, devices=options.devices, verbose=True, **decisive
     )

@@ -140,7 +140,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         type=_epochs,
         metavar="A,B,C,D",
         help="of the four stages of gradual unfreezing (1,1,1,2 for much data), of the two of fine_tune (1,2), or one "
-        "number, fine_tune's second (default: by the number of texts)",
+        "number, of the last stage after one epoch of each before (default: by the number of texts)",
     )
     group.add_argument(
         "--learning-rate",
@@ -266,8 +266,8 @@ def check_combinations(options: argparse.Namespace) -> None:
             raise ConfigError("--keep-best and --patience are about epochs, and --recipe linear_probe has none")
         return
     four = options.recipe == "gradual_unfreezing"
-    if options.epochs is not None and four != (isinstance(options.epochs, tuple) and len(options.epochs) == 4):
-        wanted = "four numbers, such as 1,1,1,2" if four else "two numbers, such as 1,2, or one"
+    if isinstance(options.epochs, tuple) and four != (len(options.epochs) == 4):
+        wanted = "four numbers, such as 1,1,1,2, or one" if four else "two numbers, such as 1,2, or one"
         raise ConfigError(f"--epochs does not fit --recipe {options.recipe}, which takes {wanted}")
 
 

@@ -54,8 +54,7 @@ def train_model(
         raise ConfigError(
             f"vocabulary_size is {vocabulary_size}; it has to be over {len(SPECIALS)}, the number of special tokens"
         )
-    if not 0.9 <= character_coverage <= 1.0:
-        raise ConfigError(f"character_coverage is {character_coverage}; it has to be from 0.9 to 1.0")
+    check_coverage(character_coverage)
     if max_characters < 1:
         raise ConfigError(f"max_characters is {max_characters}; it has to be 1 or more")
     counts = _count_words(texts, max_characters)
@@ -84,6 +83,16 @@ def train_model(
     except RuntimeError as error:
         raise _explained(error, vocabulary_size) from error
     return model.getvalue()
+
+
+def check_coverage(character_coverage: float) -> None:
+    """Refuse a `character_coverage` with which nothing can be learnt.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if not 0.9 <= character_coverage <= 1.0:
+        raise ConfigError(f"character_coverage is {character_coverage}; it has to be from 0.9 to 1.0")
 
 
 def _count_words(texts: Iterable[str], max_characters: int) -> dict[str, int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.text.sentencepiece import SentencePieceTokenizer
+from ulmfit_jax.text.sentencepiece_training import check_coverage
 from ulmfit_jax.text.spacy_words import SpacyTokenizer
 from ulmfit_jax.text.storage import DESCRIPTION_FILE, read_tokenizer
 from ulmfit_jax.text.vocabulary import Vocabulary
@@ -64,15 +65,23 @@ _KINDS: Final[dict[str, Callable[[bytes], Tokenizer]]] = {
 """How each kind comes out of the bytes of its own file."""
 
 
-def tokenizer_trainer(name: str) -> Callable[[Iterable[str], int], Tokenizer]:
+def tokenizer_trainer(name: str, character_coverage: float | None = None) -> Callable[[Iterable[str], int], Tokenizer]:
     """How a tokenizer of this name comes out of texts and the largest size of its vocabulary.
 
     Args:
         name: `sentencepiece`, `words`, `spacy` (for English) or `spacy:LANGUAGE`, such as `spacy:de`.
+        character_coverage: of `sentencepiece`, see `train_model` there; None for its default.
 
     Raises:
-        ConfigError: there is no such tokenizer.
+        ConfigError: there is no such tokenizer, or it has no such coverage.
     """
+    if character_coverage is not None:
+        if name != SentencePieceTokenizer.kind:
+            raise ConfigError(
+                f"character_coverage is for the tokenizer sentencepiece, and {name} has none: leave it out"
+            )
+        check_coverage(character_coverage)
+        return partial(SentencePieceTokenizer.train, character_coverage=character_coverage)
     kind, _, language = name.partition(":")
     if kind == SpacyTokenizer.kind:
         return partial(SpacyTokenizer.train, language=language or "en")

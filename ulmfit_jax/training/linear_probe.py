@@ -23,6 +23,19 @@ from ulmfit_jax.training.processes import of_first
 from ulmfit_jax.training.task import Batch, StepControls, StepResult, TrainState
 
 
+def check_classes(architecture: Architecture, head: Head) -> None:
+    """Refuse more classes than a text's vector has numbers.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if head.n_classes > (features := head.features(architecture)):
+        raise ConfigError(
+            f"linear_probe tells at most as many classes apart as a text has numbers, {features}, but there are "
+            f"{head.n_classes}: choose another recipe"
+        )
+
+
 class LinearProbeTask(ClassifierTask):
     """The task of a head without hidden layers on vectors that are computed once; its arguments are those of
     `ClassifierTask`, with `cache_frozen`."""
@@ -34,11 +47,7 @@ class LinearProbeTask(ClassifierTask):
             ConfigError: there are more classes than features.
         """
         super().__init__(architecture, head, *args, **options)
-        if head.n_classes > (features := head.features(architecture)):
-            raise ConfigError(
-                f"linear_probe tells at most as many classes apart as a text has numbers, {features}, but there are "
-                f"{head.n_classes}: choose another recipe"
-            )
+        check_classes(architecture, head)
         self.batches_per_epoch = 1
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
