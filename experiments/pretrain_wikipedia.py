@@ -10,6 +10,7 @@ Hardware, time and figures: experiments/README.md.
 Perplexity per word: the validation text is put back into running text, the model's negative log likelihood is summed
 over all pieces and divided by the number of tokens of the original file (its `<eos>` per line included). The file's
 `<unk>` tokens (a word that the original authors blanked out) are read by the model but neither scored nor counted.
+Characters that the tokeniser does not know are not scored either.
 """
 
 from __future__ import annotations

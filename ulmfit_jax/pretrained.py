@@ -56,7 +56,10 @@ def _no_model_in(folder: Path, known: str) -> str:
     if (folder / "parameters").exists():
         return f"{folder} is a model folder without its manifest.json: copy the model folder again"
     if (folder / "config.json").is_file():
-        return f"{folder} is a run that has not finished: give the training command again to go on with it"
+        return (
+            f"{folder} is a run that has not finished, or whose model was not saved: give the training command again, "
+            "or call fit with this run_dir again and then save"
+        )
     return f"{folder} is not a model folder (it has no manifest.json); shipped models: {known}"
 
 

@@ -92,7 +92,8 @@ class TextClassifier(Answers, Estimator):
 
         Args:
             pretrained: a shipped language model's name, a folder (language model or encoder), or a `LanguageModel`; it
-                fixes architecture and tokeniser. None starts from scratch with a `preset`.
+                fixes architecture and tokeniser. None starts from scratch with a `preset`. One that has read these
+                texts already reads them again unless `lm_epochs` is 0.
             preset: `ulmfit`, `small` or `tiny`; only with `pretrained=None`, `small` if nothing is said.
             recipe: `gradual_unfreezing` (the notebook's four stages); `fine_tune` (fastai's two: head, then
                 everything): half the time and, with hundreds of labels, mostly a lower error (experiments/README.md);

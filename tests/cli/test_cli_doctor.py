@@ -53,7 +53,7 @@ def test_extras_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(importlib.metadata, "version", version)
     check = checks.extras()
     assert check.found == (
-        "serve; not installed: export, spacy, fastai (pip install 'ulmfit-jax[export,spacy,fastai]')"
+        "serve; not installed: export, spacy, fastai (pip install '.[export,spacy,fastai]' in the folder of ulmfit-jax)"
     )
     assert (check.advice, check.broken) == ("", False)
     there.update(("safetensors", "spacy", "torch"))

@@ -147,7 +147,10 @@ def test_no_model_there(name: str, tmp_path: Path, trained: Trained, ulmfit: Run
 def test_an_unfinished_run_is_no_model_yet(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:
     shutil.copytree(trained.out, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "model")
-    refused(ulmfit("evaluate", tmp_path / "run", trained.test), "is a run that has not finished")
+    refused(
+        ulmfit("evaluate", tmp_path / "run", trained.test),
+        "is a run that has not finished, or whose model was not saved",
+    )
 
 
 def test_a_model_without_its_manifest_is_no_run(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:

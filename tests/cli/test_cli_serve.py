@@ -90,7 +90,7 @@ def test_without_the_packages_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     outcome = ulmfit("serve", trained.out)
     assert outcome.code == 2
-    assert "install them with pip install 'ulmfit-jax[serve]'" in outcome.err
+    assert "install them with pip install '.[serve]' in the folder of ulmfit-jax" in outcome.err
 
 
 def test_the_packages_are_not_imported_before() -> None:

@@ -67,7 +67,9 @@ def extras() -> Check:
     found = {name: None not in map(_installed_version, packages) for name, packages in _EXTRAS.items()}
     lines = [", ".join(name for name, there in found.items() if there) or "none installed"]
     if absent := [name for name, there in found.items() if not there]:
-        lines.append(f"not installed: {', '.join(absent)} (pip install 'ulmfit-jax[{','.join(absent)}]')")
+        lines.append(
+            f"not installed: {', '.join(absent)} (pip install '.[{','.join(absent)}]' in the folder of ulmfit-jax)"
+        )
     return Check("extras", "; ".join(lines))
 
 

@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> None:
         from ulmfit_jax.serving import server
     except ImportError as error:
         raise ConfigError(
-            "a server needs the packages starlette and uvicorn: install them with pip install 'ulmfit-jax[serve]'"
+            "a server needs the packages starlette and uvicorn: "
+            "install them with pip install '.[serve]' in the folder of ulmfit-jax"
         ) from error
     from ulmfit_jax.ensemble import load_classifier
     from ulmfit_jax.pretrained import model_folder

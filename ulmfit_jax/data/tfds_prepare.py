@@ -30,7 +30,7 @@ def prepare(target: TfdsLocation, root: Path) -> Path:
             builder.download_and_prepare(file_format="array_record")
     except ImportError as error:
         package = (error.name or str(error)).split(".")[0]
-        extra = '"ulmfit-jax[prepare]"' if package == "tensorflow" else package.replace("_", "-")
+        extra = "'.[prepare]' in the folder of ulmfit-jax" if package == "tensorflow" else package.replace("_", "-")
         raise DataError(
             f"Preparing {target.builder_name} needs the package {package}, which is not installed; run "
             f"pip install {extra} and try again (what was downloaded is kept)."

@@ -102,7 +102,9 @@ def export_fastai(artifact: Artifact, weights: str | Path, *, encoder_only: bool
     try:
         import torch
     except ImportError as error:
-        raise ConfigError("a file for fastai needs torch: install it with pip install 'ulmfit-jax[fastai]'") from error
+        raise ConfigError(
+            "a file for fastai needs torch: install it with pip install '.[fastai]' in the folder of ulmfit-jax"
+        ) from error
     weights = Path(weights)
     if weights.suffix != ".pth":
         raise ConfigError(f"{weights} is no name that fastai finds: give one that ends in .pth")

@@ -85,6 +85,7 @@ def _safetensors_numpy() -> Any:
         from safetensors import numpy
     except ImportError as error:
         raise ConfigError(
-            "a safetensors file needs the package safetensors: install it with pip install 'ulmfit-jax[export]'"
+            "a safetensors file needs the package safetensors: "
+            "install it with pip install '.[export]' in the folder of ulmfit-jax"
         ) from error
     return numpy

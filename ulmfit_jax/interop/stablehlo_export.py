@@ -101,7 +101,8 @@ def _check_flatbuffers() -> None:
         import flatbuffers  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            "jax.export needs the package flatbuffers: install it with pip install 'ulmfit-jax[export]'"
+            "jax.export needs the package flatbuffers: "
+            "install it with pip install '.[export]' in the folder of ulmfit-jax"
         ) from error
 
 

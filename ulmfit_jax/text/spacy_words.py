@@ -130,7 +130,8 @@ def _spacy_cut(language: str, generation: Generation) -> Callable[[str], list[st
         import spacy
     except ImportError as error:
         raise ConfigError(
-            "cutting words as fastai does needs spaCy: install it with pip install 'ulmfit-jax[spacy]'"
+            "cutting words as fastai does needs spaCy: "
+            "install it with pip install '.[spacy]' in the folder of ulmfit-jax"
         ) from error
     if not _LANGUAGE.fullmatch(language):
         raise _no_language(language, "a code has two or three small letters")
