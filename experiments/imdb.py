@@ -182,6 +182,7 @@ class Experiment:
         tested = set(test.texts)
         kept = [text for text in texts if text not in tested]
         print(f"{len(texts) - len(kept)} of the language model's texts are test reviews too and left out")
+        print(f"{test.shared_with(train)} of the test reviews are among the labelled ones too")
         texts = [*kept, *(test.texts if self.options.transductive else [])]
         order = np.random.default_rng(self.options.seed).permutation(len(texts))[: self.options.lm_docs]
         texts = [texts[i] for i in order]

@@ -10,6 +10,7 @@ import pytest
 
 from reviews import BAD, GOOD, reviews
 from ulmfit_jax import ConfigError, TextClassifier
+from ulmfit_jax.inference import explain
 from ulmfit_jax.inference.coloured import strongest, to_html, to_terminal
 from ulmfit_jax.inference.explain import METHODS, Explanation
 
@@ -89,6 +90,15 @@ def test_of_a_long_document_the_tokens_that_are_pooled_decide(trained: TextClass
     assert words.min() >= len(found) // 2  # of 16 tokens of more than 40
     whole = changed(trained, backwards=backwards, settings={"bptt": 8, "max_length": 1440}).explain(text, "good")
     assert np.count_nonzero(whole.importances) > 2 * len(words)
+
+
+def test_a_long_text_is_read_in_parts(model: TextClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The kettle was lovely and the bus was late again."
+    at_once = model.explain(text, method="leave_out")
+    monkeypatch.setattr(explain, "_MOST_TOKENS", 40)
+    in_parts = model.explain(text, method="leave_out")
+    np.testing.assert_allclose(in_parts.importances, at_once.importances, atol=1e-5)
+    assert len(in_parts.importances) == len(text.split())
 
 
 def test_left_out_words_cost_what_predictions_say(model: TextClassifier) -> None:

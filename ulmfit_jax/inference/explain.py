@@ -68,6 +68,10 @@ class Explanation:
         return f"<p>{html.escape(self.label)} {self.probability:.3f}</p><p>{to_html(self)}</p>"
 
 
+_MOST_TOKENS = 2**22
+"""Of all texts without one of their words that are held in memory at a time: of a long text there are many."""
+
+
 class LeaveOutExplainer:
     """Explains answers of any model that gives probabilities to tokens, by what they are without each word."""
 
@@ -120,9 +124,14 @@ class LeaveOutExplainer:
         """One for each word, of which the positions are given; `whole`: log probabilities of the whole text."""
         if not words:
             return np.zeros(0, np.float32)
-        without = Corpus.from_arrays([np.delete(ids, word) for word in words])
-        leads = self._leads(self._log_probabilities(without), target)
+        at_a_time = max(_MOST_TOKENS // len(ids), 1)
+        blocks = (words[start : start + at_a_time] for start in range(0, len(words), at_a_time))
+        leads = np.concatenate([self._leads(self._without(ids, block), target) for block in blocks])
         return (self._leads(whole[None], target) - leads).astype(np.float32)
+
+    def _without(self, ids: np.ndarray, words: list[list[int]]) -> np.ndarray:
+        """Log probabilities `[words, classes]` of the text without each of these words."""
+        return self._log_probabilities(Corpus.from_arrays([np.delete(ids, word) for word in words]))
 
     def _leads(self, log_probabilities: np.ndarray, target: int) -> np.ndarray:
         """Log odds of a class, `[documents]` float64."""
