@@ -203,6 +203,7 @@ class LowShot:
         figure, axis = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
         for method in self.methods():
             found = np.array([100 * self.errors(method, size) for size in self.options.sizes])
+            found = np.maximum(found, 0.1)  # an axis of logarithms has no 0
             axis.errorbar(
                 self.options.sizes,
                 found.mean(axis=1),

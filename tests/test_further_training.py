@@ -38,7 +38,7 @@ def test_a_student_comes_near_the_ensemble_whose_probabilities_it_learns(student
     answers = teacher.predict_proba(texts)
     assert student.learn_from(texts, answers, run_dir=tmp_path) is student
     assert before < 0.8 < 0.95 < teacher.score(*HELD_OUT)
-    assert student.score(*HELD_OUT) > 0.9
+    assert student.score(*HELD_OUT) > 0.85
     assert student.temperature == 1
     assert [row["stage"] for row in student.history_] == ["head"] + ["further training"] * 2
     assert set(student.seconds_) == {"language_model", "classifier", "further_training"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 import time
 
 import pytest
@@ -98,3 +100,26 @@ def test_documents_that_are_read_before_the_first_step_are_told(monkeypatch):
             line[line.index("head") :] for line in told
         ]
         assert [line.count("━") for line in told] == ([7, 14, 24] if terminal else [0])
+
+
+def test_training_goes_on_and_ends_well_when_nobody_reads() -> None:
+    program = """
+import sys
+from ulmfit_jax.cli.console import note
+from ulmfit_jax.progress import ConsoleProgress
+from ulmfit_jax.training.stages import Stage
+
+sys.stdin.readline()  # the reader is gone now
+progress = ConsoleProgress()
+for _ in range(3):
+    progress.stage_started(Stage("head", 1, 2e-2), (2e-2,), ("valid_loss",), 4, 0)
+    note("a note")
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stderr.close()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert process.wait(timeout=120) == 0

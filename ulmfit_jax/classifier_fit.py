@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -230,4 +231,6 @@ def _provenance(
 def _kept_row(history: list[dict[str, Any]], keep_best: bool) -> dict[str, Any]:
     """The row of the epoch whose parameters are kept."""
     measured = [row for row in history if "valid_loss" in row]
-    return min(measured, key=lambda row: row["valid_loss"]) if keep_best and measured else history[-1]
+    if not keep_best or not measured:
+        return history[-1]
+    return min(measured, key=lambda row: math.inf if math.isnan(row["valid_loss"]) else row["valid_loss"])

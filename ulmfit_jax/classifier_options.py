@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +93,7 @@ class ClassifierOptions:
         if self.is_probe:
             without: dict[str, float | None] = {"epochs": None, "learning_rate": None, "lr_mult": None}
             without |= {"label_smoothing": 0.0, "adversarial": 0.0, "drop_mult": 0.5, "weight_decay": 0.01}
+            without |= {"keep_best": False, "patience": None}
             for name, nothing in without.items():
                 if (value := getattr(self, name)) != nothing:
                     raise ConfigError(f"{name} is {value}: linear_probe fits a head at once and has none, leave it out")
@@ -105,8 +106,9 @@ class ClassifierOptions:
         return self.recipe == "linear_probe"
 
     def _check_hidden(self) -> None:
-        if not isinstance(self.hidden, Sequence) or isinstance(self.hidden, str):
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Iterable):
             raise ConfigError(f"hidden is {self.hidden!r}: give the size of each hidden layer, such as (50,), or ()")
+        object.__setattr__(self, "hidden", tuple(self.hidden))
 
     def head(self, n_classes: int, multi_label: bool) -> Head:
         """The head of a new classifier, with fastai's dropout after each hidden layer.

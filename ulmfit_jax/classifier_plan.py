@@ -173,7 +173,12 @@ def check_plan(options: ClassifierOptions, data: TextDataset) -> None:
     if data.label_sets is not None and options.rounds:
         raise ConfigError("self_training gives a text one label, but here a text may have several: leave it out")
     class_weights(options.class_weight, check_labels(data), data.without_valid.targets or ())
-    rows, _ = _options_split(data, options)
+    rows, held_out = _options_split(data, options)
+    for name, is_given in (("keep_best", options.keep_best), ("patience", options.patience is not None)):
+        if is_given and not len(held_out):
+            raise ConfigError(
+                f"{name} listens to texts that measure, and with validation_fraction 0 there are none: leave one out"
+            )
     check_batches(options)
     _stages(options, len(rows), _batch_size(options, len(rows)), n_groups=5)
 

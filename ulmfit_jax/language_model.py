@@ -73,8 +73,9 @@ class LanguageModel(Writer):
             vocabulary_size: the most tokens that the tokeniser is trained for; default: the preset's. Only without
                 `pretrained`.
             character_coverage: of `sentencepiece`, the share of all running characters whose kinds get a piece of their
-                own; default 0.9998 (fastai). Of languages with thousands of characters less may be had, of text with
-                rare signs that matter more. Only without `pretrained`.
+                own; default 0.9998 (fastai's for languages from outside Europe, for others 0.99999). Of languages with
+                thousands of characters less may be had, of text with rare signs that matter more. Only without
+                `pretrained`.
             backwards: learn to predict each document from its end. Only without `pretrained`.
             epochs: passes over the text with all layers. Default: from the amount of text (`training.scaling`).
             frozen_epochs: passes before that with only embedding and decoder. Default: 1 for a word vocabulary, which

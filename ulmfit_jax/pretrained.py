@@ -34,7 +34,7 @@ def model_folder(name: str | Path) -> Path:
         if (candidate / "manifest.json").is_file():
             return candidate
     shipped = shipped_models()
-    if str(name) in shipped and not folder.is_dir():  # else it is a run of one's own, which has not finished
+    if str(name) in shipped and not (folder / "config.json").is_file():  # else it is a run that has not finished
         return shipped[str(name)]
     if folder.suffix in (".pth", ".h5", ".pkl"):
         raise ArtifactError(f"{folder} is no model folder: ulmfit import-fastai makes one of what fastai has saved")

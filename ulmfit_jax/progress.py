@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -107,9 +108,17 @@ class ConsoleProgress:
 
     def _write(self, text: str) -> None:
         """Print; where nobody reads it any more, training goes on."""
-        with contextlib.suppress(OSError):
+        try:
             self._stream.write(text)
             self._stream.flush()
+        except OSError:
+            silence(self._stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream that nobody reads any more lead to nowhere: what it still holds makes no error at the end then."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _number(column: str, value: float | None) -> str:

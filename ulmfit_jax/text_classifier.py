@@ -190,8 +190,8 @@ class TextClassifier(Answers, Estimator):
             labels: one for each; strings or numbers (by name a whole number is its decimal string, 1.0 too, as in
                 files). Where a text may have several labels, or none, a list, tuple or set of them for each.
             unlabeled: more documents of the same kind, for the language model and for self-training.
-            valid_texts: documents that measure each epoch, instead of `validation_fraction` of the others; nothing
-                learns from them, and the language model does not read them.
+            valid_texts: documents that measure each epoch, instead of `validation_fraction` of the others; nothing is
+                trained on them, and the language model does not read them, even if they are in `unlabeled`.
             valid_labels: their labels.
             run_dir: folder of tokens, programs and training states; the same call goes on with an interrupted run.
             workers: processes that tokenise.
@@ -203,9 +203,11 @@ class TextClassifier(Answers, Estimator):
         """
         options, values = self.options, label_values(labels)
         data, kind = labelled_texts(texts, values, "the training data"), label_type(values)
-        if valid_texts is not None or valid_labels is not None:
-            data = data.with_valid(_validation(valid_texts, valid_labels))
         more = text_list([] if unlabeled is None else unlabeled, "unlabeled")
+        if valid_texts is not None or valid_labels is not None:
+            valid = _validation(valid_texts, valid_labels)
+            data, measuring = data.with_valid(valid), set(valid.texts)
+            more = [text for text in more if text not in measuring]
         folder = Path(run_dir) if run_dir is not None else None
         history: list[dict[str, Any]] = []
         seconds: dict[str, float] = {}

@@ -263,3 +263,10 @@ def test_an_interruption_between_two_renames_loses_no_model(
     monkeypatch.undo()
     assert load_artifact(place).kind == ("encoder" if renames == 1 else "classifier")
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_the_folder_that_one_is_in_may_be_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    save_artifact(model("classifier"), Path("."))
+    assert load_artifact(folder).kind == "classifier"
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

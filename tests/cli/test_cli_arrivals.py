@@ -167,6 +167,13 @@ def test_of_a_language_model(command: str, language_model: Path, monkeypatch: py
     assert options_of(command, "training") == {words[0] for words, _ in chosen.values()} | elsewhere
 
 
+def test_the_pieces_of_a_new_model_cover_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[LanguageModel] = []
+    monkeypatch.setattr(pretrain, "run_language_model", lambda _, options, model, decisive: found.append(model))
+    pretrain.run(parsed("pretrain", "texts.txt", "--out", "run", "--character-coverage", "1"))
+    assert found[0]._scratch == Scratch("small", "sentencepiece", False, None, 1.0)
+
+
 def test_of_generate(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, ...]] = []
 
@@ -236,6 +243,7 @@ def test_test_texts_are_no_unlabelled_ones_unless_that_is_asked_for(tmp_path: Pa
     assert train._unlabeled(parsed(*command), None, test) == ["new", "newer"]
     assert train._unlabeled(parsed(*command, "--transductive"), None, test) == ["new", "newer", "tested", "also tested"]
     assert train._unlabeled(parsed(*command, "--transductive"), test, None) == ["new", "newer"]  # to measure on
+    assert train._unlabeled(parsed(*command, "--transductive"), test, test) == ["new", "newer"]
 
 
 def test_ngrams_learn_from_no_text_that_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:

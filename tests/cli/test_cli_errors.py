@@ -11,6 +11,7 @@ import pytest
 from command_line import SMALL, Outcome, Trained, reviews, script, tree, write_csv
 
 from ulmfit_jax.artifact.manifest import write_manifest
+from ulmfit_jax.pretrained import SHIPPED
 
 Run = Callable[..., Outcome]
 
@@ -151,6 +152,24 @@ def test_an_unfinished_run_is_no_model_yet(tmp_path: Path, trained: Trained, ulm
         ulmfit("evaluate", tmp_path / "run", trained.test),
         "is a run that has not finished, or whose model was not saved",
     )
+
+
+def test_a_run_of_ones_own_goes_before_a_shipped_model_of_its_name(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / SHIPPED).mkdir()  # a folder of something else does not
+    assert ulmfit("info", SHIPPED).code == 0
+    (tmp_path / SHIPPED / "config.json").write_text("{}", "utf-8")
+    refused(ulmfit("info", SHIPPED), "is a run that has not finished")
+
+
+def test_a_replacement_that_was_broken_off_is_named(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:
+    shutil.copytree(trained.out, tmp_path / "run")
+    aside = tmp_path / "run" / ".model.old.abc"
+    aside.mkdir()
+    (tmp_path / "run" / "model").rename(aside / "model")
+    refused(ulmfit("evaluate", tmp_path / "run", trained.test), f"the one before is {aside / 'model'}, move it back")
 
 
 def test_a_model_without_its_manifest_is_no_run(tmp_path: Path, trained: Trained, ulmfit: Run) -> None:

@@ -97,6 +97,8 @@ def test_answers_come_in_order_and_in_batches(
     assert len(answers) >= 1199
     assert max(model.batches) == 512
     assert answers[2] == {"text": texts[2], "label": "long", "probabilities": {"long": 1.0, "short": 0.0}}
+    give(monkeypatch, "\n".join(texts).encode())
+    assert ulmfit("predict", "model", "-").out == outcome.out
 
 
 def test_numbers_have_the_digits_of_32_bits(

@@ -69,16 +69,22 @@ def test_texts_of_ones_own_measure_each_epoch(language_model: Path, tmp_path: Pa
     texts, labels = zip(*measured, strict=True)
     assert outcome.json["validation"]["loss"] == pytest.approx(model.evaluate(texts, labels)["loss"], abs=1e-4)
     assert model.artifact.provenance["data_sha256"] == read_dataset(train).fingerprint()
-    assert "Measured on 10 texts held out of training" in (tmp_path / "run" / "report.html").read_text("utf-8")
-    for others, said in ((labelled[:4], "4 of the texts of --valid are in DATA too"), ([("fine", "mixed")], "'mixed'")):
-        refused = ulmfit(*command, "--valid", write_csv(tmp_path / "other.csv", others))
-        assert (refused.code, said in refused.err) == (2, True), refused.err
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "Measured on 10 texts held out of training" in page
+    assert (f"of {valid}" in page, f"of {train}" in page) == (True, False)  # where the mistakes stand
+    others = write_csv(tmp_path / "other.csv", [("fine", "mixed")])
+    assert "has the label 'mixed', which no text of" in ulmfit(*command, "--valid", others).err
+    elsewhere = [*command[:3], tmp_path / "planned", *command[4:], "--dry-run"]
+    noted = ulmfit(*elsewhere, "--valid", write_csv(tmp_path / "other.csv", labelled[:4]))
+    assert (noted.code, "4 of the texts of --valid are in DATA too" in noted.err) == (0, True), noted.err
     noted = ulmfit(*command, "--valid", valid, "--test", valid, "--dry-run").err
     assert "10 of the test texts are texts of --valid too" in noted
     refused = ulmfit(*command, "--validation-fraction", "0")
-    assert (refused.code, "--keep-best and --patience listen to texts" in refused.err) == (2, True)
+    assert (refused.code, "keep-best listens to texts" in refused.err) == (2, True), refused.err
+    refused = ulmfit(*command, "--valid", valid, "--validation-fraction", "0.2")
+    assert (refused.code, "leave --validation-fraction out" in refused.err) == (2, True)
     refused = ulmfit("train", train, "--out", tmp_path / "probe", "--recipe", "linear_probe", "--patience", "1")
-    assert (refused.code, "--recipe linear_probe has none" in refused.err) == (2, True)
+    assert (refused.code, "patience is 1: linear_probe" in refused.err) == (2, True)
 
 
 def test_no_test_figures_without_a_test_set(trained: Trained, ulmfit: Run) -> None:

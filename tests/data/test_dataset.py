@@ -376,3 +376,10 @@ def test_texts_that_are_set_apart_come_last_and_make_other_data() -> None:
 def test_what_cannot_measure_is_refused(valid: TextDataset, said: str) -> None:
     with pytest.raises(DataError, match=said):
         TextDataset(TEXTS, LABELS, "train").with_valid(valid)
+
+
+def test_rows_that_a_spreadsheet_leaves_empty_are_skipped(tmp_path: Path) -> None:
+    place = write(tmp_path / "a.csv", "text;label\n;\nfine;pos\n ; \nbad;neg\n;\n")
+    assert read_dataset(place).texts == ["fine", "bad"]
+    alone = write(tmp_path / "b.csv", 'text\n""\nfine\n')  # an empty text, not an empty row
+    assert read_dataset(alone, require_labels=False).texts == ["", "fine"]

@@ -221,12 +221,14 @@ def registered(monkeypatch):
     CATALOGUE.update(known)
 
 
-def test_a_data_set_is_prepared_where_that_is_allowed(registered, tmp_path):
+def test_a_data_set_is_prepared_where_that_is_allowed(registered, tmp_path, capsys):
     registered("tiny_reviews", lambda self: iter([(0, {"label": 0, "text": "no"}), (1, {"label": 1, "text": "yes"})]))
     with pytest.raises(DataError, match="not prepared"):
         read_dataset("tfds:tiny_reviews:train", data_dir=str(tmp_path))
     assert contents("tfds:tiny_reviews:train", tmp_path, download=True) == (["no", "yes"], ["1", "2"])
     assert contents("tfds:tiny_reviews:train", tmp_path) == (["no", "yes"], ["1", "2"])
+    printed = capsys.readouterr()
+    assert (printed.out, "prepared" in printed.err) == ("", True)  # standard output is for results
 
 
 def needs_tensorflow(self):
@@ -247,7 +249,7 @@ def fails(self):
 @pytest.mark.parametrize(
     ("generate", "message"),
     [
-        (needs_tensorflow, r'needs the package tensorflow.*pip install "ulmfit-jax\[prepare\]"'),
+        (needs_tensorflow, r"needs the package tensorflow.*pip install '\.\[prepare\]'"),
         (needs_beam, "pip install apache-beam"),
         (fails, r"could not be downloaded and prepared in .* \(no route to host\)"),
     ],

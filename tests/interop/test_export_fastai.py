@@ -160,6 +160,6 @@ def test_a_classifier_of_all_layers_gives_its_encoder_only(tmp_path: Path) -> No
 
 def test_without_torch_one_sentence_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ConfigError, match=r"needs torch: install it with pip install 'ulmfit-jax\[fastai\]'"):
+    with pytest.raises(ConfigError, match=r"needs torch: install it with pip install '\.\[fastai\]'"):
         export_fastai(model("encoder"), tmp_path / "mine.pth")
     assert not list(tmp_path.iterdir())

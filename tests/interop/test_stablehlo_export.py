@@ -175,5 +175,5 @@ def test_names_and_missing_packages_are_one_sentence(tmp_path: Path, monkeypatch
     with pytest.raises(ConfigError, match=r"mine\.hlo is no name of a StableHLO file: give one that ends in \.stable"):
         export_stablehlo(exported_models.classifier(), tmp_path / "mine.hlo")
     monkeypatch.setitem(sys.modules, "flatbuffers", None)
-    with pytest.raises(ConfigError, match=r"needs the package flatbuffers: install it with pip install 'ulmfit-jax\["):
+    with pytest.raises(ConfigError, match=r"needs the package flatbuffers: install it with pip install '\.\["):
         export_stablehlo(exported_models.classifier(), tmp_path / "mine.stablehlo")

@@ -100,7 +100,7 @@ def test_without_spacy_one_sentence_names_the_extra(monkeypatch: pytest.MonkeyPa
     spacy_words._spacy_cut.cache_clear()
     monkeypatch.setitem(sys.modules, "spacy", None)
     for make in (made, lambda: SpacyTokenizer.from_bytes(content)):
-        with pytest.raises(ConfigError, match=r"pip install 'ulmfit-jax\[spacy\]'"):
+        with pytest.raises(ConfigError, match=r"pip install '\.\[spacy\]'"):
             make()
 
 

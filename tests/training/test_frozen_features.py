@@ -41,7 +41,7 @@ def test_cached_and_uncached_stages_end_alike(options: dict[str, Any]) -> None:
     plain, cached = trained(False, **options), trained(True, **options)
     for row, other in zip(plain.history, cached.history, strict=True):
         for column in ("train_loss", "valid_loss", "error_rate"):
-            assert other[column] == pytest.approx(row[column], abs=1e-5, rel=5e-5 * (column == "valid_loss"))
+            assert other[column] == pytest.approx(row[column], abs=1e-5, rel=3e-4 * (column == "valid_loss"))
     for name, tree in (("parameters", plain.parameters), ("statistics", plain.statistics)):
         for path, leaf in flatten(tree).items():
             found = flatten(getattr(cached, name))[path]

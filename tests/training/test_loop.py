@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from scripted_task import BATCHES, START, Interruption, ScriptedTask, StopAt
 from tiny_runs import run
 
+from ulmfit_jax.classifier_fit import _kept_row
 from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.optim.groups import LayerGroup
@@ -167,6 +170,16 @@ def test_keep_best_looks_at_all_stages(tmp_path: Path) -> None:
         scripted(ScriptedTask(losses), stages, folder=tmp_path, options=options, progress=StopAt(BATCHES + 4))
     resumed = scripted(ScriptedTask(losses[1:]), stages, folder=tmp_path, options=options)
     np.testing.assert_array_equal(resumed.parameters["w"], first.parameters["w"])
+
+
+def test_a_loss_that_is_no_number_is_never_the_best() -> None:
+    losses = [math.nan, 2.0, 3.0]
+    best = scripted(ScriptedTask(losses), [replace(LONG[0], epochs=3)], options=LoopOptions(keep_best=True))
+    second = scripted(ScriptedTask(losses), [replace(LONG[0], epochs=3)], options=LoopOptions(patience=1))
+    assert [row["epoch"] for row in second.history] == [0, 1, 2]
+    until = scripted(ScriptedTask(losses), [replace(LONG[0], epochs=2)])
+    np.testing.assert_array_equal(best.parameters["w"], until.parameters["w"])
+    assert _kept_row(best.history, keep_best=True) == best.history[1]
 
 
 def test_a_state_is_saved_when_its_time_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,7 +196,7 @@ def test_texts_of_ones_own_measure_and_nothing_learns_from_them(monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(classifier_parts, "fine_tuned_language_model", read)
         with pytest.raises(Stopped):
-            model.fit(texts, labels, ["more"], valid_texts=measured, valid_labels=theirs)
+            model.fit(texts, labels, ["more", measured[3]], valid_texts=measured, valid_labels=theirs)
     assert read.given[1] == [*texts, "more"]
     monkeypatch.setattr(classifier_fit, "train_classifier", training)
     model.set_params(lm_epochs=0)

@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from ulmfit_jax.progress import silence
+
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
@@ -67,8 +69,10 @@ class _Notes(logging.Handler):
 def note(text: str) -> None:
     """Print a line to standard error, which is for people; standard output is for results. Where nobody reads it any
     more, the work goes on."""
-    with contextlib.suppress(OSError):
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
 
 
 def show(text: str, end: str = "\n") -> None:

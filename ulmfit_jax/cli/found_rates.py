@@ -43,6 +43,8 @@ def found_rates(
     if (fine_tuned / "manifest.json").is_file():
         model.set_params(pretrained=fine_tuned, preset=None)
     model.set_params(lm_epochs=0)
+    if data.n_valid:  # nothing of what is learnt is to be held out
+        model.set_params(validation_fraction=0.0, keep_best=False, patience=None)
     with shown_steps() as told:
         learnt = data.without_valid
         curve = classifier_rates(model, learnt.texts, learnt.targets or (), workers=options.workers, told=told)

@@ -115,7 +115,7 @@ def _rows(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Row]:
         raise ConfigError(f"--keep {taken[0]}: the answers have a column of that name; rename it in the table")
     if len(set(options.keep)) < len(options.keep):
         raise ConfigError("--keep names a column twice")
-    if options.text is not None or options.data is None:
+    if options.text is not None or options.data in (None, "-"):
         raise ConfigError("--keep names a column of a table: give a table as FILE")
     from ulmfit_jax.data import iter_rows
 

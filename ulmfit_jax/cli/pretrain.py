@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import add_reading_options, share, whole_number
+from ulmfit_jax.cli.arguments import add_reading_options, positive_number, whole_number
 from ulmfit_jax.cli.language_model_run import run_language_model
 from ulmfit_jax.cli.processes import add_process_options, join_processes
 from ulmfit_jax.cli.training_arguments import (
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--character-coverage",
-        type=share,
+        type=positive_number,
         metavar="F",
         help="of sentencepiece: the share of all running characters whose kinds get a piece of their own, 0.9 to 1 "
         "(default: 0.9998)",

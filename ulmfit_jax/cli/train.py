@@ -36,6 +36,7 @@ from ulmfit_jax.cli.train_arguments import (
     chosen_stopping,
 )
 from ulmfit_jax.cli.training_run import TrainingRun, model_fingerprint
+from ulmfit_jax.errors import ConfigError
 
 if TYPE_CHECKING:
     from ulmfit_jax.data import TextDataset
@@ -94,6 +95,10 @@ def run(options: argparse.Namespace) -> None:
         note(f"{why}, only --self-training and --co-training read texts without labels: they are left out")
         unlabeled = []
     if options.co_training:
+        if not unlabeled:
+            raise ConfigError(
+                "--co-training needs texts without labels besides those of --valid and --test: give others"
+            )
         drawn_rounds(unlabeled, [options.co_training], options.seed, data.texts)  # refused now or never
     check_plan(_model(options).options, data)
     remark_on_few_texts(data.without_valid)
@@ -129,6 +134,10 @@ def _one_run(
             report = _train(options, data, unlabeled, training)
         training.write_report(report)
         has_page = False
+    if test is not None and report.get("test", {}).get("sha256") != test.fingerprint():
+        report, answered = _tested(options, data, test, training, report)
+        training.write_report(report)
+        has_page = False
     if options.lr_find and "learning_rates" not in report:
         with kept_programs(training.folder):
             report = {**report, "learning_rates": found_rates(options, _model(options), data, training)}
@@ -136,10 +145,6 @@ def _one_run(
         has_page = False
     if test is None:
         report = without_test(report)
-    elif report.get("test", {}).get("sha256") != test.fingerprint():
-        report, answered = _tested(options, data, test, training, report)
-        training.write_report(report)
-        has_page = False
     if not has_page:
         leave_page(options, training, report, data, test, answered)
     return {**report, "page": str(training.page)} if training.page.exists() else report
@@ -183,7 +188,8 @@ def _unlabeled(options: argparse.Namespace, valid: TextDataset | None, test: Tex
         kept = [text for text in texts if text not in known]
         count, texts = len(texts) - len(kept), kept
         if kind == "test" and options.transductive:
-            texts = [*kept, *apart.texts]
+            measuring = set(() if valid is None else valid.texts)
+            texts = [*kept, *(text for text in apart.texts if text not in measuring)]
         elif count:
             are = f"is a {kind} text and is" if count == 1 else f"are {kind} texts and are"
             note(f"{count:,} of the unlabelled texts {are} left out")

@@ -10,6 +10,7 @@ from ulmfit_jax.cli.directions import direction_models
 from ulmfit_jax.cli.processes import add_process_options
 from ulmfit_jax.cli.training_arguments import (
     LANGUAGE_MODEL_RATES,
+    VALIDATION_FRACTION,
     add_adversarial,
     add_batches_and_validation,
     add_computation,
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--valid",
         metavar="DATA",
-        help="labelled texts to measure each epoch on, instead of a share of DATA; nothing learns from them",
+        help="labelled texts to measure each epoch on, instead of a share of DATA; nothing is trained on them",
     )
     parser.add_argument("--test", metavar="DATA", help="labelled texts to test on, once, at the end")
     parser.add_argument(
@@ -254,16 +255,11 @@ def check_combinations(options: argparse.Namespace) -> None:
     if options.self_training and not (options.unlabeled or options.transductive):
         raise ConfigError("--self-training needs texts without labels: give them with --unlabeled")
     chosen_class_weight(options)
-    if chosen_stopping(options) and not options.validation_fraction and options.valid is None:
-        raise ConfigError(
-            "--keep-best and --patience listen to texts that measure, and with --validation-fraction 0 there are none: "
-            "leave it out, or give --valid"
-        )
+    if options.valid is not None and options.validation_fraction != VALIDATION_FRACTION:
+        raise ConfigError("--valid names the texts that measure: leave --validation-fraction out")
     if options.recipe == "linear_probe":
         if options.lr_find:
             raise ConfigError("--lr-find looks for a learning rate, and --recipe linear_probe has none: leave it out")
-        if chosen_stopping(options):
-            raise ConfigError("--keep-best and --patience are about epochs, and --recipe linear_probe has none")
         return
     four = options.recipe == "gradual_unfreezing"
     if isinstance(options.epochs, tuple) and four != (len(options.epochs) == 4):

@@ -21,6 +21,9 @@ from ulmfit_jax.pretrained import SHIPPED
 LANGUAGE_MODEL_RATES = "0.005 from scratch; in fine-tuning 0.01 / epochs, at most 0.004"
 """The default peak rates of a language model, for help."""
 
+VALIDATION_FRACTION = 0.1
+"""Share of the labelled texts that measures where nothing is said, as in `TextClassifier`."""
+
 _Group = argparse._ArgumentGroup | argparse.ArgumentParser
 
 
@@ -100,7 +103,7 @@ def add_batches_and_validation(group: _Group) -> None:
     group.add_argument(
         "--validation-fraction",
         type=share,
-        default=0.1,
+        default=VALIDATION_FRACTION,
         metavar="F",
         help="share of DATA to measure on instead of training on it; 0 measures nothing (default: %(default)s)",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class TextDataset:
         source: where they come from, for messages.
         label_sets: where a text may have several labels, those of each text, possibly none; `labels` is None then.
         n_valid: how many of the last texts only measure a training and are not learnt from; 0: none is set apart.
+        valid_source: where these come from.
     """
 
     texts: Sequence[str]
@@ -31,6 +32,7 @@ class TextDataset:
     source: str
     label_sets: Sequence[LabelSet] | None = None
     n_valid: int = 0
+    valid_source: str = ""
 
     def __post_init__(self) -> None:
         if self.targets is not None and len(self.targets) != len(self.texts):
@@ -93,14 +95,16 @@ class TextDataset:
         texts = [*self.texts, *valid.texts]
         if self.label_sets is not None:
             label_sets = [*self.label_sets, *(valid.label_sets or ())]
-            return TextDataset(texts, None, self.source, label_sets, n_valid=len(valid))
+            return TextDataset(texts, None, self.source, label_sets, len(valid), valid.source)
         labels = [*(self.labels or ()), *(valid.labels or ())]
-        return TextDataset(texts, labels, self.source, n_valid=len(valid))
+        return TextDataset(texts, labels, self.source, None, len(valid), valid.source)
 
     @property
     def valid(self) -> TextDataset | None:
         """The texts that are set apart; None where none are."""
-        return self.select(range(len(self) - self.n_valid, len(self))) if self.n_valid else None
+        if not self.n_valid:
+            return None
+        return replace(self.select(range(len(self) - self.n_valid, len(self))), source=self.valid_source)
 
     @property
     def without_valid(self) -> TextDataset:

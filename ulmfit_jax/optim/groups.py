@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from ulmfit_jax.errors import ConfigError
 
@@ -122,7 +123,7 @@ def discriminative_rates(rate: float | Sequence[float | None], n_groups: int) ->
     Raises:
         ConfigError: a rate that is not a positive number, or neither one nor two of them.
     """
-    if not isinstance(rate, Sequence):  # NumPy's, too
+    if isinstance(rate, (int, float, np.floating)):
         return (_checked_rate(float(rate)),) * n_groups
     if len(rate) != 2 or rate[1] is None:
         raise ConfigError(f"the learning rate is {rate}: give a number, or a pair (lowest or None, highest)")

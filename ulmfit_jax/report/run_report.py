@@ -61,8 +61,10 @@ def write_run_report(
     if answered is None and test is not None:
         answered = measure(model, "test", data.without_valid, test)
     elif answered is None and len(held_out):
-        numbers = None if data.n_valid else (held_out + 1).tolist()
-        answered = measure(model, "validation", data.select(rows), data.select(held_out), numbers)
+        valid, numbers = data.valid, None
+        if valid is None:
+            valid, numbers = data.select(held_out), (held_out + 1).tolist()
+        answered = measure(model, "validation", data.select(rows), valid, numbers)
     if not is_first():
         return
     now = datetime.datetime.now().astimezone()

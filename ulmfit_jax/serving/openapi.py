@@ -26,6 +26,7 @@ def openapi(limits: Limits) -> dict[str, Any]:
             "version": ulmfit_jax.__version__,
             "description": "Labels of texts, and the words they come from. Requests are answered one after the other.",
         },
+        "servers": [{"url": "."}],
         "paths": {
             "/api/model": {"get": _operation("What the model is, and how much may be asked at a time.", "Model")},
             "/api/predict": {

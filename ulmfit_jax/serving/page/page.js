@@ -22,10 +22,11 @@ export async function ask(path, options = {}) {
   let value;
   try {
     value = await reply.json();
-  } catch {
+  } catch (error) {
+    if (error.name !== "SyntaxError") throw error;
     throw new Error(`Something between this page and the server has answered instead: ${reply.status} ${reply.statusText}`);
   }
-  if (!reply.ok) throw new Error(value.error.message);
+  if (!reply.ok) throw new Error(value.error?.message ?? `${reply.status} ${reply.statusText}`);
   return value;
 }
 
