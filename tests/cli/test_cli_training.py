@@ -69,9 +69,7 @@ def test_texts_of_ones_own_measure_each_epoch(language_model: Path, tmp_path: Pa
     texts, labels = zip(*measured, strict=True)
     assert outcome.json["validation"]["loss"] == pytest.approx(model.evaluate(texts, labels)["loss"], abs=1e-4)
     assert model.artifact.provenance["data_sha256"] == read_dataset(train).fingerprint()
-    page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert "Measured on 10 texts held out of training" in page
-    assert (f"of {valid}" in page, f"of {train}" in page) == (True, False)  # where the mistakes stand
+    assert "Measured on 10 texts held out of training" in (tmp_path / "run" / "report.html").read_text("utf-8")
     others = write_csv(tmp_path / "other.csv", [("fine", "mixed")])
     assert "has the label 'mixed', which no text of" in ulmfit(*command, "--valid", others).err
     elsewhere = [*command[:3], tmp_path / "planned", *command[4:], "--dry-run"]

@@ -356,6 +356,7 @@ def test_texts_that_are_set_apart_come_last_and_make_other_data() -> None:
     both = learnt.with_valid(valid)
     assert (both.texts, both.labels, both.n_valid) == ([*TEXTS, *valid.texts], [*LABELS, "neg", "pos"], 2)
     assert both.without_valid == learnt
+    assert both.valid == valid  # its source too, by which a report names the places of mistakes
     assert learnt.without_valid is learnt
     together = TextDataset(both.texts, both.labels, "train")
     assert len({both.fingerprint(), together.fingerprint(), learnt.fingerprint()}) == 3
