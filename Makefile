@@ -23,10 +23,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadsco
 test: .venv/installed  ## the test suite, but for the slow tests and the programs of the documentation
 	$(PYTEST) --ignore tests/test_pages.py -m 'not slow'
 
-slow: .venv/installed  ## the slow tests: whole trainings, the experiments, several processes
-	$(PYTEST) --ignore tests/test_pages.py -m slow
+slow: .venv/installed  ## the slow tests: whole trainings, the experiments, several processes, and the pages
+	$(PYTEST) -m slow
 
-pages: .venv/installed  ## the commands and programs of README and docs/, as they stand
+pages: .venv/installed  ## the commands and programs of README and docs/, as they stand, alone
 	$(PYTEST) tests/test_pages.py
 
 oracle: .venv/oracle  ## fastai, so that `make test` compares with it

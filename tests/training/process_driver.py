@@ -41,7 +41,7 @@ def main() -> int:
     jax.config.update("jax_platforms", "cpu")
     if options.processes > 1:
         jax.distributed.initialize(
-            f"127.0.0.1:{options.port}", options.processes, options.process, heartbeat_timeout_seconds=20
+            f"127.0.0.1:{options.port}", options.processes, options.process, heartbeat_timeout_seconds=12
         )
     from ulmfit_jax.errors import UlmfitError
     from ulmfit_jax.training.interruption import TrainingInterrupted
