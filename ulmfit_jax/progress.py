@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 import time
 from typing import Any, TextIO
 
 from ulmfit_jax.counted import counted
+from ulmfit_jax.streams import silence
 from ulmfit_jax.training.stages import Stage
 
 _TITLES = {
@@ -113,12 +112,6 @@ class ConsoleProgress:
             self._stream.flush()
         except OSError:
             silence(self._stream)
-
-
-def silence(stream: TextIO) -> None:
-    """Let a stream that nobody reads any more lead to nowhere: what it still holds makes no error at the end then."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _number(column: str, value: float | None) -> str:

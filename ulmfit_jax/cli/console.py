@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from ulmfit_jax.progress import silence
+from ulmfit_jax.streams import silence
 
 
 @contextlib.contextmanager
