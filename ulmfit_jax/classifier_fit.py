@@ -15,7 +15,7 @@ from ulmfit_jax.counted import counted
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError
 from ulmfit_jax.language_model import LanguageModel
-from ulmfit_jax.nn.architecture import preset
+from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.pretrained import language_models_of, model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.linear_probe import check_classes
@@ -72,8 +72,7 @@ def check_probe(options: ClassifierOptions, n_classes: int) -> None:
         ConfigError: see above.
     """
     if options.is_probe:
-        start = _pretrained(options)
-        sizes = preset(options.preset or "small") if start is None else start.architecture
+        sizes, _ = _starting_sizes(options)
         check_classes(sizes, options.head(n_classes, multi_label=False))
 
 
@@ -88,9 +87,7 @@ def check_classifier_folder(
     place = folder / CLASSIFIER
     if not has_state(place):
         return
-    start = _pretrained(options)
-    sizes = preset(options.preset or "small") if start is None else start.architecture
-    backwards = start is not None and start.backwards
+    sizes, backwards = _starting_sizes(options)
     check_part(place, planned_configuration(sizes.n_layers, backwards, data, classes, options))
 
 
@@ -187,6 +184,12 @@ def _pretrained(options: ClassifierOptions) -> Artifact | None:
     if artifact.kind == "classifier":
         raise ArtifactError(_no_start(options.pretrained))
     return artifact
+
+
+def _starting_sizes(options: ClassifierOptions) -> tuple[Architecture, bool]:
+    """Those of the language model that training starts from, and whether it reads from the end."""
+    start = _pretrained(options)
+    return (preset(options.preset or "small"), False) if start is None else (start.architecture, start.backwards)
 
 
 def _no_start(name: str | Path) -> str:

@@ -14,13 +14,12 @@ import numpy as np
 from ulmfit_jax.artifact import Artifact
 from ulmfit_jax.counted import counted
 from ulmfit_jax.data.corpus import cached_corpus, texts_fingerprint
-from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.language_model_plan import LanguageModelOptions, LanguageModelPlan, language_model_plan
 from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.nn.parameters import Tree, parameters_fingerprint
 from ulmfit_jax.option_ranges import make_whole
 from ulmfit_jax.progress import ConsoleProgress
-from ulmfit_jax.text.rules import SPECIALS
+from ulmfit_jax.text.sentencepiece_training import check_vocabulary_size
 from ulmfit_jax.text.tokenizer import load_tokenizer, tokenizer_trainer
 from ulmfit_jax.text.vocabulary import apply_match, match_vocabularies
 from ulmfit_jax.training.loop_options import LoopOptions
@@ -44,11 +43,8 @@ class Scratch:
 
     def __post_init__(self) -> None:
         make_whole(self, "vocabulary_size")
-        if self.vocabulary_size is not None and self.vocabulary_size <= len(SPECIALS):
-            raise ConfigError(
-                f"vocabulary_size is {self.vocabulary_size}; it has to be over {len(SPECIALS)}, the number of special "
-                "tokens"
-            )
+        if self.vocabulary_size is not None:
+            check_vocabulary_size(self.vocabulary_size)
         tokenizer_trainer(self.tokenizer, self.character_coverage)  # there is one, or it is refused
 
     @property

@@ -108,8 +108,8 @@ class TextClassifier(Answers, Estimator):
             lm_batch_size: rows of its token stream; see `LanguageModel`.
             epochs: of the classifier: four numbers for the stages of gradual unfreezing, (1, 1, 1, 2) in the notebook;
                 two for those of `fine_tune`; or one number for the last stage of either, after one epoch of each
-                before. None chooses by the number
-                of documents: as many as in the notebook for thousands, (1, 2) for `fine_tune`, and more for fewer.
+                before. None chooses by the number of documents: as many as in the notebook for thousands, (1, 2) for
+                `fine_tune`, and more for fewer.
             learning_rate: peak rate of the first stage; 2e-2 (notebook), 1.6e-2 for `fine_tune`, whose second has half
                 of it (fastai: 2e-3).
             lr_mult: in stages that train several layers, how many times the embedding's rate the head's is: 45.7 (the

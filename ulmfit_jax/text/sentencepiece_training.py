@@ -50,10 +50,7 @@ def train_model(
         ConfigError: an argument is out of range, or `vocabulary_size` cannot hold every character.
         DataError: there is nothing to learn from in the texts.
     """
-    if vocabulary_size <= len(SPECIALS):
-        raise ConfigError(
-            f"vocabulary_size is {vocabulary_size}; it has to be over {len(SPECIALS)}, the number of special tokens"
-        )
+    check_vocabulary_size(vocabulary_size)
     check_coverage(character_coverage)
     if max_characters < 1:
         raise ConfigError(f"max_characters is {max_characters}; it has to be 1 or more")
@@ -83,6 +80,18 @@ def train_model(
     except RuntimeError as error:
         raise _explained(error, vocabulary_size) from error
     return model.getvalue()
+
+
+def check_vocabulary_size(vocabulary_size: int) -> None:
+    """Refuse a vocabulary that has no room beside the special tokens.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if vocabulary_size <= len(SPECIALS):
+        raise ConfigError(
+            f"vocabulary_size is {vocabulary_size}; it has to be over {len(SPECIALS)}, the number of special tokens"
+        )
 
 
 def check_coverage(character_coverage: float) -> None:
