@@ -10,6 +10,9 @@ beside n-grams that have learnt from so many more reviews too, which the third a
 --self-training, two more: the third goes on learning from so many more reviews, labelled in the same way; and n-grams
 beside what it has become, with --co-training those that have learnt from more reviews.
 
+With two language models, a forward and a backward one, each way but the first trains a classifier from each, and their
+mean is measured.
+
 With --recipe linear_probe the encoder of each language model reads the test and unlabelled reviews once for all cells.
 
 Each cell is measured on the same test reviews and kept in RESULTS/cells.json, so that an interrupted run goes on. At
@@ -59,7 +62,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", required=True, help="folder of prepared TFDS data sets")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    parser.add_argument("--language-model", type=Path, required=True, help="folder of one that has read the reviews")
+    parser.add_argument(
+        "--language-model", type=Path, nargs="+", required=True, help="folders of those that have read the reviews"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200, 500, 1000, 2000])
     parser.add_argument("--draws", type=int, default=3, help="subsets of each size; the draw's number is the seed")
     parser.add_argument("--test-docs", type=int, default=25_000)
@@ -97,10 +102,10 @@ class LowShot:
         options.out.mkdir(parents=True, exist_ok=True)
         names = ("language_model", "test_docs", "recipe", "drop_mult", "adversarial", "precision", "co_training")
         self.cells = Results(options.out / "cells.json", {name: getattr(options, name) for name in names})
-        self.shipped = SHIPPED_PAIR[load_artifact(options.language_model).backwards]
+        self.shipped = [SHIPPED_PAIR[load_artifact(each).backwards] for each in options.language_model]
         self.train, test = (self.read(split) for split in ("train", "test"))
         self.test = test.select(balanced_subset(test, options.test_docs, seed=0))
-        self.vectors: dict[str, dict[str, np.ndarray]] = {"supervised": {}, "semi-supervised": {}}
+        self.vectors: dict[str | Path, dict[str, np.ndarray]] = {}
         self.unlabeled: list[str] = []
         if options.self_training or options.co_training:
             more = read_dataset("tfds:imdb_reviews:unsupervised", data_dir=options.data_dir, require_labels=False)
@@ -144,10 +149,35 @@ class LowShot:
         if method == "TF-IDF":
             return {method: 1 - tfidf_accuracy(train.texts, labels, self.test.texts, self.test.labels or [])}
         supervised, taught = method == "supervised", method.startswith(SELF_TRAINED)
-        start = "supervised" if supervised else "semi-supervised"  # self-training goes on with the latter
+        starts = self.shipped if supervised else self.options.language_model
+        runs = "supervised" if supervised else "semi-supervised"  # self-training goes on with the latter
+        folder = self.options.out / RUNS / f"{runs}-{len(train)}-{seed}"
+        joint = Ensemble(
+            [self.trained(start, train, taught, seed, folder / str(number)) for number, start in enumerate(starts)]
+        )
+        of_members = joint.log_probabilities(self.test.texts)
+        truth = label_indices(self.test, joint.class_names)
+        alone = error_rate(of_members, truth)
+        if supervised:
+            return {method: alone}
+
+        def beside(unlabeled: Sequence[str]) -> float:
+            """Error of the networks with n-grams that have learnt from these reviews too."""
+            joint.learn_ngrams(train.texts, labels, unlabeled=unlabeled)
+            return error_rate(joint.with_ngrams(of_members, self.test.texts), truth)
+
+        count = self.options.co_training
+        more = drawn_rounds(self.unlabeled, (count,), seed)[0] if count else []
+        if taught:
+            return dict(zip(self.taught(), (alone, beside(more)), strict=True))
+        found = {"semi-supervised": alone, "with n-grams": beside([])}
+        return {**found, CO_TRAINED: beside(more)} if count else found
+
+    def trained(self, start: str | Path, train: TextDataset, taught: bool, seed: int, folder: Path) -> TextClassifier:
+        """A classifier that begins with the language model `start`; `folder` has the state of its training."""
         kind = Probe if self.options.recipe == "linear_probe" else TextClassifier
         model = kind(
-            self.shipped if supervised else self.options.language_model,
+            start,
             lm_epochs=0,
             recipe=self.options.recipe,
             drop_mult=self.options.drop_mult,
@@ -159,27 +189,10 @@ class LowShot:
             seed=seed,
         )
         if isinstance(model, Probe):
-            model.vectors = self.vectors[start]
-        folder = self.options.out / RUNS / f"{start}-{len(train)}-{seed}"
-        model.fit(train.texts, labels, self.unlabeled if taught else None, run_dir=folder)
+            model.vectors = self.vectors.setdefault(start, {})
+        model.fit(train.texts, train.labels or [], self.unlabeled if taught else None, run_dir=folder)
         model.predict_precision = self.options.precision or model.predict_precision
-        probabilities = model.predict_proba(self.test.texts)
-        truth = label_indices(self.test, model.class_names)
-        alone = error_rate(probabilities, truth)
-        if supervised:
-            return {method: alone}
-
-        def beside(unlabeled: Sequence[str]) -> float:
-            """Error of the network with n-grams that have learnt from these reviews too."""
-            joint = Ensemble([model]).learn_ngrams(train.texts, labels, unlabeled=unlabeled)
-            return error_rate(joint.with_ngrams(np.log(np.maximum(probabilities, 1e-30)), self.test.texts), truth)
-
-        count = self.options.co_training
-        more = drawn_rounds(self.unlabeled, (count,), seed)[0] if count else []
-        if taught:
-            return dict(zip(self.taught(), (alone, beside(more)), strict=True))
-        found = {"semi-supervised": alone, "with n-grams": beside([])}
-        return {**found, CO_TRAINED: beside(more)} if count else found
+        return model
 
     def errors(self, method: str, size: int) -> np.ndarray:
         """Errors of a method at a size, by draw."""

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from scripts import imported
 
+from ulmfit_jax import Ensemble, LanguageModel
+from ulmfit_jax.answers import Texts
+from ulmfit_jax.data import read_dataset
 
-def options(data_dir: Path, out: Path, language_model: Path) -> argparse.Namespace:
+
+def options(data_dir: Path, out: Path, language_models: list[Path]) -> argparse.Namespace:
     return argparse.Namespace(
         data_dir=str(data_dir),
         out=out,
-        language_model=language_model,
+        language_model=language_models,
         sizes=[8, 40],
         draws=1,
         test_docs=20,
@@ -32,12 +36,12 @@ def test_probes_share_vectors_and_answer_as_classifiers_do(
 ) -> None:
     experiment = imported("low_shot")
     monkeypatch.setattr(experiment, "SHIPPED_PAIR", (language_model, language_model))
-    chosen = options(data_dir, tmp_path / "out", language_model)
+    chosen = options(data_dir, tmp_path / "out", [language_model])
     chosen.recipe, chosen.self_training, chosen.without, chosen.sizes = "linear_probe", 0, ["supervised"], [40]
     first = experiment.LowShot(chosen)
     first.run()
     assert "with co-trained n-grams/40/0" in first.cells
-    read = len(first.vectors["semi-supervised"])
+    read = len(first.vectors[language_model])
     assert 60 <= read <= 20 + 40 + 48  # the test, the unlabelled and those that the n-grams ask about
 
     class Plain(experiment.TextClassifier):
@@ -50,13 +54,36 @@ def test_probes_share_vectors_and_answer_as_classifiers_do(
     assert second.cells == first.cells
 
 
+def test_two_language_models_answer_with_their_mean(
+    data_dir: Path, tmp_path: Path, language_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, backward, answers = imported("low_shot"), tmp_path / "backward", []
+    texts = read_dataset("tfds:imdb_reviews:train", data_dir=str(data_dir)).texts
+    LanguageModel(None, "tiny", epochs=1, batch_size=8, devices=1, backwards=True).fit(texts).save(backward)
+
+    class Heard(Ensemble):
+        def log_probabilities(self, texts: Texts) -> np.ndarray:
+            answers.append(np.exp(super().log_probabilities(texts)))
+            return np.log(answers[-1])
+
+    monkeypatch.setattr(experiment, "Ensemble", Heard)
+    for number, folders in enumerate(([language_model], [backward], [language_model, backward])):
+        chosen = options(data_dir, tmp_path / str(number), folders)
+        chosen.recipe, chosen.self_training, chosen.co_training = "linear_probe", 0, 0
+        chosen.without, chosen.sizes = ["supervised"], [40]
+        experiment.LowShot(chosen).run()
+    forwards, backwards, both = answers
+    assert not np.allclose(forwards, backwards, atol=1e-3)
+    np.testing.assert_allclose(both, (forwards + backwards) / 2, rtol=1e-5)
+
+
 def test_every_cell_is_measured_once_and_told(
     data_dir: Path, tmp_path: Path, language_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib", reason="the plot needs pip install '.[plots]'")
     experiment = imported("low_shot")
     monkeypatch.setattr(experiment, "SHIPPED_PAIR", (language_model, language_model))
-    chosen = options(data_dir, tmp_path / "out", language_model)
+    chosen = options(data_dir, tmp_path / "out", [language_model])
     chosen.sizes = [40]
     first = experiment.LowShot(chosen)
     first.run()

@@ -39,9 +39,11 @@ def trained(cache_frozen: bool, devices: int = 1, **options: Any) -> TrainResult
 )
 def test_cached_and_uncached_stages_end_alike(options: dict[str, Any]) -> None:
     plain, cached = trained(False, **options), trained(True, **options)
-    for row, other in zip(plain.history, cached.history, strict=True):
+    for epoch, (row, other) in enumerate(zip(plain.history, cached.history, strict=True)):
+        # Adam makes more of a rounding from epoch to epoch, and running statistics after few steps more of that.
+        grown = 1e-5 if epoch == 0 else 3e-4
         for column in ("train_loss", "valid_loss", "error_rate"):
-            assert other[column] == pytest.approx(row[column], abs=1e-5, rel=3e-4 * (column == "valid_loss"))
+            assert other[column] == pytest.approx(row[column], abs=1e-5, rel=grown * (column == "valid_loss"))
     for name, tree in (("parameters", plain.parameters), ("statistics", plain.statistics)):
         for path, leaf in flatten(tree).items():
             found = flatten(getattr(cached, name))[path]
