@@ -33,7 +33,6 @@ from ulmfit_jax.answers import Answers, evaluated
 from ulmfit_jax.artifact import load_artifact
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.classifier_options import RECIPES
-from ulmfit_jax.classifier_plan import split_rows
 from ulmfit_jax.data import (
     LanguageModelStream,
     TextDataset,
@@ -43,6 +42,7 @@ from ulmfit_jax.data import (
     show_language_model_batch,
 )
 from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.data.split import split_rows
 from ulmfit_jax.inference.temperature import expected_calibration_error
 from ulmfit_jax.nn.architecture import PRESETS
 from ulmfit_jax.nn.classifier import POOL_LAYERS

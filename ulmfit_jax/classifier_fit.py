@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ulmfit_jax.artifact import Artifact, load_artifact
+from ulmfit_jax.classifier_configuration import full_configuration, planned_configuration
 from ulmfit_jax.classifier_options import ClassifierOptions
-from ulmfit_jax.classifier_plan import Further, classifier_plan, full_configuration, planned_configuration
+from ulmfit_jax.classifier_plan import Further, classifier_plan
 from ulmfit_jax.counted import counted
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError

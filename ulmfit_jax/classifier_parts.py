@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ulmfit_jax.artifact import Artifact
+from ulmfit_jax.classifier_choices import training_part
 from ulmfit_jax.classifier_fit import check_classifier_folder, check_probe, fine_tuned_language_model, fit_classifier
 from ulmfit_jax.classifier_options import ClassifierOptions
-from ulmfit_jax.classifier_plan import check_plan, training_part
+from ulmfit_jax.classifier_plan import check_plan
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.labels import check_labels
 from ulmfit_jax.errors import ConfigError

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ulmfit_jax.classifier_configuration import full_configuration
 from ulmfit_jax.classifier_fit import (
     CLASSIFIER,
     FURTHER,
@@ -16,7 +17,7 @@ from ulmfit_jax.classifier_fit import (
     check_probe,
     starting_language_model,
 )
-from ulmfit_jax.classifier_plan import ClassifierPlan, Further, check_plan, classifier_plan, full_configuration
+from ulmfit_jax.classifier_plan import ClassifierPlan, Further, check_plan, classifier_plan
 from ulmfit_jax.classifier_programs import ClassifierPrograms
 from ulmfit_jax.data.corpus import build_corpus, corpus_in_memory, texts_fingerprint
 from ulmfit_jax.data.dataset import TextDataset

@@ -10,12 +10,13 @@ import pytest
 from command_line import Trained, reviews, write_csv
 
 from ulmfit_jax import Ensemble, LanguageModel, TextClassifier
-from ulmfit_jax.classifier_plan import split_rows
-from ulmfit_jax.cli import finetune_lm, generate, learn, lr_find, ngrams, pretrain, train
+from ulmfit_jax.cli import finetune_lm, generate, learn, lr_find, ngrams, pretrain, train, train_texts
 from ulmfit_jax.cli.arguments import labelled_reading_options
 from ulmfit_jax.cli.configuration import parse_arguments, sub_parsers
 from ulmfit_jax.cli.main import build_parser
+from ulmfit_jax.cli.train_texts import TrainTexts
 from ulmfit_jax.data import TextDataset
+from ulmfit_jax.data.split import split_rows
 from ulmfit_jax.language_model_fit import Scratch
 
 OF_TRAINING: dict[str, tuple[list[str], Any]] = {
@@ -97,11 +98,11 @@ def test_of_train(language_model: Path) -> None:
 def test_what_decides_what_train_learns_makes_another_run() -> None:
     data = TextDataset(*map(list, zip(*reviews(20, 1), strict=True)), "made up")
     command = ["train", "data.csv", "--out", "run", "--pretrained", "none"]
-    before = train._configuration(parsed(*command), data, [])
+    before = train._configuration(parsed(*command), TrainTexts(data, None, []))
     for name, (words, _) in OF_CLASSIFIER.items():
-        other = train._configuration(parsed(*command, *words), data, [])
+        other = train._configuration(parsed(*command, *words), TrainTexts(data, None, []))
         assert (other != before) == (name not in ("devices", "skip_nonfinite")), name
-    assert train._configuration(parsed(*command), data, ["more"]) != before
+    assert train._configuration(parsed(*command), TrainTexts(data, None, ["more"])) != before
 
 
 def test_processes_that_tokenise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -239,11 +240,12 @@ def test_test_texts_are_no_unlabelled_ones_unless_that_is_asked_for(tmp_path: Pa
     (tmp_path / "two.txt").write_text("newer\n", "utf-8")
     test = TextDataset(["tested", "also tested"], ["a", "b"], "made up")
     command = ["train", "data.csv", "--out", "run", "--unlabeled", tmp_path / "one.txt", tmp_path / "two.txt"]
-    assert train._unlabeled(parsed(*command), None, None) == ["new", "tested", "newer"]
-    assert train._unlabeled(parsed(*command), None, test) == ["new", "newer"]
-    assert train._unlabeled(parsed(*command, "--transductive"), None, test) == ["new", "newer", "tested", "also tested"]
-    assert train._unlabeled(parsed(*command, "--transductive"), test, None) == ["new", "newer"]  # to measure on
-    assert train._unlabeled(parsed(*command, "--transductive"), test, test) == ["new", "newer"]
+    plain, transductive = parsed(*command), parsed(*command, "--transductive")
+    assert train_texts._unlabeled(plain, None, None) == ["new", "tested", "newer"]
+    assert train_texts._unlabeled(plain, None, test) == ["new", "newer"]
+    assert train_texts._unlabeled(transductive, None, test) == ["new", "newer", "tested", "also tested"]
+    assert train_texts._unlabeled(transductive, test, None) == ["new", "newer"]  # to measure on
+    assert train_texts._unlabeled(transductive, test, test) == ["new", "newer"]
 
 
 def test_ngrams_learn_from_no_text_that_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tiny_runs import BPTT, CLIPPED, SIZES, documents, stream_corpus
 
 from ulmfit_jax import TextClassifier
-from ulmfit_jax.classifier_plan import planned_configuration
+from ulmfit_jax.classifier_configuration import planned_configuration
 from ulmfit_jax.data import TextDataset
 from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
 from ulmfit_jax.nn.classifier import Head

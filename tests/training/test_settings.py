@@ -13,9 +13,9 @@ from tiny_runs import HEAD, SIZES, documents
 from reviews import reviews
 from ulmfit_jax import DataError, LanguageModel, TextClassifier, classifier_fit, classifier_parts, language_model_fit
 from ulmfit_jax.artifact import Artifact
-from ulmfit_jax.classifier_plan import split_rows
 from ulmfit_jax.data import TextDataset
 from ulmfit_jax.data.corpus import Corpus
+from ulmfit_jax.data.split import split_rows
 from ulmfit_jax.language_model_plan import LanguageModelOptions, LanguageModelPlan, language_model_plan
 from ulmfit_jax.text.rules import SPECIALS
 from ulmfit_jax.text.vocabulary import Vocabulary

@@ -112,7 +112,7 @@ def _is_measured(
     report: dict[str, Any], options: argparse.Namespace, data: TextDataset, test: TextDataset | None
 ) -> bool:
     """Whether a report has all figures that `measured` gives; those of other test texts are none."""
-    from ulmfit_jax.classifier_plan import split_rows
+    from ulmfit_jax.data.split import split_rows
 
     holds_out = len(split_rows(data, options.validation_fraction, options.seed)[1]) > 0
     is_tested = test is None or report.get("test", {}).get("sha256") == test.fingerprint()
@@ -133,7 +133,7 @@ def _joined(reports: list[dict[str, Any]]) -> dict[str, Any]:
 
 def measured(model: Any, options: argparse.Namespace, data: TextDataset, test: TextDataset | None) -> dict[str, Any]:
     """The figures of an ensemble on the texts that no member was trained on and on the test texts."""
-    from ulmfit_jax.classifier_plan import split_rows
+    from ulmfit_jax.data.split import split_rows
 
     report: dict[str, Any] = {}
     _, held_out = split_rows(data, options.validation_fraction, options.seed)

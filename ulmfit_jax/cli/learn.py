@@ -207,8 +207,8 @@ def _learn(
     training: TrainingRun,
 ) -> dict[str, Any]:
     """Let the classifier learn, or go on with it, and save it; returns the report."""
-    from ulmfit_jax.classifier_plan import split_rows
     from ulmfit_jax.data import TextDataset
+    from ulmfit_jax.data.split import split_rows
 
     learnt = [*known_data(model.artifact.provenance), data.fingerprint()]
     labels: Any = data.targets

@@ -47,7 +47,7 @@ def learn_ngrams(
         The report's entries `ngrams` and, with co-training, `co_training`, the number of these texts; and the seconds
         that it took, under the name that they have in the report.
     """
-    from ulmfit_jax.classifier_plan import split_rows
+    from ulmfit_jax.data.split import split_rows
     from ulmfit_jax.self_training import drawn_rounds
 
     started = time.monotonic()

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ulmfit_jax.counted import counted
+from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.label_sets import rarest_labels
 from ulmfit_jax.errors import ConfigError, DataError
 
 
@@ -55,6 +57,18 @@ def train_validation_split(
         )
     validation = np.array(sorted(chosen), dtype=np.int64)
     return np.setdiff1d(np.arange(len(texts), dtype=np.int64), validation), validation
+
+
+def split_rows(data: TextDataset, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of `data` that are trained on, and those that measure each epoch: the texts that are set apart, or the share
+    `fraction`, which may be 0."""
+    if data.n_valid:
+        first, last = len(data) - data.n_valid, len(data)
+        return np.arange(first), np.arange(first, last)
+    if not fraction:
+        return np.arange(len(data)), np.zeros(0, np.int64)
+    labels = data.labels if data.label_sets is None else rarest_labels(data.label_sets)
+    return train_validation_split(data.texts, labels, fraction=fraction, seed=seed)
 
 
 def _groups_by_class(texts: Sequence[str], labels: Sequence[str] | None) -> dict[str, list[list[int]]]:

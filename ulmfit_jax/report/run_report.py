@@ -8,9 +8,9 @@ from typing import Any
 
 import jax
 
-from ulmfit_jax.classifier_plan import split_rows
 from ulmfit_jax.data.corpus import cached_corpus
 from ulmfit_jax.data.dataset import TextDataset
+from ulmfit_jax.data.split import split_rows
 from ulmfit_jax.ensemble import Ensemble, load_classifier
 from ulmfit_jax.report.facts import Answered, RunFacts, device_name, software_versions
 from ulmfit_jax.report.label_facts import AnsweredLabels
