@@ -1,8 +1,8 @@
 """The main job on what the repository ships: `make demo`.
 
 Fine-tunes the shipped English language model on short reviews of everyday things (experiments/data/everyday_reviews:
-300 labelled, 120 to test on, 423 without labels), transfers it to a classifier by gradual unfreezing, and shows what
-comes out.
+300 labelled, 120 to test on, 423 without labels), transfers it to a classifier by gradual unfreezing, shows what comes
+out, and keeps the classifier for `ulmfit predict`.
 
     python experiments/demo.py            # minutes on 2 CPU cores
 """
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--pretrained", default="wikipedia-small-forward", help="shipped model, model folder or 'none'")
     parser.add_argument("--preset", help="sizes to start from scratch with, when --pretrained is none")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", default="runs/demo", help="folder of the classifier (default: %(default)s)")
     options = parser.parse_args()
     started = time.monotonic()
     train, test = read_dataset(str(DATA / "train.csv")), read_dataset(str(DATA / "test.csv"))
@@ -45,7 +46,12 @@ def main() -> None:
     classifier = TextClassifier(language_model, lm_epochs=0, seed=options.seed, verbose=True)
     classifier.fit(train.texts, train.labels or [])
     report(classifier, train, test)
-    print(f"\n{time.monotonic() - started:.0f} seconds in all. With a table of your own: docs/how-to/own-csv.md")
+    classifier.save(options.out)
+    print(
+        f"\n{time.monotonic() - started:.0f} seconds in all. The classifier is in {options.out}; with ulmfit on the path:"
+    )
+    print(f'  ulmfit predict {options.out} --text "What a lovely surprise."')
+    print("With a table of your own: docs/how-to/own-csv.md")
 
 
 def report(classifier: TextClassifier, train: TextDataset, test: TextDataset) -> None:

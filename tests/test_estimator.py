@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from ulmfit_jax import TextClassifier
-from ulmfit_jax.errors import ArtifactError, ConfigError
+from ulmfit_jax.errors import ArtifactError, ConfigError, DataError
 
 TEXTS = np.array([f"it was {word} {number} times" for number in range(12) for word in ("good", "bad")], dtype=object)
 LABELS = np.array(["yes", "no"] * 12)
@@ -84,6 +84,18 @@ def test_columns_of_pandas() -> None:
     model = quick().fit(table["text"], table["label"])
     np.testing.assert_array_equal(model.predict_proba(table["text"]), model.predict_proba(TEXTS.tolist()))
     assert model.score(table["text"], table["label"]) == model.evaluate(TEXTS, [1, 0] * 12)["accuracy"]
+
+
+def test_a_label_that_was_not_learnt_is_a_wrong_answer_of_score_alone() -> None:
+    model = quick().fit(TEXTS, LABELS)
+    labels = LABELS.tolist()
+    labels[:3] = ["maybe", "maybe", "perhaps"]
+    assert model.score(TEXTS, labels) == pytest.approx(accuracy_score(labels, model.predict(TEXTS)))
+    assert model.score(TEXTS, ["maybe"] * 24) == 0
+    with pytest.raises(DataError, match="'maybe', which the model does not know"):
+        model.evaluate(TEXTS, labels)
+    with pytest.raises(DataError, match="no texts to evaluate on"):
+        model.score([], [])
 
 
 def test_parameters_are_changed_by_name() -> None:

@@ -331,6 +331,7 @@ def test_the_card_tells_of_the_epoch_that_is_kept():
     assert best < len(losses) - 1 < 11  # it got no better and ended
     card = model.artifact.provenance
     assert card["best_epoch"]["valid_loss"] == losses[best]
+    assert (card["best_epoch"]["stage"], card["best_epoch"]["epoch"]) == ("all layers", best)
     assert "last_epoch" not in card
     assert card["stages"] == [f"all layers, {len(losses)} epochs"]
 

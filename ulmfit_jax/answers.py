@@ -174,8 +174,22 @@ class Answers(ABC):
         self._calibrated(None)
 
     def score(self, texts: Texts, labels: Sequence[Any]) -> float:
-        """Accuracy on labelled texts."""
-        return float(self.evaluate(texts, labels)["accuracy"])
+        """Accuracy on labelled texts.
+
+        As in scikit-learn, what `predict` says of a text with a label that the model does not know is wrong;
+        `evaluate` refuses such a label.
+
+        Raises:
+            DataError: no texts, or, where a text may have several labels, one that the model does not know.
+        """
+        data = labelled_texts(texts, labels, "the evaluation data")
+        known = set(self.class_names)
+        rows = [row for row, name in enumerate(data.labels or ()) if name in known]
+        if self.multi_label or len(rows) in (0, len(data)):
+            is_strange = bool(data.labels) and not rows and not self.multi_label
+            return 0.0 if is_strange else float(self.evaluate(texts, labels)["accuracy"])
+        part = data.select(rows)
+        return float(self.evaluate(part.texts, part.labels or ())["accuracy"]) * len(part) / len(data)
 
     def _labelled(self, texts: Texts, labels: Sequence[Any], name: str, verb: str) -> tuple[TextDataset, np.ndarray]:
         """Texts and the indices, or indicators, of their labels."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from ulmfit_jax.nn.architecture import Architecture, preset
 from ulmfit_jax.pretrained import language_models_of, model_folder
 from ulmfit_jax.progress import ConsoleProgress
 from ulmfit_jax.training.linear_probe import check_classes
-from ulmfit_jax.training.loop_options import LoopOptions
+from ulmfit_jax.training.loop_options import LoopOptions, kept_row
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import first_process_first, is_first
 from ulmfit_jax.training.run_configuration import check_part, has_state
@@ -203,8 +202,9 @@ def _no_start(name: str | Path) -> str:
 def _provenance(
     start: Artifact, options: ClassifierOptions, config: dict[str, Any], history: list[dict[str, Any]], is_further: bool
 ) -> dict[str, Any]:
-    row = _kept_row(history, options.keep_best)
-    figures = {name: value for name, value in row.items() if name not in ("stage", "epoch")}
+    row = kept_row(history, options.keep_best)
+    is_last = row is history[-1]
+    figures = {name: value for name, value in row.items() if not is_last or name not in ("stage", "epoch")}
     epochs = Counter(row["stage"] for row in history)  # fewer than planned where patience has ended a stage
     before: dict[str, Any] = {
         "trained_from": options.start_name,
@@ -228,13 +228,5 @@ def _provenance(
             *(f"{stage['name']}, {counted(epochs[stage['name']], 'epoch')}" for stage in config["stages"]),
         ],
         "language_model": before["language_model"],
-        "last_epoch" if row is history[-1] else "best_epoch": figures,
+        "last_epoch" if is_last else "best_epoch": figures,
     }
-
-
-def _kept_row(history: list[dict[str, Any]], keep_best: bool) -> dict[str, Any]:
-    """The row of the epoch whose parameters are kept."""
-    measured = [row for row in history if "valid_loss" in row]
-    if not keep_best or not measured:
-        return history[-1]
-    return min(measured, key=lambda row: math.inf if math.isnan(row["valid_loss"]) else row["valid_loss"])

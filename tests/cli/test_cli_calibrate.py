@@ -94,8 +94,12 @@ def test_a_shipped_model_stays_as_it_is(
     told = ulmfit("calibrate", "films", "--reset", "--out", tmp_path / "reset").out
     assert told.startswith("temperature 1.000")
     assert (
-        f"model       {tmp_path / 'own'}\n" in ulmfit("calibrate", "films", trained.test, "--out", tmp_path / "own").out
+        f"model       {tmp_path / 'new'}\n" in ulmfit("calibrate", "films", trained.test, "--out", tmp_path / "new").out
     )
+    for arguments in (["films", trained.test], ["films", "--reset"]):
+        refused = ulmfit("calibrate", *arguments, "--out", tmp_path / "own")
+        assert (refused.code, "own exists already: choose another folder" in refused.err) == (2, True)
+    assert load_classifier(tmp_path / "own", devices=1).temperature == pytest.approx(figures["temperature"])
 
 
 def test_either_texts_or_reset(folder: Path, trained: Trained, ulmfit: Run) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Outcome, Trained, write_csv
+from command_line import Outcome, Trained, tree, write_csv
 
 from ulmfit_jax import ensemble
 from ulmfit_jax.cli import kept_columns, predict
@@ -139,6 +139,36 @@ def test_no_input_gives_no_output(model: LengthClassifier, monkeypatch: pytest.M
     assert ulmfit("predict", "model") == Outcome(0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("first", "is_remarked_on"),
+    [
+        ("nr,text", True),
+        ('"review"\t"nr"', True),
+        ('{"text": "fine"}', True),
+        ("text", False),
+        ("A text, and a review", False),
+    ],
+)
+def test_a_table_on_standard_input_is_remarked_on(
+    first: str, is_remarked_on: bool, model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    give(monkeypatch, f"{first}\n1,fine\n".encode())
+    outcome = ulmfit("predict", "model")
+    assert [json.loads(line)["text"] for line in outcome.out.splitlines()] == [first, "1,fine"]
+    assert ("standard input is read as lines" in outcome.err) == is_remarked_on
+
+
+def test_the_columns_of_the_model_are_known_on_standard_input(
+    model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
+) -> None:
+    monkeypatch.setattr(kept_columns, "kept_columns", lambda model: {"text_column": ["question"]})
+    for first, is_remarked_on in (("kind;question", True), ("question", True), ("nr,text", False)):
+        give(monkeypatch, f"{first}\n".encode())
+        assert ("looks like that of a table" in ulmfit("predict", "model").err) == is_remarked_on
+    refused = ulmfit("predict", "model", "--text-column", "question")
+    assert (refused.code, "but standard input has lines" in refused.err) == (2, True)
+
+
 def test_a_text_in_the_place_of_a_file_is_answered_with_how_to_give_it(model: LengthClassifier, ulmfit: Run) -> None:
     outcome = ulmfit("predict", "model", "Isn't it lovely?")
     assert outcome.code == 2
@@ -248,3 +278,8 @@ def test_an_ensemble_is_made_measured_and_asked(trained: Trained, tmp_path: Path
     answers = [ulmfit("predict", place, tmp_path / "texts.txt").json for place in (tmp_path / "both", trained.out)]
     assert answers[0]["label"] == answers[1]["label"]
     assert answers[0]["probabilities"] == pytest.approx(answers[1]["probabilities"], abs=1e-6)
+    for place in (tmp_path / "both", tmp_path / "other"):  # another model, and one of those to join
+        before = tree(place)
+        refused = ulmfit("ensemble", trained.out, tmp_path / "other", "--out", place)
+        assert (refused.code, f"{place} exists already: choose another folder" in refused.err) == (2, True)
+        assert tree(place) == before

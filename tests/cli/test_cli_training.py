@@ -66,6 +66,8 @@ def test_texts_of_ones_own_measure_each_epoch(language_model: Path, tmp_path: Pa
     assert outcome.err.startswith("3 of the unlabelled texts are validation texts and are left out\n")
     assert outcome.json["documents"] == {"labelled": 50, "validation": 10, "unlabelled": 0}
     model = TextClassifier.load(tmp_path / "run", devices=1)
+    best = model.artifact.provenance.get("best_epoch", {"epoch": 1})["epoch"]
+    assert f"kept, as the best: epoch {best} of head, valid loss" in outcome.err
     texts, labels = zip(*measured, strict=True)
     assert outcome.json["validation"]["loss"] == pytest.approx(model.evaluate(texts, labels)["loss"], abs=1e-4)
     assert model.artifact.provenance["data_sha256"] == read_dataset(train).fingerprint()
@@ -163,7 +165,7 @@ def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp
     result = script(*arguments)
     assert result.returncode == 0
     assert result.stderr.decode().splitlines()[:2] == [
-        "language model: going on after step 4",  # the language model, whose states are whole
+        "language model: finished before, with step 4",  # the language model, whose states are whole
         f"the saved state {newest} is damaged; the run goes on from the one before, {before}",
     ]
     assert json.loads(result.stdout.splitlines()[-1])["test"] == trained.json["test"]
@@ -184,8 +186,16 @@ def test_labels_with_few_texts_are_remarked_upon(tmp_path: Path, ulmfit: Run) ->
     rows = [("fine", "good"), ("lovely", "good"), ("bad", "poor"), *((f"meeting {n}", "plain") for n in range(12))]
     command = ["train", write_csv(tmp_path / "few.csv", rows), "--out", tmp_path / "run", *SMALL, "--dry-run"]
     assert "2 of 3 labels have fewer than 10 texts ('poor' has 1)" in ulmfit(*command).err
+    own = [(f"meeting {n}", str(n)) for n in range(12)]
+    command[1] = write_csv(tmp_path / "own.csv", own)
+    assert "is that the column of the labels?" in ulmfit(*command).err
+    spelt = [(f"{label} {n}", label) for label in ("good", "Good", "poor") for n in range(10)]
+    command[1] = write_csv(tmp_path / "spelt.csv", spelt)
+    assert "'Good', 'good' differ in capital letters alone, and are 2 classes" in ulmfit(*command).err
+    random = ["--pretrained", "none", "--preset", "tiny", "--lm-epochs", "0", "--epochs", "1,0,0,0", "--dry-run"]
+    assert "its layers are random" in ulmfit(*command[:4], *random).err
     enough = [(f"{label} {n}", label) for label in ("good", "poor") for n in range(10)]
     command[1] = write_csv(tmp_path / "enough.csv", enough)
     outcome = ulmfit(*command)
     assert outcome.code == 0, outcome.err
-    assert "fewer than 10" not in outcome.err
+    assert not any(words in outcome.err for words in ("fewer than 10", "capital letters", "random"))

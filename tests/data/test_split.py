@@ -63,6 +63,8 @@ def test_errors():
         train_validation_split(["x", "x", "z", "z"], ["a", "a", "b", "b"])
     with pytest.raises(DataError, match="No class has two different texts"):
         train_validation_split(["x", "x"])
+    with pytest.raises(DataError, match=r"to 0\. Each text has a label of its own: is that the column"):
+        train_validation_split(["x", "y", "z"], ["1", "2", "3"])
     with pytest.raises(DataError, match="2 texts and 1 label;"):
         train_validation_split(["x", "y"], ["a"])
     for fraction in (0.0, 1.0, -1.0, float("nan")):

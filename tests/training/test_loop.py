@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from scripted_task import BATCHES, START, Interruption, ScriptedTask, StopAt
 from tiny_runs import run
 
-from ulmfit_jax.classifier_fit import _kept_row
 from ulmfit_jax.errors import ConfigError, TrainingError
 from ulmfit_jax.nn.parameters import Tree
 from ulmfit_jax.optim.groups import LayerGroup
 from ulmfit_jax.optim.schedules import one_cycle, one_cycle_momentum
 from ulmfit_jax.training.interruption import TrainingInterrupted
 from ulmfit_jax.training.loop import Loop
-from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
+from ulmfit_jax.training.loop_options import LoopOptions, TrainResult, kept_row
 from ulmfit_jax.training.progress import SilentProgress
 from ulmfit_jax.training.run_folder import RunFolder
 from ulmfit_jax.training.stages import Stage
@@ -179,7 +178,7 @@ def test_a_loss_that_is_no_number_is_never_the_best() -> None:
     assert [row["epoch"] for row in second.history] == [0, 1, 2]
     until = scripted(ScriptedTask(losses), [replace(LONG[0], epochs=2)])
     np.testing.assert_array_equal(best.parameters["w"], until.parameters["w"])
-    assert _kept_row(best.history, keep_best=True) == best.history[1]
+    assert kept_row(best.history, keep_best=True) == best.history[1]
 
 
 def test_a_state_is_saved_when_its_time_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli import labelled_texts
+from ulmfit_jax.cli.arguments import refuse_existing
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError, DataError
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help="model folder to write, over one that is there, instead of changing the model; needed for a shipped one",
+        help="model folder to write, where nothing is yet, instead of changing the model; needed for a shipped one",
     )
 
 
@@ -81,6 +82,11 @@ def run(options: argparse.Namespace) -> None:
         )
         if options.out:
             show(f"model       {kept}")
+    if figures["ece"] > figures["ece_before"]:
+        note(
+            "what the temperature makes small is the loss; the calibration error, which counts in 15 bins, has grown: "
+            "of few texts it is mostly chance"
+        )
     if figures["n"] < ENOUGH:
         note(f"{counted(int(figures['n']), 'text')} say little of a temperature: some hundred are enough")
     if not 0.2 < figures["temperature"] < 5:
@@ -104,9 +110,11 @@ def _reset(options: argparse.Namespace) -> None:
 
 
 def _check_place(options: argparse.Namespace) -> None:
-    """Refuse to change a model that comes with the installation."""
+    """Refuse to change a model that comes with the installation, and to write over another one."""
     from ulmfit_jax.pretrained import model_folder, shipped_models
 
+    if options.out is not None:
+        refuse_existing(options.out)
     shipped = {folder.resolve() for folder in shipped_models().values()}
     if options.out is None and model_folder(options.model).resolve() in shipped:
         raise ConfigError(

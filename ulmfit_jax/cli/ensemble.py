@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ulmfit_jax.cli.arguments import refuse_existing
 from ulmfit_jax.cli.console import show
 from ulmfit_jax.errors import ConfigError
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `ulmfit ensemble`."""
     parser.add_argument("models", metavar="DIR", nargs="+", help="folders of finished training runs, or of models")
     parser.add_argument(
-        "--out", dest="place", metavar="DIR", required=True, help="model folder to write; one that is there is replaced"
+        "--out", dest="place", metavar="DIR", required=True, help="model folder to write, where nothing is yet"
     )
 
 
@@ -39,5 +40,6 @@ def run(options: argparse.Namespace) -> None:
     folders = [model_folder(model).resolve() for model in options.models]
     if len(set(folders)) < len(folders) or len(folders) < 2:
         raise ConfigError("an ensemble needs at least two classifiers, each given once")
+    refuse_existing(options.place)
     Ensemble([TextClassifier.load(model) for model in options.models]).save(options.place)
     show(f"{options.place}: an ensemble of {len(options.models)} classifiers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import add_json
+from ulmfit_jax.cli.arguments import add_json, refuse_existing
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.counted import counted
 
@@ -53,11 +53,9 @@ def run(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from ulmfit_jax.artifact import save_artifact
-    from ulmfit_jax.errors import ArtifactError
     from ulmfit_jax.interop import import_fastai
 
-    if Path(options.place).exists():
-        raise ArtifactError(f"{options.place} exists already: choose another folder, nothing was overwritten")
+    refuse_existing(options.place)
     artifact = import_fastai(
         options.weights,
         options.vocabulary,

@@ -18,7 +18,7 @@ from ulmfit_jax.cli.arguments import (
 )
 from ulmfit_jax.cli.console import note
 from ulmfit_jax.cli.results import known_data
-from ulmfit_jax.counted import counted
+from ulmfit_jax.counted import counted, listed
 
 _SEPARATOR = ";"
 
@@ -87,6 +87,16 @@ def remark_on_measuring_texts(valid: TextDataset, data: TextDataset, test: TextD
     if test is not None and (shared := test.shared_with(valid)):
         are = "is a text of --valid too" if shared == 1 else "are texts of --valid too"
         note(f"{shared:,} of the test texts {are}: what is chosen by these flatters the test")
+
+
+def remark_on_spelling(data: TextDataset) -> None:
+    """Say so where labels differ in nothing but capital letters."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(data.texts_by_label()):
+        alike.setdefault(name.casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            note(f"{listed(names)} differ in capital letters alone, and are {len(names)} classes")
 
 
 def remark_on_few_texts(data: TextDataset) -> None:

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -163,7 +164,11 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
         encoding = checked_encoding(options.encoding)
         if sys.stdin.isatty():
             note("type texts, one a line; Ctrl-D on an empty line ends them")
-        return _without_breaks(decode_lines(sys.stdin.buffer, "standard input", encoding))
+        lines = _without_breaks(decode_lines(sys.stdin.buffer, "standard input", encoding))
+        if options.text_column is not None:
+            raise ConfigError("--text-column names a column of a table, but standard input has lines: give its file")
+        kept = as_the_model(options).text_column
+        return _remarked_on(lines, kept.names if kept else ())
     path = Path(options.data)
     if " " in options.data and not os.path.exists(path):
         raise DataError(
@@ -177,6 +182,25 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
         if options.text_column is not None:
             raise ConfigError(f"--text-column names a column of a table, but {options.data} has lines: leave it out")
     return _without_breaks(read_lines(path, options.encoding))
+
+
+def _remarked_on(lines: Iterator[str], columns: Sequence[str]) -> Iterator[str]:
+    """The lines of standard input; it is said if the first one looks like that of a table with these columns of texts,
+    or others that have such a name."""
+    from ulmfit_jax.data.records import TEXT_COLUMNS
+
+    first = next(lines, None)
+    if first is None:
+        return
+    fields = {field.strip().strip('"') for field in re.split("[,;\t]", first)}
+    is_head = fields.issuperset(columns) if columns else len(fields) > 1 and not fields.isdisjoint(TEXT_COLUMNS)
+    if is_head or first.startswith('{"'):
+        note(
+            "standard input is read as lines, a text each, but its first line looks like that of a table: for a table "
+            "give the name of its file"
+        )
+    yield first
+    yield from lines
 
 
 def _without_breaks(lines: Iterable[str]) -> Iterator[str]:

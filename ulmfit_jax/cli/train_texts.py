@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ulmfit_jax.cli.arguments import labelled_reading_options, reading_options
 from ulmfit_jax.cli.console import note
 from ulmfit_jax.cli.directions import direction_models
-from ulmfit_jax.cli.labelled_texts import remark_on_measuring_texts, remark_on_separator
+from ulmfit_jax.cli.labelled_texts import remark_on_measuring_texts, remark_on_separator, remark_on_spelling
 from ulmfit_jax.cli.ngrams import check_co_training
 from ulmfit_jax.errors import ConfigError
 
@@ -45,6 +45,7 @@ def read_texts(options: argparse.Namespace) -> TrainTexts:
 
     data = _read(options, options.data)
     remark_on_separator(data)
+    remark_on_spelling(data)
     classes = check_labels(data)
     check_co_training(options, data.label_sets is not None)
     test = _read(options, options.test) if options.test is not None else None
@@ -60,6 +61,8 @@ def read_texts(options: argparse.Namespace) -> TrainTexts:
     if unlabeled and why and not (options.self_training or options.co_training):
         note(f"{why}, only --self-training and --co-training read texts without labels: they are left out")
         unlabeled = []
+    if options.pretrained == "none" and options.lm_epochs == 0:
+        note("with --pretrained none and --lm-epochs 0 the language model has learnt nothing: its layers are random")
     if options.co_training:
         if not unlabeled:
             raise ConfigError(

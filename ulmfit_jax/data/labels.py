@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def check_labels(dataset: TextDataset, classes: Sequence[str] | None = None) -> 
     known = set(classes)
     place = next((i for i, label in enumerate(dataset.labels) if label not in known), None)
     if place is not None:
-        raise _unknown(dataset.source, place, dataset.labels[place], classes)
+        raise _unknown(dataset, place, dataset.labels[place], classes)
     return tuple(classes)
 
 
@@ -57,15 +58,26 @@ def _check_label_sets(dataset: TextDataset, classes: Sequence[str] | None) -> tu
         names = label_set_classes(dataset.label_sets, dataset.source)
         return tuple(sorted(names, key=_numbers_by_value(names)))
     if unknown := unknown_label(dataset.label_sets, classes):
-        raise _unknown(dataset.source, *unknown, classes)
+        raise _unknown(dataset, *unknown, classes)
     return tuple(classes)
 
 
-def _unknown(source: str, place: int, label: str, classes: Sequence[str]) -> DataError:
-    return DataError(
-        f"{source}, example {place + 1} has the label {label!r}, which the model does not know; the labels it knows "
-        f"are {listed(classes)}."
+def _unknown(dataset: TextDataset, place: int, label: str, classes: Sequence[str]) -> DataError:
+    """What to say of the first label that is none of the classes, and of others like it."""
+    names = set(dataset.texts_by_label())
+    others = sorted(names.difference(classes, [label]))
+    said = (
+        f"{dataset.source}, example {place + 1} has the label {label!r}, which the model does not know; the labels it "
+        f"knows are {listed(classes)}."
     )
+    alike = [name for name in classes if name.casefold() == label.casefold()]
+    if near := alike or get_close_matches(label, classes, 1, 0.8):
+        said += f" Is {near[0]!r} meant?"
+    if others:
+        said += f" Unknown are also {listed(others, 5)}."
+    if others and names.isdisjoint(classes):
+        said += " None of its labels is known: is that the column of the labels?"
+    return DataError(said)
 
 
 def label_indices(dataset: TextDataset, classes: Sequence[str]) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from ulmfit_jax.errors import TrainingError
 from ulmfit_jax.nn.parameters import Tree, to_numpy
 from ulmfit_jax.optim.groups import discriminative_rates
-from ulmfit_jax.training.loop_options import LoopOptions, TrainResult
+from ulmfit_jax.training.loop_options import LoopOptions, TrainResult, kept_row
 from ulmfit_jax.training.mapping import Devices
 from ulmfit_jax.training.processes import check_same_everywhere, is_first, lost_processes_named
 from ulmfit_jax.training.progress import Progress, SilentProgress
@@ -84,7 +84,9 @@ class Loop:
             self._position, self._best = snapshot.position, snapshot.arrays.get("best")
             self._folder.write_metrics(self._position.history)  # killed between a save and this, the run lacks a row
             part = self._folder.path.name.replace("_", " ")
-            self._progress.message(f"{part}: going on after step {self._position.step}")
+            is_done = self._position.stage == len(self._stages)
+            how = "finished before, with step" if is_done else "going on after step"
+            self._progress.message(f"{part}: {how} {self._position.step}")
         with self._saving.interruption:
             while self._position.stage < len(self._stages):
                 state = self._run_stage(state, snapshot)
@@ -98,6 +100,9 @@ class Loop:
             arrays = snapshot.arrays
         if self._options.keep_best and self._best:
             arrays = self._best
+            row = kept_row(self._position.history, True)
+            loss = f"valid loss {row['valid_loss']:.4f}"
+            self._progress.message(f"kept, as the best: epoch {row['epoch']} of {row['stage']}, {loss}")
         return TrainResult(arrays["parameters"], arrays.get("statistics", {}), self._position.history)
 
     def _run_stage(self, state: TrainState, snapshot: Any) -> TrainState:

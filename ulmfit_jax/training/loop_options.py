@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,15 @@ class LoopOptions:
             raise ConfigError(f"patience is {self.patience}: give at least 1 epoch, or None for no early stopping")
         if self.skip_nonfinite < 0:
             raise ConfigError(f"skip_nonfinite is {self.skip_nonfinite}: it counts steps, 0 for none")
+
+
+def kept_row(history: Sequence[dict[str, Any]], keep_best: bool) -> dict[str, Any]:
+    """The row of the table of epochs whose parameters a run ends with: the last, or the first with the lowest
+    `valid_loss`, than which NaN is higher."""
+    measured = [row for row in history if "valid_loss" in row]
+    if not keep_best or not measured:
+        return history[-1]
+    return min(measured, key=lambda row: math.inf if math.isnan(row["valid_loss"]) else row["valid_loss"])
 
 
 @dataclass(frozen=True)

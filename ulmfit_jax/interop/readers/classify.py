@@ -14,7 +14,7 @@ import numpy as np
 import sentencepiece
 from text_rules import BOS_ID, PAD_ID, UNK, UNK_ID, apply_rules
 
-if len(sys.argv) < 2:
+if len(sys.argv) < 2 or not sys.argv[1].endswith(".json"):
     sys.exit('python classify.py NAME.json "a text" "another one"')
 file = Path(sys.argv[1])
 model = json.loads(file.read_text("utf-8"))
