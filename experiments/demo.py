@@ -47,9 +47,7 @@ def main() -> None:
     classifier.fit(train.texts, train.labels or [])
     report(classifier, train, test)
     classifier.save(options.out)
-    print(
-        f"\n{time.monotonic() - started:.0f} seconds in all. The classifier is in {options.out}; with ulmfit on the path:"
-    )
+    print(f"\n{time.monotonic() - started:.0f} seconds in all. The classifier is kept; with ulmfit on the path:")
     print(f'  ulmfit predict {options.out} --text "What a lovely surprise."')
     print("With a table of your own: docs/how-to/own-csv.md")
 
