@@ -15,6 +15,7 @@ from pathlib import Path
 
 from running import run_or_explain
 from ulmfit_jax import LanguageModel, TextClassifier
+from ulmfit_jax.artifact.place import check_place
 from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.data import TextDataset, read_dataset, show_documents
 
@@ -28,8 +29,11 @@ def main() -> None:
     parser.add_argument("--pretrained", default="wikipedia-small-forward", help="shipped model, model folder or 'none'")
     parser.add_argument("--preset", help="sizes to start from scratch with, when --pretrained is none")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="runs/demo", help="folder of the classifier (default: %(default)s)")
+    parser.add_argument(
+        "--out", default="runs/demo", help="of the classifier (default: %(default)s; a model there is replaced)"
+    )
     options = parser.parse_args()
+    check_place(Path(options.out))
     started = time.monotonic()
     train, test = read_dataset(str(DATA / "train.csv")), read_dataset(str(DATA / "test.csv"))
     unlabeled = read_dataset(str(DATA / "unlabeled.txt"), require_labels=False)

@@ -10,8 +10,8 @@ beside n-grams that have learnt from so many more reviews too, which the third a
 --self-training, two more: the third goes on learning from so many more reviews, labelled in the same way; and n-grams
 beside what it has become, with --co-training those that have learnt from more reviews.
 
-With two language models, a forward and a backward one, each way but the first trains a classifier from each, and their
-mean is measured.
+With two language models, a forward and a backward one, a classifier of each answers in all ways but the first, and
+what is measured is the mean of the two.
 
 With --recipe linear_probe the encoder of each language model reads the test and unlabelled reviews once for all cells.
 
@@ -36,6 +36,7 @@ from ulmfit_jax.baseline import tfidf_accuracy
 from ulmfit_jax.classifier_options import RECIPES
 from ulmfit_jax.data import TextDataset, read_dataset
 from ulmfit_jax.data.labels import label_indices
+from ulmfit_jax.errors import ConfigError
 from ulmfit_jax.nn.batch_norm import BATCH_NORM_EPSILON
 from ulmfit_jax.nn.products import PRECISIONS
 from ulmfit_jax.pretrained import SHIPPED_PAIR
@@ -63,7 +64,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data-dir", required=True, help="folder of prepared TFDS data sets")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument(
-        "--language-model", type=Path, nargs="+", required=True, help="folders of those that have read the reviews"
+        "--language-model",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folder of one that has read the reviews, or of a forward and a backward one",
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200, 500, 1000, 2000])
     parser.add_argument("--draws", type=int, default=3, help="subsets of each size; the draw's number is the seed")
@@ -101,8 +106,14 @@ class LowShot:
         self.options = options
         options.out.mkdir(parents=True, exist_ok=True)
         names = ("language_model", "test_docs", "recipe", "drop_mult", "adversarial", "precision", "co_training")
-        self.cells = Results(options.out / "cells.json", {name: getattr(options, name) for name in names})
-        self.shipped = [SHIPPED_PAIR[load_artifact(each).backwards] for each in options.language_model]
+        directions = [load_artifact(each).backwards for each in options.language_model]
+        if len(set(directions)) < len(directions):
+            raise ConfigError("--language-model takes one, or two that read in different directions")
+        measured_with = {name: getattr(options, name) for name in names}
+        if len(directions) == 1:  # as in results from before there could be two
+            measured_with["language_model"] = options.language_model[0]
+        self.cells = Results(options.out / "cells.json", measured_with)
+        self.shipped = [SHIPPED_PAIR[backwards] for backwards in directions]
         self.train, test = (self.read(split) for split in ("train", "test"))
         self.test = test.select(balanced_subset(test, options.test_docs, seed=0))
         self.vectors: dict[str | Path, dict[str, np.ndarray]] = {}

@@ -176,18 +176,18 @@ class Answers(ABC):
     def score(self, texts: Texts, labels: Sequence[Any]) -> float:
         """Accuracy on labelled texts.
 
-        As in scikit-learn, what `predict` says of a text with a label that the model does not know is wrong;
-        `evaluate` refuses such a label.
+        As in scikit-learn, what `predict` says of a text is wrong if the model does not know its label; `evaluate`
+        refuses such a label.
 
         Raises:
-            DataError: no texts, or, where a text may have several labels, one that the model does not know.
+            DataError: no texts, none with a label that the model knows, or, where a text may have several labels, one
+                that it does not know.
         """
         data = labelled_texts(texts, labels, "the evaluation data")
         known = set(self.class_names)
         rows = [row for row, name in enumerate(data.labels or ()) if name in known]
-        if self.multi_label or len(rows) in (0, len(data)):
-            is_strange = bool(data.labels) and not rows and not self.multi_label
-            return 0.0 if is_strange else float(self.evaluate(texts, labels)["accuracy"])
+        if self.multi_label or not rows:
+            return float(self.evaluate(texts, labels)["accuracy"])
         part = data.select(rows)
         return float(self.evaluate(part.texts, part.labels or ())["accuracy"]) * len(part) / len(data)
 

@@ -162,11 +162,12 @@ def test_the_columns_of_the_model_are_known_on_standard_input(
     model: LengthClassifier, monkeypatch: pytest.MonkeyPatch, ulmfit: Run
 ) -> None:
     monkeypatch.setattr(kept_columns, "kept_columns", lambda model: {"text_column": ["question"]})
-    for first, is_remarked_on in (("kind;question", True), ("question", True), ("nr,text", False)):
+    for first, is_remarked_on in (("kind;question", True), ("question", True), ("nr,Text", True), ("nr,kind", False)):
         give(monkeypatch, f"{first}\n".encode())
         assert ("looks like that of a table" in ulmfit("predict", "model").err) == is_remarked_on
-    refused = ulmfit("predict", "model", "--text-column", "question")
-    assert (refused.code, "but standard input has lines" in refused.err) == (2, True)
+    for words, said in (([], "standard input is read as lines: give"), (["--text", "fine"], "leave it out")):
+        refused = ulmfit("predict", "model", "--text-column", "question", *words)
+        assert (refused.code, said in refused.err) == (2, True)
 
 
 def test_a_text_in_the_place_of_a_file_is_answered_with_how_to_give_it(model: LengthClassifier, ulmfit: Run) -> None:

@@ -67,7 +67,7 @@ def test_texts_of_ones_own_measure_each_epoch(language_model: Path, tmp_path: Pa
     assert outcome.json["documents"] == {"labelled": 50, "validation": 10, "unlabelled": 0}
     model = TextClassifier.load(tmp_path / "run", devices=1)
     best = model.artifact.provenance.get("best_epoch", {"epoch": 1})["epoch"]
-    assert f"kept, as the best: epoch {best} of head, valid loss" in outcome.err
+    assert f"classifier: epoch {best} of head is kept, which has the lowest valid loss, " in outcome.err
     texts, labels = zip(*measured, strict=True)
     assert outcome.json["validation"]["loss"] == pytest.approx(model.evaluate(texts, labels)["loss"], abs=1e-4)
     assert model.artifact.provenance["data_sha256"] == read_dataset(train).fingerprint()
@@ -117,7 +117,7 @@ def test_another_configuration_in_the_same_folder_is_refused_before_anything_goe
     outcome = ulmfit(*trained.arguments, *change)
     assert (outcome.code, outcome.out) == (2, "")
     assert f"holds a run {said}: choose another folder" in outcome.err
-    assert "going on" not in outcome.err
+    assert "language model:" not in outcome.err
     assert tree(trained.out) == before
 
 
@@ -140,7 +140,7 @@ def test_texts_that_were_added_are_counted(trained: Trained, tmp_path: Path, ulm
     outcome = ulmfit(*arguments)
     assert outcome.code == 2
     assert "holds a run on other texts or labels (60 labelled texts then, 64 now): " in outcome.err
-    assert "going on" not in outcome.err
+    assert "language model:" not in outcome.err
 
 
 def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmfit: Run) -> None:
@@ -150,7 +150,7 @@ def test_corrected_labels_are_another_run(trained: Trained, tmp_path: Path, ulmf
     outcome = ulmfit(*arguments)
     assert outcome.code == 2
     assert "holds a run on other texts or labels: " in outcome.err.splitlines()[-1]
-    assert "going on" not in outcome.err
+    assert "language model:" not in outcome.err
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_a_run_goes_on_from_the_state_before_a_damaged_one(trained: Trained, tmp
     result = script(*arguments)
     assert result.returncode == 0
     assert result.stderr.decode().splitlines()[:2] == [
-        "language model: finished before, with step 4",  # the language model, whose states are whole
+        "language model: already finished, at step 4",  # the language model, whose states are whole
         f"the saved state {newest} is damaged; the run goes on from the one before, {before}",
     ]
     assert json.loads(result.stdout.splitlines()[-1])["test"] == trained.json["test"]
@@ -188,12 +188,13 @@ def test_labels_with_few_texts_are_remarked_upon(tmp_path: Path, ulmfit: Run) ->
     assert "2 of 3 labels have fewer than 10 texts ('poor' has 1)" in ulmfit(*command).err
     own = [(f"meeting {n}", str(n)) for n in range(12)]
     command[1] = write_csv(tmp_path / "own.csv", own)
-    assert "is that the column of the labels?" in ulmfit(*command).err
+    for words in ([], ["--validation-fraction", "0"]):
+        assert "is that the column of the labels?" in ulmfit(*command, *words).err
     spelt = [(f"{label} {n}", label) for label in ("good", "Good", "poor") for n in range(10)]
     command[1] = write_csv(tmp_path / "spelt.csv", spelt)
-    assert "'Good', 'good' differ in capital letters alone, and are 2 classes" in ulmfit(*command).err
+    assert "'Good', 'good' differ only in capital letters and count as 2 classes\n" in ulmfit(*command).err
     random = ["--pretrained", "none", "--preset", "tiny", "--lm-epochs", "0", "--epochs", "1,0,0,0", "--dry-run"]
-    assert "its layers are random" in ulmfit(*command[:4], *random).err
+    assert "starts from random layers" in ulmfit(*command[:4], *random).err
     enough = [(f"{label} {n}", label) for label in ("good", "poor") for n in range(10)]
     command[1] = write_csv(tmp_path / "enough.csv", enough)
     outcome = ulmfit(*command)

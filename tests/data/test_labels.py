@@ -41,10 +41,14 @@ def test_errors():
         check_labels(labelled("pos", "pos"))
     with pytest.raises(DataError, match=r"reviews.csv, example 2 has the label 'meh'.*'neg', 'pos'"):
         check_labels(labelled("pos", "meh"), ["neg", "pos"])
-    with pytest.raises(DataError, match=r"'neg', 'pos'\. Is 'pos' meant\? Unknown are also 'meh', 'neq'\.$"):
+    with pytest.raises(DataError, match=r"'neg', 'pos'\. Is 'pos' meant\? Other unknown labels: 'meh', 'neq'\.$"):
         check_labels(labelled("neg", "Pos", "meh", "neq"), ["neg", "pos"])
-    with pytest.raises(DataError, match=r"'neg', 'pos'\. Unknown are also '2'\. None of its labels is known: is that"):
-        check_labels(labelled("1", "2"), ["neg", "pos"])
+    with pytest.raises(
+        DataError, match=r"'10', '2'\. Other unknown labels: '3'\. None of its labels is known: is that"
+    ):
+        check_labels(labelled("100", "3"), ["10", "2"])
+    with pytest.raises(DataError, match=r"has the label 'it was a.*at the end', which .* 'neg', 'pos'\.$"):
+        check_labels(labelled("it was a very long day" * 9 + "at the end", "neg"), ["neg", "pos"])
     with pytest.raises(DataError, match="example 1 has the label 'x'"):
         label_indices(labelled("x"), ["neg", "pos"])
     for check in (check_labels, lambda dataset: label_indices(dataset, ["a"])):

@@ -11,6 +11,7 @@ from scripts import imported
 from ulmfit_jax import Ensemble, LanguageModel
 from ulmfit_jax.answers import Texts
 from ulmfit_jax.data import read_dataset
+from ulmfit_jax.errors import ConfigError
 
 
 def options(data_dir: Path, out: Path, language_models: list[Path]) -> argparse.Namespace:
@@ -72,6 +73,8 @@ def test_two_language_models_answer_with_their_mean(
         chosen.recipe, chosen.self_training, chosen.co_training = "linear_probe", 0, 0
         chosen.without, chosen.sizes = ["supervised"], [40]
         experiment.LowShot(chosen).run()
+    with pytest.raises(ConfigError, match="two that read in different directions"):
+        experiment.LowShot(options(data_dir, tmp_path / "twice", [backward, backward]))
     forwards, backwards, both = answers
     assert not np.allclose(forwards, backwards, atol=1e-3)
     np.testing.assert_allclose(both, (forwards + backwards) / 2, rtol=1e-5)

@@ -191,12 +191,12 @@ def test_probabilities_are_called_too_high_where_chance_does_not_explain_it(
 def test_the_epoch_that_was_kept_is_named_with_its_figures(tmp_path: Path) -> None:
     answered = answers(CLASSES, 300, name="test")
     facts = run_facts(tmp_path, answered, CLASSES)
-    said = "The classifier that was kept is the one after "
+    said = "Classifier: what was kept is the model after "
     assert said not in run_page(facts, mistakes_of(answered))
     best = {"stage": "last two groups", "epoch": 0, "step": 1057, "valid_loss": 0.25, "error_rate": 0.125}
     facts.artifact.provenance["best_epoch"] = best
     shown = section(parsed(run_page(facts, mistakes_of(answered))), "training").said
-    where = "epoch 0 of last two groups, training step 1,057"
+    where = "epoch 1 of last two groups, training step 1,057"
     assert f"{said}{where}: held-out loss 0.2500, held-out error 12.5%." in shown
     del best["stage"]  # as runs from before it
     assert f"{said}training step 1,057" in run_page(facts, mistakes_of(answered))

@@ -229,7 +229,7 @@ def test_a_stage_ends_after_so_many_epochs_without_a_better_one() -> None:
     losses = [3.0, 1.0, 2.0, 1.5, 0.5]
     history = scripted(ScriptedTask(losses), stages, options=LoopOptions(patience=2), progress=messages).history
     assert [(row["stage"], row["epoch"]) for row in history] == [("long", i) for i in range(4)] + [("next", 0)]
-    assert messages.said == ["stage long ended after epoch 4: no better valid_loss"]
+    assert messages.said == ["stage long ended after 4 epochs: no better valid_loss"]
 
 
 def test_a_stage_is_compared_with_itself_alone() -> None:

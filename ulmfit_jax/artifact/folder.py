@@ -198,7 +198,7 @@ def _check_version(config: dict[str, Any], source: Path) -> None:
 def _check_kind(config: dict[str, Any], kind: str | None, folder: Path) -> None:
     if config.get("kind") == ENSEMBLE:
         needed, where = "a single model", f"give one of its members, such as {folder / 'member-0'}"
-        where += ", which answers without the others and n-grams; ulmfit_jax.load_classifier reads the whole"
+        where += ", which answers alone, without other members or n-grams (in Python load_classifier reads all of it)"
         if kind == "language_model":
             needed, where = "a language model", _language_models(folder) or "give the folder of one"
         raise ArtifactError(f"{folder} holds an ensemble of classifiers, but {needed} is needed here: {where}")

@@ -60,6 +60,17 @@ def check_place(folder: Path) -> None:
         )
 
 
+def refuse_existing(folder: str | Path) -> None:
+    """Make sure that a model can be written at `folder` without taking the place of anything.
+
+    Raises:
+        ArtifactError: there is anything but an empty folder.
+    """
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ArtifactError(f"{folder} exists already: choose another folder, or remove it; nothing was overwritten")
+
+
 def replace(new: Path, place: Path) -> None:
     """Rename the folder `new` to `place`, where a folder that `check_place` accepts may be.
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-from ulmfit_jax.errors import ArtifactError
 
 _LARGEST_SEED = 2**32 - 1
 
@@ -51,17 +48,6 @@ def share(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0 and below 1")
     return value
-
-
-def refuse_existing(place: str) -> None:
-    """Make sure that a model can be written there without taking the place of anything.
-
-    Raises:
-        ArtifactError: there is something else than an empty folder.
-    """
-    folder = Path(place)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ArtifactError(f"{place} exists already: choose another folder, nothing was overwritten")
 
 
 def _number(text: str) -> float:

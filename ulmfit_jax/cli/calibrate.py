@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ulmfit_jax.cli import labelled_texts
-from ulmfit_jax.cli.arguments import refuse_existing
 from ulmfit_jax.cli.console import note, show, show_json
 from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import ConfigError, DataError
@@ -37,7 +36,7 @@ examples:
   ulmfit calibrate run calibration.csv
   ulmfit calibrate run calibration.csv --json
   ulmfit calibrate run --reset
-  ulmfit calibrate imdb-small calibration.csv --out films
+  ulmfit calibrate imdb-small calibration.csv --out calibrated
 """
 
 
@@ -82,11 +81,8 @@ def run(options: argparse.Namespace) -> None:
         )
         if options.out:
             show(f"model       {kept}")
-    if figures["ece"] > figures["ece_before"]:
-        note(
-            "what the temperature makes small is the loss; the calibration error, which counts in 15 bins, has grown: "
-            "of few texts it is mostly chance"
-        )
+    if round(figures["ece"], 4) > round(figures["ece_before"], 4):
+        note("the temperature is fitted to the loss; the calibration error, which counts in 15 bins, has grown here")
     if figures["n"] < ENOUGH:
         note(f"{counted(int(figures['n']), 'text')} say little of a temperature: some hundred are enough")
     if not 0.2 < figures["temperature"] < 5:
@@ -111,6 +107,7 @@ def _reset(options: argparse.Namespace) -> None:
 
 def _check_place(options: argparse.Namespace) -> None:
     """Refuse to change a model that comes with the installation, and to write over another one."""
+    from ulmfit_jax.artifact.place import refuse_existing
     from ulmfit_jax.pretrained import model_folder, shipped_models
 
     if options.out is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import refuse_existing
 from ulmfit_jax.cli.console import show
 from ulmfit_jax.errors import ConfigError
 
@@ -33,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Load the members, write the ensemble."""
+    from ulmfit_jax.artifact.place import refuse_existing
     from ulmfit_jax.ensemble import Ensemble
     from ulmfit_jax.pretrained import model_folder
     from ulmfit_jax.text_classifier import TextClassifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ulmfit_jax.cli.arguments import add_json, refuse_existing
+from ulmfit_jax.cli.arguments import add_json
 from ulmfit_jax.cli.console import show, show_json
 from ulmfit_jax.counted import counted
 
@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from ulmfit_jax.artifact import save_artifact
+    from ulmfit_jax.artifact.place import refuse_existing
     from ulmfit_jax.interop import import_fastai
 
     refuse_existing(options.place)

@@ -91,17 +91,21 @@ def remark_on_measuring_texts(valid: TextDataset, data: TextDataset, test: TextD
 
 def remark_on_spelling(data: TextDataset) -> None:
     """Say so where labels differ in nothing but capital letters."""
-    alike: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for name in sorted(data.texts_by_label()):
-        alike.setdefault(name.casefold(), []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            note(f"{listed(names)} differ in capital letters alone, and are {len(names)} classes")
+        by_name.setdefault(name.lower(), []).append(name)
+    if alike := [names for names in by_name.values() if len(names) > 1]:
+        first, *others = alike
+        more = f", and so do {len(others):,} more groups of labels" if others else ""
+        note(f"{listed(first)} differ only in capital letters and count as {len(first)} classes{more}")
 
 
 def remark_on_few_texts(data: TextDataset) -> None:
     """Say so where some labels have hardly any texts to learn them from."""
     counts = data.texts_by_label()
+    if len(counts) >= FEW_TEXTS and len(counts) == len(data):
+        note("each text has a label of its own: is that the column of the labels?")
+        return
     few = sorted((count, name) for name, count in counts.items() if count < FEW_TEXTS)
     if few:
         least, name = few[0]

@@ -159,14 +159,18 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
     if options.text is not None:
         if options.data is not None:
             raise ConfigError("give texts as FILE or as --text, not both")
+        if options.text_column is not None:
+            raise ConfigError("--text-column names a column of a table: leave it out with --text")
         return options.text
     if options.data in (None, "-"):
+        if options.text_column is not None:
+            raise ConfigError(
+                "--text-column names a column of a table, but standard input is read as lines: give the table as FILE"
+            )
         encoding = checked_encoding(options.encoding)
         if sys.stdin.isatty():
             note("type texts, one a line; Ctrl-D on an empty line ends them")
         lines = _without_breaks(decode_lines(sys.stdin.buffer, "standard input", encoding))
-        if options.text_column is not None:
-            raise ConfigError("--text-column names a column of a table, but standard input has lines: give its file")
         kept = as_the_model(options).text_column
         return _remarked_on(lines, kept.names if kept else ())
     path = Path(options.data)
@@ -186,18 +190,18 @@ def texts_of(options: argparse.Namespace) -> Iterable[str]:
 
 def _remarked_on(lines: Iterator[str], columns: Sequence[str]) -> Iterator[str]:
     """The lines of standard input; it is said if the first one looks like that of a table with these columns of texts,
-    or others that have such a name."""
+    or one with a usual name."""
     from ulmfit_jax.data.records import TEXT_COLUMNS
 
     first = next(lines, None)
     if first is None:
         return
     fields = {field.strip().strip('"') for field in re.split("[,;\t]", first)}
-    is_head = fields.issuperset(columns) if columns else len(fields) > 1 and not fields.isdisjoint(TEXT_COLUMNS)
-    if is_head or first.startswith('{"'):
+    is_usual = len(fields) > 1 and not {field.lower() for field in fields}.isdisjoint(TEXT_COLUMNS)
+    if is_usual or (columns and fields.issuperset(columns)) or first.startswith('{"'):
         note(
-            "standard input is read as lines, a text each, but its first line looks like that of a table: for a table "
-            "give the name of its file"
+            "standard input is read as lines, a text each, but its first line looks like that of a table: give a "
+            "table as FILE"
         )
     yield first
     yield from lines

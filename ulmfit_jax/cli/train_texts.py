@@ -33,7 +33,7 @@ class TrainTexts:
 
 
 def read_texts(options: argparse.Namespace) -> TrainTexts:
-    """Read what the arguments name, and remark on what may not be meant.
+    """Read what the arguments name, and remark on what is probably not intended.
 
     Raises:
         UlmfitError: something cannot be read, has labels of another kind or that `DATA` does not have, or co-training
@@ -62,7 +62,7 @@ def read_texts(options: argparse.Namespace) -> TrainTexts:
         note(f"{why}, only --self-training and --co-training read texts without labels: they are left out")
         unlabeled = []
     if options.pretrained == "none" and options.lm_epochs == 0:
-        note("with --pretrained none and --lm-epochs 0 the language model has learnt nothing: its layers are random")
+        note("--pretrained none with --lm-epochs 0: no language model learns, the classifier starts from random layers")
     if options.co_training:
         if not unlabeled:
             raise ConfigError(
@@ -73,9 +73,9 @@ def read_texts(options: argparse.Namespace) -> TrainTexts:
 
 
 def network_reads_unlabeled(options: argparse.Namespace) -> bool:
-    """Whether the language model or self-training reads the texts without labels; else n-grams at most do.
+    """Whether a network's training reads the texts without labels; else n-grams at most do.
 
-    From scratch they make the tokeniser in any case.
+    The language model and self-training do; from scratch the tokeniser learns from them too.
     """
     return options.pretrained == "none" or bool(options.self_training) or _not_fine_tuned(options) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
@@ -13,6 +14,9 @@ from ulmfit_jax.counted import counted, listed
 from ulmfit_jax.data.dataset import TextDataset
 from ulmfit_jax.data.label_sets import holds_several, label_indicators, label_set_classes, unknown_label
 from ulmfit_jax.errors import DataError
+
+_SHOWN = 5
+"""Unknown labels that a message names, besides the first."""
 
 _LONGEST_NUMBER = 1000
 """Characters; Python refuses to read a number of thousands of digits."""
@@ -67,15 +71,18 @@ def _unknown(dataset: TextDataset, place: int, label: str, classes: Sequence[str
     names = set(dataset.texts_by_label())
     others = sorted(names.difference(classes, [label]))
     said = (
-        f"{dataset.source}, example {place + 1} has the label {label!r}, which the model does not know; the labels it "
-        f"knows are {listed(classes)}."
+        f"{dataset.source}, example {place + 1} has the label {reprlib.repr(label)}, which the model does not know; "
+        f"the labels it knows are {listed(classes)}."
     )
-    alike = [name for name in classes if name.casefold() == label.casefold()]
-    if near := alike or get_close_matches(label, classes, 1, 0.8):
+    near = [name for name in classes if name.casefold() == label.casefold()]
+    if not near and not any(map(str.isdigit, label)):
+        near = get_close_matches(label, classes, 1, 0.8)
+    if near:
         said += f" Is {near[0]!r} meant?"
     if others:
-        said += f" Unknown are also {listed(others, 5)}."
-    if others and names.isdisjoint(classes):
+        more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
+        said += f" Other unknown labels: {', '.join(map(reprlib.repr, others[:_SHOWN]))}{more}."
+    if names.isdisjoint(classes) and not near:
         said += " None of its labels is known: is that the column of the labels?"
     return DataError(said)
 

@@ -54,7 +54,7 @@ def train_validation_split(
         each = " Each text has a label of its own: is that the column of the labels?"
         raise DataError(
             "No class has two different texts of its own, so that none can be held out to measure on: give more texts, "
-            f"or set validation_fraction to 0.{each if len(by_class) == len(texts) > 1 else ''}"
+            f"or set validation_fraction to 0.{each if len(by_class) == len(texts) > 2 else ''}"
         )
     validation = np.array(sorted(chosen), dtype=np.int64)
     return np.setdiff1d(np.arange(len(texts), dtype=np.int64), validation), validation

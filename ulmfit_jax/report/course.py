@@ -39,9 +39,10 @@ def training(facts: RunFacts) -> Element:
     if not facts.trainings:
         parts.append(element("p", "The run folder holds no table of epochs."))
     if best := facts.artifact.provenance.get("best_epoch"):
-        where = f"epoch {best['epoch']} of {best['stage']}, " if {"epoch", "stage"} <= best.keys() else ""
+        where = f"epoch {best['epoch'] + 1} of {best['stage']}, " if {"epoch", "stage"} <= best.keys() else ""
         figures = ", ".join(f"{title} {_figure(name, best[name])}" for name, title in _MEASURED.items() if name in best)
-        kept = f"The classifier that was kept is the one after {where}training step {best['step']:,}: {figures}."
+        last = f"{facts.trainings[-1].name}: " if facts.trainings else ""
+        kept = f"{last}what was kept is the model after {where}training step {best['step']:,}: {figures}."
         parts.append(element("p", kept))
     if (found := facts.report.get("learning_rates")) is not None:
         firsts = [record.stages[0] for record in facts.trainings if record.part == "classifier"]

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ulmfit_jax.counted import counted
 from ulmfit_jax.errors import TrainingError
 from ulmfit_jax.nn.parameters import Tree, to_numpy
 from ulmfit_jax.optim.groups import discriminative_rates
@@ -83,16 +84,20 @@ class Loop:
         if self._folder and snapshot:
             self._position, self._best = snapshot.position, snapshot.arrays.get("best")
             self._folder.write_metrics(self._position.history)  # killed between a save and this, the run lacks a row
-            part = self._folder.path.name.replace("_", " ")
             is_done = self._position.stage == len(self._stages)
-            how = "finished before, with step" if is_done else "going on after step"
-            self._progress.message(f"{part}: {how} {self._position.step}")
+            how = "already finished, at step" if is_done else "going on after step"
+            self._progress.message(f"{self._part}{how} {self._position.step}")
         with self._saving.interruption:
             while self._position.stage < len(self._stages):
                 state = self._run_stage(state, snapshot)
                 snapshot = None
             self._saving.end_if_asked()
         return self._result(state, snapshot)
+
+    @property
+    def _part(self) -> str:
+        """What a message begins with: which training of a run folder this is."""
+        return f"{self._folder.path.name.replace('_', ' ')}: " if self._folder else ""
 
     def _result(self, state: TrainState, snapshot: Any) -> TrainResult:
         arrays: Tree = {"parameters": to_numpy(state.parameters), "statistics": to_numpy(state.statistics)}
@@ -101,8 +106,10 @@ class Loop:
         if self._options.keep_best and self._best:
             arrays = self._best
             row = kept_row(self._position.history, True)
-            loss = f"valid loss {row['valid_loss']:.4f}"
-            self._progress.message(f"kept, as the best: epoch {row['epoch']} of {row['stage']}, {loss}")
+            self._progress.message(
+                f"{self._part}epoch {row['epoch']} of {row['stage']} is kept, which has the lowest valid loss, "
+                f"{row['valid_loss']:.4f}"
+            )
         return TrainResult(arrays["parameters"], arrays.get("statistics", {}), self._position.history)
 
     def _run_stage(self, state: TrainState, snapshot: Any) -> TrainState:
@@ -125,7 +132,9 @@ class Loop:
         while position.epoch < stage.epochs and not self._stops_early():
             state = self._run_epoch(stage, state, step, optimizer)
         if position.epoch < stage.epochs:
-            self._progress.message(f"stage {stage.name} ended after epoch {position.epoch}: no better valid_loss")
+            self._progress.message(
+                f"stage {stage.name} ended after {counted(position.epoch, 'epoch')}: no better valid_loss"
+            )
         state = state._replace(parameters=optimizer.evaluated(state), optimizer=(), carry=())
         position.stage, position.epoch = position.stage + 1, 0
         position.smoothed, position.smoothed_steps = 0.0, 0

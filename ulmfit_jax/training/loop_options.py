@@ -43,7 +43,7 @@ class LoopOptions:
 
 def kept_row(history: Sequence[dict[str, Any]], keep_best: bool) -> dict[str, Any]:
     """The row of the table of epochs whose parameters a run ends with: the last, or the first with the lowest
-    `valid_loss`, than which NaN is higher."""
+    `valid_loss`, where NaN counts as the highest."""
     measured = [row for row in history if "valid_loss" in row]
     if not keep_best or not measured:
         return history[-1]
