@@ -51,6 +51,17 @@ def test_a_temperature_far_from_1_is_remarked_upon(
     outcome = ulmfit("calibrate", folder, write_csv(tmp_path / "held-out.csv", reviews(20, 5)))
     assert outcome.code == 0, outcome.err
     assert "a temperature so far from 1 is rare" in outcome.err
+    assert "has grown" not in outcome.err
+
+
+@pytest.mark.parametrize(("ece", "has_grown"), [(0.1006, True), (0.10003, False), (0.09, False)])
+def test_a_calibration_error_that_has_grown_is_remarked_upon(
+    ece: float, has_grown: bool, folder: Path, ulmfit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {"temperature": 1.1, "ece_before": 0.1, "ece": ece, "loss_before": 0.6, "loss": 0.5, "n": 20}
+    monkeypatch.setattr("ulmfit_jax.text_classifier.TextClassifier.calibrate", lambda *_: figures)
+    outcome = ulmfit("calibrate", folder, write_csv(tmp_path / "held-out.csv", reviews(20, 5)))
+    assert ("15 bins, has grown here" in outcome.err) == has_grown
 
 
 def test_texts_that_were_trained_on_are_refused(folder: Path, trained: Trained, ulmfit: Run) -> None:
