@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ulmfit_jax.counted import also_learnt
 from ulmfit_jax.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ulmfit_jax.cli.train_texts import TrainTexts
     from ulmfit_jax.data import TextDataset
 
 COMMAND = "train --both-directions"
@@ -64,11 +65,7 @@ def direction_runs(options: argparse.Namespace) -> Iterator[argparse.Namespace]:
 
 
 def both_directions(
-    options: argparse.Namespace,
-    data: TextDataset,
-    test: TextDataset | None,
-    unlabeled: Sequence[str],
-    one_run: Callable[[argparse.Namespace], dict[str, Any]],
+    options: argparse.Namespace, texts: TrainTexts, one_run: Callable[[argparse.Namespace], dict[str, Any]]
 ) -> dict[str, Any]:
     """Train both with `one_run`, join them in `DIR/model`, measure; returns the report, which `--out` keeps."""
     from ulmfit_jax.ensemble import Ensemble
@@ -89,21 +86,23 @@ def both_directions(
     with kept_programs(together.folder):
         if report is None:
             model = Ensemble([TextClassifier.load(report["model"], devices=options.devices) for report in reports])
-            of_ngrams, seconds = learn_ngrams(model, options, data, unlabeled) if options.ngrams else ({}, {})
+            of_ngrams, seconds = (
+                learn_ngrams(model, options, texts.data, texts.unlabeled) if options.ngrams else ({}, {})
+            )
             model.save(together.model)
             wait_for_all("the saved ensemble")
             report = {**_joined(reports), **of_ngrams, "model": str(together.model)}
             report["seconds"] |= seconds
             together.write_report(report)  # what follows can be done again without learning
-        if not _is_measured(report, options, data, test):
+        if not _is_measured(report, options, texts.data, texts.test):
             model = Ensemble.load(together.model, devices=options.devices)
             stale, seconds = {"validation", "test", "baseline"}, report["seconds"]
             report = {name: value for name, value in report.items() if name not in stale} | _joined(reports)
-            report |= {**measured(model, options, data, test), "seconds": seconds | report["seconds"]}
+            report |= {**measured(model, options, texts.data, texts.test), "seconds": seconds | report["seconds"]}
             together.write_report(report)
     if not together.page.exists():
         leave_directions_page(options, together, report)
-    if test is None:
+    if texts.test is None:
         report = without_test({**report, "runs": [without_test(run) for run in report["runs"]]})
     return {**report, "page": str(together.page)} if together.page.exists() else report
 

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.both_directions:
         one_run = partial(_one_run, texts=texts)
-        report = both_directions(options, texts.data, texts.test, texts.unlabeled, one_run)
+        report = both_directions(options, texts, one_run)
         text = directions_as_text(report)
     elif options.seeds == 1:
         report = _one_run(options, texts)
