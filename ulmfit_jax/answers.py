@@ -186,10 +186,9 @@ class Answers(ABC):
         data = labelled_texts(texts, labels, "the evaluation data")
         known = set(self.class_names)
         rows = [row for row, name in enumerate(data.labels or ()) if name in known]
-        if self.multi_label or not rows:
-            return float(self.evaluate(texts, labels)["accuracy"])
-        part = data.select(rows)
-        return float(self.evaluate(part.texts, part.labels or ())["accuracy"]) * len(part) / len(data)
+        part = data if self.multi_label or not rows else data.select(rows)
+        accuracy = float(self.evaluate(part.texts, part.targets or ())["accuracy"])
+        return accuracy * (len(part) / len(data))
 
     def _labelled(self, texts: Texts, labels: Sequence[Any], name: str, verb: str) -> tuple[TextDataset, np.ndarray]:
         """Texts and the indices, or indicators, of their labels."""

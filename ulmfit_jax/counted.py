@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
-def listed(names: Iterable[str], most: int = 20) -> str:
-    """Names in quotation marks for a sentence: the first ones, and how many more there are."""
+def listed(names: Iterable[str], most: int = 20, spelled: Callable[[str], str] = repr) -> str:
+    """Names for a sentence, as `spelled` puts them in quotation marks: the first ones, and how many more there are."""
     every = list(names)
     more = f" and {len(every) - most:,} more" if len(every) > most else ""
-    return ", ".join(map(repr, every[:most])) + more
+    return ", ".join(map(spelled, every[:most])) + more
 
 
 def counted(count: int, noun: str, several: str | None = None) -> str:

@@ -80,8 +80,7 @@ def run(options: argparse.Namespace) -> None:
         _show_plan(options, texts)
         return
     if options.both_directions:
-        one_run = partial(_one_run, texts=texts)
-        report = both_directions(options, texts, one_run)
+        report = both_directions(options, texts, partial(_one_run, texts=texts))
         text = directions_as_text(report)
     elif options.seeds == 1:
         report = _one_run(options, texts)

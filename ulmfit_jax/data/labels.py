@@ -80,8 +80,7 @@ def _unknown(dataset: TextDataset, place: int, label: str, classes: Sequence[str
     if near:
         said += f" Is {near[0]!r} meant?"
     if others:
-        more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
-        said += f" Other unknown labels: {', '.join(map(reprlib.repr, others[:_SHOWN]))}{more}."
+        said += f" Other unknown labels: {listed(others, _SHOWN, reprlib.repr)}."
     if names.isdisjoint(classes) and not near:
         said += " None of its labels is known: is that the column of the labels?"
     return DataError(said)
