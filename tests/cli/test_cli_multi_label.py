@@ -11,6 +11,8 @@ import pytest
 from command_line import SMALL, Outcome
 
 from labelled_sets import WORDS, several
+from ulmfit_jax.cli.labelled_texts import remark_on_few_texts
+from ulmfit_jax.data import TextDataset
 
 Run = Callable[..., Outcome]
 
@@ -126,3 +128,13 @@ def test_show_and_dry_run_take_them(run_folder: Path, ulmfit: Run) -> None:
     plan = ulmfit("train", run_folder / "train.csv", "--out", run_folder / "no", *SMALL, *reading(False), "--dry-run")
     assert plan.code == 0, plan.err
     assert "3 classes" in plan.out
+
+
+def test_as_many_labels_as_texts_are_no_column_of_numbers_where_a_text_may_have_several(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    texts, names = [f"text {n}" for n in range(10)], [f"label {n}" for n in range(10)]
+    remark_on_few_texts(TextDataset(texts, names, "made up"))
+    assert capsys.readouterr().err == "each text has a label of its own: is that the column of the labels?\n"
+    remark_on_few_texts(TextDataset(texts, None, "made up", [tuple(names[n:]) for n in range(10)]))
+    assert "9 of 10 labels have fewer than 10 texts" in capsys.readouterr().err

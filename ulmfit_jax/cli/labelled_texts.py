@@ -103,7 +103,7 @@ def remark_on_spelling(data: TextDataset) -> None:
 def remark_on_few_texts(data: TextDataset) -> None:
     """Say so where some labels have hardly any texts to learn them from."""
     counts = data.texts_by_label()
-    if len(counts) >= FEW_TEXTS and len(counts) == len(data):
+    if data.labels is not None and len(counts) == len(data) >= FEW_TEXTS:
         note("each text has a label of its own: is that the column of the labels?")
         return
     few = sorted((count, name) for name, count in counts.items() if count < FEW_TEXTS)
